@@ -1,0 +1,251 @@
+"""What a connector is: a record of functions and facts. What is absent is a capability it lacks.
+
+A connector file holds `CONNECTOR = Connector(...)`. Its functions are handed everything they need: an `Api` that
+`connect` built on the HTTP door of its connection. No connector sleeps, retries, reads the clock or the environment,
+logs or opens a socket; budgets, time-outs, Retry-After, sign-in and redaction live in the door.
+
+Invariant: a connector never decides what is true or due; it reads, writes exactly what it is told, and says what the
+vendor now holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from hub.model import ChangeSet, Json, PushResult, SourceRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """One budget of a connection; several hold at once."""
+
+    name: str  # "burst", "daily", "search" …
+    calls: int  # calls (or points) that may be used …
+    per_s: float  # … in so many seconds
+    operations: Sequence[str] = ()  # operation labels it covers; empty: all
+    shared: bool = False  # with other apps of the same account
+    unit: str = "calls"  # calls, points, rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpResponse:
+    """A whole answer; bodies are bounded and decoded by the door."""
+
+    status: int
+    headers: Mapping[str, str]  # lower-case names
+    body: bytes
+    at: float  # vendor's Date header as epoch seconds, else the hub's time of the answer
+
+    def json(self) -> Json:
+        """Decoded body. Raises RetryLater with code NET-NOT-JSON for HTML or cut bodies."""
+        from hub.kit.reading import parse_json  # the kit sits above this module
+
+        return parse_json(self.body, where=f"HTTP {self.status}")
+
+
+class Door(Protocol):
+    """The one way out of a connection. Every call is budgeted, timed, counted and redacted.
+
+    A non-2xx answer is turned into an error of hub.errors by the connector's `statuses`, unless its status is in
+    `expect`. A time-out, cut connection or 5xx on a call with ``writes=True`` raises OutcomeUnknown; on a read
+    it is retried within the run's retry budget, then RetryLater.
+    """
+
+    base_url: str
+    account: str  # connection name, for messages
+
+    def request(
+        self,
+        method: str,
+        path: str,  # appended to base_url, or an absolute URL on the same host
+        *,
+        operation: str,  # label for budgets and counts: "query", "batch_update"
+        params: Mapping[str, Any] | None = None,
+        json: Json = None,
+        form: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        writes: bool = False,
+        expect: Sequence[int] = (),
+        cost: int = 1,
+    ) -> HttpResponse: ...
+
+    def session(self) -> Any:
+        """A requests.Session whose every call passes the same door, for SDKs that accept a session."""
+        ...
+
+    def count(self, operation: str, *, writes: bool = False, cost: int = 1) -> Any:
+        """Context manager around one call made by an SDK with a transport of its own: budget before, count after."""
+        ...
+
+    def now(self) -> float:
+        """The hub's clock, epoch seconds UTC."""
+        ...
+
+    def token(self) -> str:
+        """The current access token (single-flight refresh); for SDKs that set the header themselves."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of a stream as the live system describes it."""
+
+    name: str  # remote path as mappings name it
+    label: str
+    type: str  # text, email, phone, url, enum, set, boolean, integer, decimal, money, date, instant, ref, object
+    readable: bool = True
+    writable: bool = True
+    required: bool = False  # on create
+    unique: bool = False
+    custom: bool = False
+    max_length: int | None = None
+    options: Sequence[str] = ()  # live enum values
+    restricted: bool = False  # other values are refused
+    ref_to: str = ""  # stream it names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a stream. `next_cursor` None with complete False is a bug and refused by the engine."""
+
+    records: Sequence[SourceRecord]
+    next_cursor: Json  # where the next call goes on (also the resting cursor when complete)
+    complete: bool  # nothing more for now
+    listing_complete: bool = False  # the stream was listed whole, counted, without drift
+    faults: Sequence[Mapping[str, str]] = ()  # rows that could not be read: {"external_id", "code", "message", "fix"}
+    read_at: float | None = None  # vendor's time at the start of the read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRequest:
+    """An inbound call, untouched."""
+
+    method: str
+    url: str  # as configured (public_url + path), not as a proxy rewrote it
+    headers: Mapping[str, str]  # lower-case names
+    body: bytes
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEvent:
+    """What one entry of a delivery says: read this record. Values are never taken from it."""
+
+    key: str  # unique per event at this vendor; used to drop repeats
+    stream: str
+    external_id: str
+    at: float | None = None  # vendor's time of the change: the hint's not-before stamp
+    kind: str = "changed"  # changed, deleted, merged
+
+
+class Idempotency(StrEnum):
+    """What may follow an unknown answer to a create (reliability.md §4.9)."""
+
+    UNIQUE_REFERENCE = "A"  # unique for ever, enforced
+    KEY_WITH_LIFE = "B"  # the same key within its life is one effect
+    SEARCHABLE_REFERENCE = "C"  # stored and searchable, not enforced
+    NONE = "D"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One kind of record at a connection, and the facts that the engine must know about it."""
+
+    name: str
+    id_path: str = "id"  # where the id stands in `data`
+    modified_path: str | None = None  # where the modification time stands; None: the stream has none
+    cursor: str = "keyset"  # keyset, token, offset, events, snapshot (every read is a complete listing)
+    lookback_s: float = 0.0  # how far a read goes back behind its cursor
+    sorted: bool = True  # ascending by stamp within one read
+    consistency: str = "strong"  # strong, lagging
+    lag_s: float = 0.0  # how far the list/search index may be behind
+    completeness: str = "full"  # full, thin (needs fetch)
+    deletes: str = "absent"  # tombstone, event, archived, absent
+    writes: frozenset[str] = frozenset()  # of create, update, upsert, archive, delete
+    max_batch: int = 1  # change sets in one push call
+    precondition: str = "none"  # version, etag, unmodified-since, none
+    stamp_tick_s: float = 0.001  # granularity of modification stamps
+    idempotency: Idempotency = Idempotency.NONE
+    key_life_s: float = 0.0  # class B: life of an idempotency key
+    marker: str | None = None  # remote field that carries the hub's id
+    answers_with_record: bool = True  # a write's answer holds what is now stored
+    page_size: int = 100
+    parents: Sequence[str] = ()  # streams whose records should exist first
+    acts: bool = False  # records of acts (forms, orders): many per entity, never written for a contact
+    minimum: Mapping[str, int] = field(default_factory=dict)  # records per call: read, write, fetch; for the report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `connect` is given of hub.yaml, secrets already resolved; repr never shows them."""
+
+    values: Mapping[str, Json] = field(repr=False)
+    auth: Mapping[str, str] = field(repr=False)
+    webhooks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    streams: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting of a connection, for forms, checks and docs."""
+
+    name: str
+    text: str
+    required: bool = False
+    secret: bool = False
+    default: Json = None
+
+
+Api = Any  # what `connect` returns: the connector's own handle, opaque to the hub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """How a connection signs in; the door does it."""
+
+    kind: str  # token, basic, client_credentials, refresh_token, none
+    header: str = "Authorization"
+    scheme: str = "Bearer"
+    token_url: str = ""  # path below base_url, or absolute on an allowed host
+    token_body: str = "form"  # form, json
+    rotates: bool = False  # each refresh kills the old refresh token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """A vendor. Functions take the `Api` that `connect` made; None means: this vendor cannot."""
+
+    name: str
+    title: str
+    base_url: str  # default; "" when each account has its own
+    hosts: Sequence[str]  # suffixes of hosts it may speak to ("api.hubapi.com", ".my.salesforce.com")
+    auth: Sequence[Auth]
+    limits: Sequence[RateLimit]
+    streams: Sequence[Stream]
+    settings: Sequence[Setting] = ()
+    connect: Callable[[Door, Settings], Api]
+    check: Callable[[Api], Mapping[str, Json]]  # {"account": id, "name": …, "warnings": […]}; raises on failure
+    discover: Callable[[Api, str], Sequence[Field]]
+    pull: Callable[[Api, str, Json], Page]  # (api, stream, cursor or None)
+    fetch: Callable[[Api, str, Sequence[str]], Sequence[SourceRecord]] | None = None  # by ids; missing ones as op delete
+    find: Callable[[Api, str, str, str], Sequence[SourceRecord]] | None = None  # (stream, remote field, value), strong read
+    push: Callable[[Api, str, Sequence[ChangeSet]], Sequence[PushResult]] | None = None
+    verify: Callable[[Settings, WebhookRequest], None] | None = None  # raises SignatureError
+    parse: Callable[[Settings, WebhookRequest], Sequence[WebhookEvent]] | None = None
+    subscribe: Callable[[Api, str], Mapping[str, Json]] | None = None  # (api, target url) -> what was set up, with secret
+    statuses: Mapping[int, str] = field(default_factory=dict)  # overrides of kit.statuses
+    classify: Callable[[HttpResponse], str | None] | None = None  # error kind from a body, before the status table
+    local_files: bool = False  # reads and writes files instead of HTTP (csv)
+    docs: str = ""
+
+    def stream(self, name: str) -> Stream:
+        """The stream of that name. Raises KeyError: callers check configuration first."""
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        raise KeyError(name)
