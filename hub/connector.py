@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+import orjson
+
+from hub.errors import RetryLater
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 
@@ -40,10 +43,13 @@ class HttpResponse:
     at: float  # vendor's Date header as epoch seconds, else the hub's time of the answer
 
     def json(self) -> Json:
-        """Decoded body. Raises RetryLater with code NET-NOT-JSON for HTML or cut bodies."""
-        from hub.kit.reading import parse_json  # the kit sits above this module
-
-        return parse_json(self.body, where=f"HTTP {self.status}")
+        """Decoded body. Raises RetryLater with code NET-NOT-JSON for HTML or cut bodies: never "0 records"."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            raise RetryLater(
+                "the answer is no JSON (a login or maintenance page?)", code="NET-NOT-JSON", where=f"HTTP {self.status}"
+            ) from None
 
 
 class Door(Protocol):
