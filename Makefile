@@ -1,0 +1,84 @@
+# Everything a person does with this checkout. `make` alone lists it; nothing but Python 3.11+ and make is needed.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+# Tests run in this many processes.
+JOBS  ?= 2
+SEEDS ?= 500
+
+REQUIREMENTS := requirements.txt requirements-dev.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+COMPILE := CUSTOM_COMPILE_COMMAND="make regen-requirements" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
+	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check bench verify format regen-requirements clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## make .venv with the `hub` command; later runs start at once
+	@echo "Ready: $(BIN)/hub --help"
+
+demo: $(VENV)/.installed ## watch five simulated systems sync, settle conflicts and send a reward
+	@$(BIN)/hub demo $(ARGS)
+
+run: $(VENV)/.installed ## scheduler, webhook receiver and console, as hub.yaml says
+	@$(BIN)/hub run $(ARGS)
+
+test: $(VENV)/.installed ## all tests, on SQLite and PostgreSQL
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: $(VENV)/.installed ## lint, format, types, import rules, sizes and purity
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest tests/house
+
+bench: $(VENV)/.installed ## speed, as ratios to a floor measured in the same run
+	@$(BIN)/python -m hub.verify.bench $(ARGS)
+
+verify: $(VENV)/.installed ## the simulator: seeded people, faults and crashes must converge (SEEDS=500)
+	@$(BIN)/hub verify convergence --seeds $(SEEDS) $(ARGS)
+
+format: $(VENV)/.installed ## let ruff mend and format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+regen-requirements: $(VENV)/.requirements ## pin the newest allowed versions, with the hashes of all published files
+	$(COMPILE) --upgrade --output-file requirements.txt requirements.in
+	$(COMPILE) --upgrade --output-file requirements-build.txt requirements-build.in
+	$(COMPILE) --upgrade --output-file requirements-dev.txt requirements-dev.in
+
+clean: ## remove what building and testing leave behind
+	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path './$(VENV)' -prune -o -type d -name __pycache__ -print0 | xargs -0 rm -rf
+
+distclean: clean ## clean, and remove .venv too
+	rm -rf $(VENV)
+
+# --- the virtual environment, in three steps, each done once -----------------------------------------------------
+
+# Several installed Pythons may share the machine, and a version manager's shim may exist without a version behind it:
+# so each candidate is asked, and the first that is new enough and can make environments wins. PYTHON=... overrides.
+$(VENV)/.made:
+	@for candidate in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+		if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+			echo "Making $(VENV) with $$("$$candidate" --version)"; \
+			"$$candidate" -m venv $(VENV) && touch $@ && exit 0; \
+			exit 1; \
+		fi; \
+	done; \
+	echo "The hub needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: python3-venv)." >&2; \
+	echo "None was found. If it is installed elsewhere, say where: make PYTHON=/path/to/python3 setup" >&2; \
+	exit 1
+
+$(VENV)/.requirements: $(VENV)/.made $(REQUIREMENTS)
+	@echo "Installing the pinned requirements (a minute or two, once)"
+	@$(PIP) install --quiet --require-hashes $(addprefix --requirement ,$(REQUIREMENTS))
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.requirements pyproject.toml
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
