@@ -1,0 +1,291 @@
+"""Normal forms of the values that come written in many ways: e-mail, phone, host, URL, country.
+
+Each `read_*` takes text and returns the one normal form, or raises MappingFault with a stable code; it never guesses.
+The libraries' answers are the law; the fast paths in front of them (plain ASCII e-mail, phone that already is E.164)
+are tested equal to the libraries.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from hub.errors import RecordRejected
+
+CACHE = 65_536  # values repeat within and between reads of the same records
+
+
+class MappingFault(RecordRejected):
+    """A value that has no place in its type or mapping; becomes the cell's CellFault."""
+
+    default_code = "MAP-100"
+
+    def __init__(self, code: str, message: str, fix: str = "") -> None:
+        super().__init__(message, code=code, fix=fix)
+
+
+# E-mail
+
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.)+[A-Za-z]{2,24}", re.ASCII
+)
+_RESERVED_ENDINGS = ("arpa", "invalid", "local", "localhost", "onion", "test")  # left to the library
+
+
+def read_email(text: str) -> str:
+    """Address as written, host in lower case (RFC 5321: only the host is case-blind by rule).
+
+    Raises MappingFault MAP-110: no address the library accepts. `.test` counts as an address.
+    """
+    text = text.strip()
+    if _PLAIN_EMAIL.fullmatch(text):
+        local, _, host = text.rpartition("@")
+        host = host.lower()
+        labels = host.split(".")
+        if len(local) <= 64 and len(host) <= 180 and max(map(len, labels)) <= 63 and labels[-1] not in _RESERVED_ENDINGS:
+            return f"{local}@{host}"
+    return _parse_email(text)
+
+
+@lru_cache(CACHE)
+def _parse_email(text: str) -> str:
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as refusal:
+        raise MappingFault("MAP-110", f"no e-mail address: {refusal}", "correct the address at its source") from None
+
+
+def email_key(text: str) -> str:
+    """What decides that two addresses are one: NFC, lower case, both halves.
+
+    RFC 5321 lets the local part be case-sensitive; no mailbox provider in use does so.
+    """
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
+
+
+# Phone
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+
+
+def read_phone(text: str, region: str | None = None, *, drop_extension: bool = False) -> str:
+    """E.164. `region` (alpha-2) reads numbers without country code; it never overrules one that has it.
+
+    Raises MappingFault: MAP-120 no number, MAP-121 country unknown, MAP-122 impossible length, MAP-123 extension.
+    """
+    text = text.strip()
+    if _E164.fullmatch(text) and _is_settled(text):
+        return text
+    return _parse_phone(text, region, drop_extension)
+
+
+def _is_settled(text: str) -> bool:
+    """True if the library would give the same text back: known code, possible length, no trunk prefix in front."""
+    for length in (1, 2, 3):
+        plan = _numbering_plan(text[1 : 1 + length])
+        if plan is not None:
+            trunk, lengths = plan
+            national = text[1 + length :]
+            return len(national) in lengths and national[0] != "0" and (not trunk or national[0] != trunk)
+    return False
+
+
+@lru_cache(1024)
+def _numbering_plan(code: str) -> tuple[str, tuple[int, ...]] | None:
+    """(first digit of the trunk prefix, possible lengths) of a country code; None: unknown, or its rule is no plain prefix."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code))
+    metadata = PhoneMetadata.metadata_for_region(regions[0]) if regions and regions[0] != "001" else None
+    if metadata is None or metadata.general_desc is None:
+        return None
+    trunk = metadata.national_prefix_for_parsing or ""
+    if (trunk and not trunk.isdigit()) or metadata.national_prefix_transform_rule:
+        return "", ()
+    return trunk[:1], tuple(metadata.general_desc.possible_length)
+
+
+@lru_cache(CACHE)
+def _parse_phone(text: str, region: str | None, drop_extension: bool) -> str:
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as refusal:
+        if refusal.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE and not text.startswith("+"):
+            raise MappingFault(
+                "MAP-121",
+                "a phone number without country code, and no country to read it by",
+                "write it with +<country code>, or let the mapping's phone transform name a region_from field",
+            ) from None
+        raise MappingFault("MAP-120", "no phone number", "correct the number at its source") from None
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise MappingFault("MAP-122", "a phone number of impossible length", "correct the number at its source")
+    if number.extension and not drop_extension:
+        raise MappingFault(
+            "MAP-123",
+            "a phone number with an extension, which E.164 cannot hold",
+            "keep the extension in a field of its own, or declare {phone: {extension: drop}, ...} in the mapping",
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_region(code: str) -> bool:
+    """True for a country whose numbering plan is known."""
+    from phonenumbers import SUPPORTED_REGIONS
+
+    return code in SUPPORTED_REGIONS
+
+
+# Host and URL
+
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+_FIX_HOST = "give a host such as example.com"
+
+
+@lru_cache(CACHE)
+def read_host(text: str) -> str:
+    """Bare host of a domain, host or URL: lower case, without `www.`, port or path; international names in Unicode.
+
+    Raises MappingFault MAP-130.
+    """
+    bare = text.strip()
+    if "//" in bare:
+        bare = bare.split("//", 1)[1]
+    bare = re.split(r"[/?#]", bare, maxsplit=1)[0].rpartition("@")[2]
+    bare = re.sub(r":[0-9]{1,5}$", "", bare).rstrip(".").lower()
+    bare = bare.removeprefix("www.") if bare.count(".") > 1 else bare
+    ascii_form = _to_ascii_host(bare)
+    if not _HOST.fullmatch(ascii_form) or len(ascii_form) > 253:
+        raise MappingFault("MAP-130", "no host name", _FIX_HOST)
+    return _to_unicode_host(ascii_form)
+
+
+def _to_ascii_host(text: str) -> str:
+    if text.isascii():
+        return text
+    import idna
+
+    try:
+        return idna.encode(text, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise MappingFault("MAP-130", "no host name", _FIX_HOST) from None
+
+
+def _to_unicode_host(text: str) -> str:
+    if "xn--" not in text:
+        return text
+    import idna
+
+    try:
+        return idna.decode(text)
+    except idna.IDNAError:
+        raise MappingFault("MAP-130", "no host name", _FIX_HOST) from None
+
+
+@lru_cache(CACHE)
+def read_url(text: str) -> str:
+    """URL with scheme; scheme and host in lower case, the rest as written. A bare host gets https.
+
+    Raises MappingFault MAP-131: another scheme than http(s), blanks inside, or no host.
+    """
+    text = text.strip()
+    if "://" not in text:
+        text = f"https://{text}"
+    fault = MappingFault("MAP-131", "no web address", "give an address such as https://example.com/page")
+    if re.search(r"\s", text):
+        raise fault
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+    except ValueError:
+        raise fault from None
+    if parts.scheme.lower() not in ("http", "https") or "." not in host:
+        raise fault
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{text.split('://', 1)[1][len(parts.netloc) :]}"
+
+
+# Country
+
+_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "da", "nb", "fi", "cs", "tr", "ja", "zh", "ar", "hi")
+_ALIASES = {  # what people write and neither ISO 3166 nor CLDR lists
+    "uk": "GB",
+    "great britain": "GB",
+    "britain": "GB",
+    "england": "GB",
+    "scotland": "GB",
+    "wales": "GB",
+    "northern ireland": "GB",
+    "usa": "US",
+    "u.s.a.": "US",
+    "u.s.": "US",
+    "united states of america": "US",
+    "america": "US",
+    "brd": "DE",
+    "holland": "NL",
+    "the netherlands": "NL",
+    "czech republic": "CZ",
+    "south korea": "KR",
+    "north korea": "KP",
+    "russia": "RU",
+    "vietnam": "VN",
+    "turkey": "TR",
+    "uae": "AE",
+    "ivory coast": "CI",
+    "burma": "MM",
+}
+
+
+@lru_cache(CACHE)
+def read_country(text: str) -> str:
+    """ISO 3166 alpha-2 of a code or of a name in one of the languages known here.
+
+    Raises MappingFault MAP-140.
+    """
+    text = text.strip()
+    names = _country_names()
+    if len(text) == 2 and text.upper() in names[1]:
+        return text.upper()
+    found = names[0].get(_fold(text))
+    if found is None:
+        raise MappingFault("MAP-140", "no country we know", "write the ISO code (DE) or the country's full name")
+    return found
+
+
+def country_name(code: str, form: str) -> str:
+    """The country written as `alpha2`, `alpha3`, or `name` (English)."""
+    if form == "alpha2":
+        return code
+    import pycountry
+
+    country = pycountry.countries.get(alpha_2=code)
+    if form == "alpha3":
+        return str(country.alpha_3)
+    return str(getattr(country, "common_name", country.name))
+
+
+@lru_cache(1)
+def _country_names() -> tuple[dict[str, str], frozenset[str]]:
+    """(folded name -> alpha-2, all alpha-2 codes). A name that means two countries means none."""
+    import pycountry
+    from babel import Locale
+
+    codes = frozenset(country.alpha_2 for country in pycountry.countries)
+    found: dict[str, set[str]] = {}
+    for country in pycountry.countries:
+        for name in (country.alpha_3, country.name, getattr(country, "common_name", ""), getattr(country, "official_name", "")):
+            found.setdefault(_fold(name), set()).add(country.alpha_2)
+    for language in _LANGUAGES:
+        for code, name in Locale(language).territories.items():
+            if code in codes:
+                found.setdefault(_fold(name), set()).add(code)
+    names = {name: next(iter(those)) for name, those in found.items() if name and len(those) == 1}
+    return names | _ALIASES, codes
+
+
+def _fold(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

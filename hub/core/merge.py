@@ -1,0 +1,263 @@
+"""An entity's values as a pure function of its claims, its memory and its rulings (design.md §4, rules 1-9).
+
+One function over the set, the same for one arriving record and for a recomputation: `decide_field`. It never looks
+at the order of arrival, never folds in pairs, and reads neither clock nor store.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hub.core.canonical import CanonicalField
+from hub.core.shadow import is_empty
+from hub.core.values import order_key, same
+from hub.model import LONG_AGO, NO_VERSION, WHOLE, Cell, Claim, ConflictKind, FieldState, Json, RulingRow
+
+Rank = Callable[[Claim], tuple[int, ...]]
+
+# The deliberate faults that `hub verify` and the tests plant, one at a time, to prove that the laws can fail.
+PLANTED: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """What the decision must know of a link."""
+
+    link: int
+    connection: str
+    connector: str
+    rank: int  # place of its connection in `sources`
+    speaks: bool  # its claims count: live, duplicate or out of scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loser:
+    """A claim that did not win, and why nobody may forget it."""
+
+    claim: Claim
+    part: str
+    kind: ConflictKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One field, decided."""
+
+    state: FieldState
+    changed: bool  # the value differs from the one that stood
+    losers: Sequence[Loser]
+    winner: Claim | None  # None: a ruling, or no claim at all
+    open: bool  # a person must decide
+    decided_by: str
+
+
+def is_later(c: Claim, d: Claim, *, by_base: bool = True) -> bool:
+    """c was certainly made after d, or by someone shown a value that d had already been weighed for."""
+    return c.after >= d.before or (by_base and d.after < c.before and c.base >= d.taken)
+
+
+def _top(claims: Sequence[Claim], *, by_base: bool = True) -> Sequence[Claim]:
+    """Claims that no other is later than; all of them where base and window contradict in a circle."""
+    return [c for c in claims if not any(is_later(d, c, by_base=by_base) for d in claims)] or claims
+
+
+def _pick_consent(claims: Sequence[Claim]) -> Claim:
+    """Later evidence wins, concurrent: the opt-out. An opt-in without time and source is no evidence (L20)."""
+    if any(c.value["state"] == "opted_out" for c in claims):
+        claims = [c for c in claims if c.value["state"] == "opted_out" or (c.value["at"] and c.value["source"])]
+    free = _top(claims, by_base=False)  # having seen an opt-out is no evidence for an opt-in
+    outs = [c for c in free if c.value["state"] == "opted_out"]
+    return max(outs or free, key=lambda c: (c.before, c.after, c.taken, c.link))
+
+
+def _place(rule: tuple[str, ...], voices: Mapping[int, Voice]) -> Callable[[Claim], tuple[int, int]]:
+    """Place of a claim in a sticky order; links that are gone rank last, systems not named after the named ones."""
+
+    def place(claim: Claim) -> tuple[int, int]:
+        voice = voices.get(claim.link)
+        if voice is None:
+            return 1, len(rule)
+        named = [index for index, name in enumerate(rule) if name in (voice.connection, voice.connector)]
+        return int(not voice.speaks), named[0] if named else len(rule)
+
+    return place
+
+
+def pick(claims: Sequence[Claim], field: CanonicalField, rank: Rank, voices: Mapping[int, Voice]) -> Claim:
+    """The winner of a set, for one part of one field. Same set, same winner."""
+    if len(claims) == 1:
+        return claims[0]
+    rule = field.survivorship.rule
+    if field.kind == "consent":
+        return _pick_consent(claims)
+    if rule == "manual":  # the value stays: the oldest evidence
+        return min(claims, key=lambda c: (c.before, rank(c)))
+    if rule == "first":
+        return min(claims, key=lambda c: (c.before, rank(c)))
+    if rule in ("max", "min"):
+        filled = [c for c in claims if not is_empty(c.value)] or claims
+        extreme = (max if rule == "max" else min)(order_key(field, c.value) for c in filled)
+        return min(_top([c for c in filled if order_key(field, c.value) == extreme]), key=rank)
+    if rule == "source":
+        place = _place(field.survivorship.source, voices)
+        best = min(place(c) for c in claims)
+        return min(_top([c for c in claims if place(c) == best]), key=rank)
+    top = _top(claims)
+    if field.kind == "set":  # concurrent add and remove: it stays in
+        return min(top, key=lambda c: (not c.value, rank(c)))
+    if rule == "longest":
+        return min(top, key=lambda c: (-len(str(c.value or "")), rank(c)))
+    if rule == "majority":
+        votes = Counter(repr(c.value) for c in top)
+        return min(top, key=lambda c: (-votes[repr(c.value)], rank(c)))
+    if field.kind == "group":  # the fuller claim before the one that lacks parts
+        return min(top, key=lambda c: (-len(c.value or ()), rank(c)))
+    return min(top, key=rank)
+
+
+def _complete(
+    winner: Claim, claims: Sequence[Claim], field: CanonicalField, rank: Rank, voices: Mapping[int, Voice], known: Json
+) -> tuple[Json, dict[str, Claim]]:
+    """A group's value: the winner's parts; those its system does not map from the next claims, then from *known*."""
+    value, memory = dict(winner.value), {WHOLE: winner}
+    rest = [c for c in claims if c is not winner and c.value]
+    while rest:
+        follower = pick(rest, field, rank, voices)
+        memory.update(dict.fromkeys(follower.value.keys() - value.keys(), follower))
+        value = {**follower.value, **value}
+        rest.remove(follower)
+    full = {**dict.fromkeys(field.parts), **(known or {}), **value}
+    return {part: full[part] for part in field.parts}, memory
+
+
+def decide(
+    field: CanonicalField, found: Mapping[str, Sequence[Claim]], known: Json, voices: Mapping[int, Voice]
+) -> tuple[Json, dict[str, Claim]]:
+    """Value and winning claims of one field from its whole evidence, without rulings; pure."""
+
+    def rank(claim: Claim) -> tuple[int, ...]:
+        voice = voices.get(claim.link)
+        return (voice.rank if voice else 1_000_000, claim.link)
+
+    if field.kind == "set":
+        winners = {part: pick(claims, field, rank, voices) for part, claims in found.items()}
+        return sorted(part for part, claim in winners.items() if claim.value), winners
+    if WHOLE not in found:
+        return known, {}
+    winner = pick(found[WHOLE], field, rank, voices)
+    if field.kind == "group" and winner.value is not None:
+        return _complete(winner, found[WHOLE], field, rank, voices, known)
+    return winner.value, {WHOLE: winner}
+
+
+def evidence(
+    field: CanonicalField, cells: Mapping[int, Cell], states: Iterable[FieldState], voices: Mapping[int, Voice]
+) -> dict[str, list[Claim]]:
+    """Part -> the set of claims that decides it: of every link that speaks, plus the memory that still counts."""
+    found: dict[str, list[Claim]] = {}
+    for link, cell in cells.items():
+        if voices[link].speaks:
+            for part, claim in cell.own.items():
+                found.setdefault(part, []).append(claim)
+    always = field.kind == "consent" or field.survivorship.rule == "manual"
+    for state in states:
+        for part, memory in state.memory.items():
+            place = part if field.kind == "set" else WHOLE
+            if memory in found.get(place, ()):
+                continue
+            voice, cell = voices.get(memory.link), cells.get(memory.link)
+            silent = voice is None or not voice.speaks or cell is None or part not in cell.own
+            if always or silent:  # no live claim stands behind it, and its own link has not said otherwise since
+                found.setdefault(place, []).append(memory)
+    return found
+
+
+def _losers(
+    field: CanonicalField, found: Mapping[str, Sequence[Claim]], value: Json, winners: Mapping[str, Claim], *, version: int
+) -> list[Loser]:
+    """Claims that differ from the value and that nobody has put on record yet (law L4)."""
+    losers = []
+    for part, claims in found.items():
+        winner = winners.get(part if field.kind == "set" else WHOLE)
+        stands = part in value if field.kind == "set" else value
+        fresh = any(claim.taken == version for claim in claims)
+        for claim in claims:
+            if claim is winner or not fresh or (claim.value == stands if field.kind == "set" else same(field, claim.value, stands)):
+                continue
+            if winner is not None and is_later(winner, claim):
+                if claim.taken == version:
+                    losers.append(Loser(claim=claim, part=part, kind=ConflictKind.SUPERSEDED))
+            elif winner is None or is_later(claim, winner):
+                losers.append(Loser(claim=claim, part=part, kind=ConflictKind.REFUSED))
+            elif LONG_AGO in (claim.after, winner.after):
+                losers.append(Loser(claim=claim, part=part, kind=ConflictKind.FIRST_CONTACT))
+            else:
+                losers.append(Loser(claim=claim, part=part, kind=ConflictKind.CONCURRENT))
+    return losers
+
+
+def decide_field(
+    field: CanonicalField,
+    cells: Mapping[int, Cell],
+    state: FieldState,
+    voices: Mapping[int, Voice],
+    *,
+    version: int,
+    ruling: RulingRow | None = None,
+    also: Sequence[FieldState] = (),
+) -> Decision:
+    """Derive one field of one entity anew, in the running transaction.
+
+    Args:
+        field: its declaration.
+        cells: link id -> cell of this field, for every link of the entity and its aliases that has one.
+        state: what stands now.
+        voices: link id -> voice; at least of every link in `cells` and in the memory.
+        version: of the running transaction; the field carries it if its value changes.
+        ruling: the newest ruling of a person on this field, if any.
+        also: states that join as memory (a merge).
+    """
+    found = evidence(field, cells, [state, *also], voices)
+    value, memory = decide(field, found, state.value, voices)
+    winner = memory.get(WHOLE) if field.kind != "set" else None
+    decided_by = f"rule:{field.survivorship.rule}" if field.kind != "consent" else "rule:consent"
+    if ruling is not None:
+        value, winner, decided_by = ruling.value, None, f"ruling:{ruling.id}"
+    losers = [] if "no_conflict_log" in PLANTED else _losers(
+        field, found, value, {} if ruling else memory, version=version
+    )
+    asks = ruling is not None or field.survivorship.rule == "manual"
+    bar = ruling.version if ruling else NO_VERSION
+    waits = asks and any(claim.taken > bar for loser in losers for claim in (loser.claim,))
+    changed = value != state.value
+    if any(other.value != value for other in also):
+        changed = True
+    new_version = version if changed else max([state.version, *(other.version for other in also)])
+    if new_version == NO_VERSION and memory:
+        new_version = version
+    return Decision(
+        state=replace(
+            state, value=value, version=new_version, memory=memory, ruling=ruling.id if ruling else None
+        ),
+        changed=changed,
+        losers=losers,
+        winner=winner,
+        open=waits,
+        decided_by="" if waits else decided_by,
+    )
+
+
+def is_open(cell: Cell, field: CanonicalField, ruling: RulingRow | None, expected: Json) -> bool:
+    """True if a person must decide before this link's field is written (design.md §4 rule 5).
+
+    Args:
+        cell: the link's cell.
+        expected: what the link would hold if it had been given the entity's value.
+    """
+    if is_empty(cell.held) or not (ruling is not None or field.survivorship.rule == "manual"):
+        return False
+    bar = ruling.version if ruling else NO_VERSION
+    young = any(claim.taken > bar for claim in cell.own.values())
+    return young and not same(field, cell.held, expected)

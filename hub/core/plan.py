@@ -1,0 +1,97 @@
+"""What each linked system still lacks: pure planning over entities, links and mappings.
+
+A write is due when the link does not hold the entity's value and either says so itself (it has a claim) or was last
+given an older version (design.md §4, idea 2). Direction, blanks, scope and open decisions are weighed here and
+nowhere else, so that a write against them cannot even be planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hub.core.canonical import CanonicalField, EntityType
+from hub.core.mapping import StreamMapping, held_form
+from hub.core.merge import PLANTED, is_open
+from hub.core.shadow import is_empty
+from hub.core.values import same
+from hub.model import NO_VERSION, Cell, FieldState, Json, LinkRow, LinkState, RulingRow
+
+NEVER_GIVEN = Cell()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """One link's overdue fields."""
+
+    fields: tuple[str, ...]
+    waiting: tuple[str, ...]  # fields that a person must decide first
+
+
+def is_due(
+    field: CanonicalField, cell: Cell | None, state: FieldState, mapping: StreamMapping, ruling: RulingRow | None
+) -> str:
+    """"due", "waits" (a person first), or "" for one field of one live link."""
+    cell = cell or NEVER_GIVEN
+    if state.version == NO_VERSION or same(field, state.value, cell.held):
+        return ""
+    if is_empty(state.value) and (is_empty(cell.held) or (field.blank.outward == "keep" and ruling is None)):
+        return ""
+    if field.kind == "consent" and is_empty(state.value):
+        return ""
+    if "push_if_differs" not in PLANTED and not (cell.own or cell.agreed < state.version):
+        return ""
+    expected = held_form(mapping, field.name, state.value)
+    if cell.own and is_open(cell, field, ruling, expected):
+        return "waits"
+    return "due"
+
+
+def fields_due(
+    entity: EntityType,
+    mapping: StreamMapping,
+    states: Mapping[str, FieldState],
+    cells: Mapping[str, Cell],
+    rulings: Mapping[str, RulingRow],
+    *,
+    names: Iterable[str] | None = None,
+) -> Due:
+    """What one live link lacks, over the fields that its mapping may write (or those of `names` among them)."""
+    due, waiting = [], []
+    for name in mapping.out_fields if names is None else [n for n in names if n in mapping.out_fields]:
+        state = states.get(name)
+        if state is None:
+            continue
+        match is_due(entity.fields[name], cells.get(name), state, mapping, rulings.get(name)):
+            case "due":
+                due.append(name)
+            case "waits":
+                waiting.append(name)
+    return Due(fields=tuple(due), waiting=tuple(waiting))
+
+
+def wants_create(
+    mapping: StreamMapping, values: Mapping[str, Json], siblings: Iterable[LinkRow], *, creates: bool
+) -> bool:
+    """True if this stream should get a record for an entity that has none here.
+
+    Args:
+        siblings: every link of the entity's closure at this connection into streams of the same entity type (no
+            streams of acts), whatever its state: a record that is gone is not made again (law L7).
+        creates: the connector can create in this stream.
+    """
+    if not creates or any(True for _ in siblings):
+        return False
+    return mapping.allows_create(values) and mapping.in_scope(values)
+
+
+def is_writable(link: LinkRow, mapping: StreamMapping, values: Mapping[str, Json]) -> bool:
+    """True if this link may be written at all now."""
+    if link.state not in (LinkState.LIVE, LinkState.WANTED):
+        return False
+    return mapping.in_scope(values)
+
+
+def stored_names(values: Mapping[str, Json]) -> tuple[str, ...]:
+    """Fields that have a value."""
+    return tuple(name for name, value in values.items() if not is_empty(value))
