@@ -42,6 +42,7 @@ class HookEvent:
     at: float
     stream: str = ""
     record_id: str = ""
+    group: str = ""  # events of different groups never share a message
 
 
 @dataclass(kw_only=True)
@@ -193,14 +194,14 @@ class Hooks:
 
     def _packed(self, now: float) -> list[_Message]:
         faults = self._sender.faults
-        by_target: dict[str, list[HookEvent]] = {}
+        by_target: dict[tuple[str, str], list[HookEvent]] = {}
         targets: dict[str, Target] = {}
         for target, event in self._events:
             targets[target.id] = target
-            by_target.setdefault(target.id, []).append(event)
+            by_target.setdefault((target.id, event.group), []).append(event)
         messages: list[_Message] = []
         size = self._sender.hook_batch
-        for target_id, events in by_target.items():
+        for (target_id, _), events in by_target.items():
             for start in range(0, len(events), size):
                 for _ in range(2 if faults.hits(faults.hook_duplicate_rate) else 1):
                     spread = faults.rng.uniform(0, SHUFFLE_SPREAD_S) if faults.hook_shuffle else 0.0

@@ -17,7 +17,7 @@ import orjson
 
 from hub.twins.faults import Bucket, Call, Faults, RequestLog, Window
 from hub.twins.hooks import HookDelivery, HookEvent, Hooks, Target
-from hub.twins.records import Change, Clock, Fields, Record, RecordNotFound, Records, id_order
+from hub.twins.records import Change, Clock, Fields, Record, RecordNotFound, Records, Rollback, id_order
 
 __all__ = [
     "Bucket",
@@ -37,6 +37,7 @@ __all__ = [
     "Request",
     "RequestLog",
     "Response",
+    "Rollback",
     "Target",
     "Tokens",
     "Twin",
@@ -86,6 +87,7 @@ class Request:
     query: dict[str, list[str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    target: str = ""  # path and query as sent, still encoded
     fault: str | None = None  # the fault chosen for this call, if any
 
     def json(self) -> Json:
@@ -226,6 +228,7 @@ class Twin:
         self._lag_s = 0.0
         self._calls = 0
         self._late: list[tuple[float, Request]] = []
+        self._flows: list[tuple[str, str, Fields]] = []
 
     # --- what a vendor does its own way ------------------------------------------------------------------------
 
@@ -320,8 +323,10 @@ class Twin:
 
     def refuse_for(self, request: Request, wait_s: float | None) -> Response:
         """Throttle a call and remember until when calls count as early."""
-        self.throttled_until = max(self.throttled_until, self.now() + (wait_s or 0.0))
-        return self.throttled(request, wait_s)
+        answer = self.throttled(request, wait_s)
+        if wait_s and "Retry-After" in answer.headers:
+            self.throttled_until = max(self.throttled_until, self.now() + wait_s)
+        return answer
 
     def late_visible(self) -> float:
         return self.faults.late_visible()
@@ -329,7 +334,14 @@ class Twin:
     def index_lag(self) -> float:
         return self.faults.index_lag()
 
+    def act_automate(self, stream: str, field: str, sets: Fields) -> None:
+        """An admin adds a flow: whenever the API changes `field`, the vendor itself then sets `sets`."""
+        self._flows.append((stream, field, sets))
+
     def _changed(self, record: Record, change: Change) -> None:
+        for stream, name, sets in self._flows:
+            if change.by == "api" and record.stream == stream and name in change.changed:
+                self.records.update(stream, record.id, self.normalise(stream, dict(sets)), by="system")
         if self.hooks.targets:
             self.hooks.emit(self.hook_events(record, change))
 
@@ -500,6 +512,7 @@ class Twin:
             self.faults.set(**asdict(Faults(seed=self.settings["seed"])))
             self.log.clear()
             self.throttled_until, self._calls, self._late = 0.0, 0, []
+            self._flows.clear()
         self.hooks.clear()
 
     def stop(self) -> None:

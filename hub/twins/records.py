@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,6 +69,10 @@ class RecordNotFound(KeyError):
     """No such row in the stream, deleted or not."""
 
 
+class Rollback(Exception):
+    """Raised inside a transaction to undo it; never leaves it."""
+
+
 def id_order(record_id: str) -> tuple[int, str]:
     """Sort key that puts "9" before "10" and leaves ids of equal length in text order."""
     return (len(record_id), record_id)
@@ -95,6 +100,7 @@ class Records:
         self._by_time: dict[str, list[tuple[float, int, str]]] = {}
         self._keys: dict[tuple[str, str], Callable[[Fields], Iterable[str]]] = {}
         self._index: dict[tuple[str, str], dict[str, dict[str, None]]] = {}
+        self._open: list[tuple[Record, Change]] | None = None  # changes of the transaction under way
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -230,6 +236,25 @@ class Records:
             self._flag(stream, loser, by, kind="merge", deleted=True, merged_into=winner)
             return kept
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes inside take effect together; raise Rollback inside to undo them (the caller sees no exception).
+
+        Nobody is told of a change before its outermost transaction ends, so nothing undone is ever announced.
+        """
+        with self.lock:
+            outer, self._open = self._open, []
+            try:
+                yield
+            except Rollback:
+                for record, change in reversed(self._open):
+                    self._undo(record, change)
+                self._open = []
+            finally:
+                done, self._open = self._open, outer
+                for record, change in done or ():
+                    self._tell(record, change)
+
     def purge(self, stream: str, record_id: str) -> None:
         """Remove a row without any trace, as an emptied recycle bin does."""
         with self.lock:
@@ -304,8 +329,26 @@ class Records:
         )
         record.history.append(change)
         record.visible_at, record.index_at = change.visible_at, change.index_at
-        if self._on_change is not None:
+        self._tell(record, change)
+
+    def _tell(self, record: Record, change: Change) -> None:
+        if self._open is not None:
+            self._open.append((record, change))
+        elif self._on_change is not None:
             self._on_change(record, change)
+
+    def _undo(self, record: Record, change: Change) -> None:
+        if change.kind == "create":
+            self.purge(record.stream, record.id)
+            return
+        past = _undone(record, 1)
+        self._file(record, add=False)
+        times = self._by_time[record.stream]
+        del times[bisect_left(times, _time_key(record))]
+        for name in ("fields", "modified", "deleted", "merged_into", "version", "by", "history"):
+            setattr(record, name, getattr(past, name))
+        insort(times, _time_key(record))
+        self._file(record, add=True)
 
     def _file(self, record: Record, *, add: bool) -> None:
         for (stream, name), keys in self._keys.items():

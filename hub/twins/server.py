@@ -78,6 +78,7 @@ class _Connection(socketserver.StreamRequestHandler):
             query=parse_qs(query, keep_blank_values=True),
             headers=headers,
             body=self._body(headers),
+            target=target,
         )
         response = self._answer(request)
         if response.delay_s:

@@ -18,6 +18,7 @@ from hub.twins.kit import (
     Records,
     Request,
     Response,
+    Rollback,
     Twin,
     VirtualClock,
     Window,
@@ -278,6 +279,40 @@ def test_a_stale_replica_does_not_know_a_new_or_deleted_record_yet() -> None:
     stale = records.seen(note, now=110.0, lag_s=5.0)
     assert stale is not None
     assert stale.deleted is False
+
+
+def test_a_transaction_is_undone_as_a_whole_and_nobody_is_told() -> None:
+    told: list[str] = []
+    clock = VirtualClock(100.0)
+    records = Records(clock, on_change=lambda record, change: told.append(f"{change.kind} {record.id}"))
+    records.create("notes", {"text": "a"}, id="1", created=50.0)
+    records.create("notes", {"text": "b"}, id="2", created=50.0)
+    with records.transaction():
+        records.update("notes", "1", {"text": "A"})
+        records.delete("notes", "2")
+        records.create("notes", {"text": "c"}, id="3")
+        raise Rollback
+    assert [(r.id, r.fields, r.modified, r.deleted) for r in records.all("notes")] == [
+        ("1", {"text": "a"}, 50.0, False),
+        ("2", {"text": "b"}, 50.0, False),
+    ]
+    assert [r.id for r in records.since("notes", 0.0)] == ["1", "2"]
+    assert told == []
+    with records.transaction():
+        records.update("notes", "1", {"text": "A"})
+        assert told == []
+    assert told == ["update 1"]
+
+
+def test_a_flow_of_the_vendor_follows_an_api_write_but_not_itself() -> None:
+    twin = TwinNotes(auto_hooks=False)
+    note = twin.user_create("notes", {"text": "x"})
+    twin.user_action("automate", stream="notes", field="text", sets={"seen": True})
+    twin.user_edit("notes", note, {"text": "y"})
+    assert twin.snapshot("notes")[note]["fields"] == {"text": "y"}
+    twin.records.update("notes", note, {"text": "z"}, by="api")
+    assert twin.snapshot("notes")[note]["fields"] == {"text": "z", "seen": True}
+    assert twin.snapshot("notes")[note]["by"] == "system"
 
 
 # --- limits ------------------------------------------------------------------------------------------------------
