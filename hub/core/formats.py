@@ -44,7 +44,12 @@ def read_email(text: str) -> str:
         local, _, host = text.rpartition("@")
         host = host.lower()
         labels = host.split(".")
-        if len(local) <= 64 and len(host) <= 180 and max(map(len, labels)) <= 63 and labels[-1] not in _RESERVED_ENDINGS:
+        if (
+            len(local) <= 64
+            and len(host) <= 180
+            and max(map(len, labels)) <= 63
+            and labels[-1] not in _RESERVED_ENDINGS
+        ):
             return f"{local}@{host}"
     return _parse_email(text)
 
@@ -211,7 +216,26 @@ def read_url(text: str) -> str:
 
 # Country
 
-_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "da", "nb", "fi", "cs", "tr", "ja", "zh", "ar", "hi")
+_LANGUAGES = (
+    "en",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "nl",
+    "pt",
+    "pl",
+    "sv",
+    "da",
+    "nb",
+    "fi",
+    "cs",
+    "tr",
+    "ja",
+    "zh",
+    "ar",
+    "hi",
+)
 _ALIASES = {  # what people write and neither ISO 3166 nor CLDR lists
     "uk": "GB",
     "great britain": "GB",
@@ -277,7 +301,12 @@ def _country_names() -> tuple[dict[str, str], frozenset[str]]:
     codes = frozenset(country.alpha_2 for country in pycountry.countries)
     found: dict[str, set[str]] = {}
     for country in pycountry.countries:
-        for name in (country.alpha_3, country.name, getattr(country, "common_name", ""), getattr(country, "official_name", "")):
+        for name in (
+            country.alpha_3,
+            country.name,
+            getattr(country, "common_name", ""),
+            getattr(country, "official_name", ""),
+        ):
             found.setdefault(_fold(name), set()).add(country.alpha_2)
     for language in _LANGUAGES:
         for code, name in Locale(language).territories.items():
