@@ -27,10 +27,10 @@ class RateLimit:
 
     name: str  # "burst", "daily", "search" …
     calls: int  # calls (or points) that may be used …
-    per_s: float  # … in so many seconds
+    per_s: float  # … in so many seconds; with unit at_once: 0
     operations: Sequence[str] = ()  # operation labels it covers; empty: all
-    shared: bool = False  # with other apps of the same account
-    unit: str = "calls"  # calls, points, rows
+    shared: bool = False  # with other apps of the same account: the people's reserve is kept of it
+    unit: str = "calls"  # calls; points, rows (a call takes its `cost`); at_once (calls under way)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +52,28 @@ class HttpResponse:
             ) from None
 
 
+CALL_HEADER = "X-Hub-Call"  # says what an SDK's call is for; the door removes it before anything leaves
+
+
+def call_label(operation: str, *, writes: bool = False, cost: int = 1) -> dict[str, str]:
+    """Header for one call through `Door.session` or `Door.pool`: its budget label, and whether it writes.
+
+    Without it a call counts under its HTTP method, and everything but GET and HEAD as a write.
+    """
+    return {CALL_HEADER: f"{operation};{'write' if writes else 'read'};{cost}"}
+
+
 class Door(Protocol):
     """The one way out of a connection. Every call is budgeted, timed, counted and redacted.
 
-    A non-2xx answer is turned into an error of hub.errors by the connector's `statuses`, unless its status is in
-    `expect`. A time-out, cut connection or 5xx on a call with ``writes=True`` raises OutcomeUnknown; on a read
-    it is retried within the run's retry budget, then RetryLater.
+    A non-2xx answer is turned into an error of hub.errors by the connector's `classify` and `statuses`, unless its
+    status is in `expect`. A time-out, cut connection or 5xx on a call with ``writes=True`` raises OutcomeUnknown; on
+    a read it is retried within the run's retry budget, then RetryLater. A write that certainly was not done (429,
+    connection refused, unknown host) raises RetryLater and is not repeated here: the caller knows its deadline.
+
+    An SDK gets `session` (requests) or `pool` (urllib3). Through them answers about the record itself (400, 403, 404,
+    409, 412, 422 …) go back to the SDK, which raises its own errors; all other trouble comes out as hub errors,
+    possibly as the `__cause__` of an error of the SDK.
     """
 
     base_url: str
@@ -80,7 +96,15 @@ class Door(Protocol):
     ) -> HttpResponse: ...
 
     def session(self) -> Any:
-        """A requests.Session whose every call passes the same door, for SDKs that accept a session."""
+        """A requests.Session whose every call passes the same door, for SDKs that accept a session.
+
+        The scheme and the Authorization header of a call are replaced by those of the connection (simple-salesforce
+        knows only https, and would log in again by itself, dropping preconditions).
+        """
+        ...
+
+    def pool(self) -> Any:
+        """What `session` is, in the shape of urllib3's PoolManager.request, for generated SDKs (HubSpot)."""
         ...
 
     def count(self, operation: str, *, writes: bool = False, cost: int = 1) -> Any:
@@ -93,6 +117,49 @@ class Door(Protocol):
 
     def token(self) -> str:
         """The current access token (single-flight refresh); for SDKs that set the header themselves."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFormat:
+    """How a text file is written, so that what is added to it looks like the rest."""
+
+    encoding: str  # Python's name of the codec, without a byte-order mark of its own
+    bom: bytes  # as found; b"" without
+    line_end: str  # "\n", "\r\n" or "\r"
+    delimiter: str  # between cells
+    quoting: str  # minimal: only where needed; all: every cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSnapshot:
+    """A whole file as it was at one moment."""
+
+    path: str  # as configured, below the project's directory
+    data: bytes = field(repr=False)
+    digest: str  # SHA-256 of `data`, hex
+    modified_at: float  # epoch seconds; never later than `read_at`
+    read_at: float  # the hub's clock
+    format: TextFormat
+
+
+class FileDoor(Protocol):
+    """The one way to files, for connectors with `local_files`: nothing outside the project's directory."""
+
+    account: str  # connection name, for messages
+
+    def read(self, path: str, *, encoding: str = "", delimiter: str = "") -> FileSnapshot:
+        """The file, whole. Raises ConfigFault (not there, not allowed, too big), RetryLater (being written)."""
+        ...
+
+    def replace(
+        self, path: str, data: bytes, *, expected: str, encoding: str = "", delimiter: str = ""
+    ) -> FileSnapshot:
+        """Put `data` in its place, at once or not at all. Raises PreconditionFailed if its digest is not `expected`."""
+        ...
+
+    def now(self) -> float:
+        """The hub's clock, epoch seconds UTC."""
         ...
 
 
@@ -214,9 +281,11 @@ Api = Any  # what `connect` returns: the connector's own handle, opaque to the h
 class Auth:
     """How a connection signs in; the door does it."""
 
+    # token: `token`. basic: `username`, `password`. client_credentials: `client_id`, `client_secret`.
+    # refresh_token: `client_id`, `client_secret`, `refresh_token` and, if known, `access_token`, `expires_at` (epoch s)
     kind: str  # token, basic, client_credentials, refresh_token, none
     header: str = "Authorization"
-    scheme: str = "Bearer"
+    scheme: str = "Bearer"  # "": the bare token
     token_url: str = ""  # path below base_url, or absolute on an allowed host
     token_body: str = "form"  # form, json
     rotates: bool = False  # each refresh kills the old refresh token
@@ -228,8 +297,8 @@ class Connector:
 
     name: str
     title: str
-    base_url: str  # default; "" when each account has its own
-    hosts: Sequence[str]  # suffixes of hosts it may speak to ("api.hubapi.com", ".my.salesforce.com")
+    base_url: str  # default; "{name}" stands for a setting of the connection; "" when each account has its own
+    hosts: Sequence[str]  # hosts it may speak to: exact ("api.hubapi.com"), or all below (".my.salesforce.com")
     auth: Sequence[Auth]
     limits: Sequence[RateLimit]
     streams: Sequence[Stream]
@@ -238,15 +307,27 @@ class Connector:
     check: Callable[[Api], Mapping[str, Json]]  # {"account": id, "name": …, "warnings": […]}; raises on failure
     discover: Callable[[Api, str], Sequence[Field]]
     pull: Callable[[Api, str, Json], Page]  # (api, stream, cursor or None)
-    fetch: Callable[[Api, str, Sequence[str]], Sequence[SourceRecord]] | None = None  # by ids; missing ones as op delete
-    find: Callable[[Api, str, str, str], Sequence[SourceRecord]] | None = None  # (stream, remote field, value), strong read
+    fetch: Callable[[Api, str, Sequence[str]], Sequence[SourceRecord]] | None = (
+        None  # by ids; missing ones as op delete
+    )
+    find: Callable[[Api, str, str, str], Sequence[SourceRecord]] | None = (
+        None  # (stream, remote field, value), strong read
+    )
     push: Callable[[Api, str, Sequence[ChangeSet]], Sequence[PushResult]] | None = None
     verify: Callable[[Settings, WebhookRequest], None] | None = None  # raises SignatureError
     parse: Callable[[Settings, WebhookRequest], Sequence[WebhookEvent]] | None = None
-    subscribe: Callable[[Api, str], Mapping[str, Json]] | None = None  # (api, target url) -> what was set up, with secret
+    subscribe: Callable[[Api, str], Mapping[str, Json]] | None = (
+        None  # (api, target url) -> what was set up, with secret
+    )
     statuses: Mapping[int, str] = field(default_factory=dict)  # overrides of kit.statuses
-    classify: Callable[[HttpResponse], str | None] | None = None  # error kind from a body, before the status table
-    local_files: bool = False  # reads and writes files instead of HTTP (csv)
+    classify: Callable[[HttpResponse], str | None] | None = None  # kit.statuses.Kind from a body, also of a 200;
+    # None: the status table decides
+    wait_s: Callable[[HttpResponse], float | None] | None = None  # wait that a throttled answer's body names
+    usage: Callable[[HttpResponse], Mapping[str, tuple[int, int]]] | None = (
+        None  # limit name -> (used, of), everybody's
+    )
+    streams_for: Callable[[Settings], Sequence[Stream]] | None = None  # streams that each connection declares (csv)
+    local_files: bool = False  # `connect` is given a FileDoor instead of a Door (csv)
     docs: str = ""
 
     def stream(self, name: str) -> Stream:

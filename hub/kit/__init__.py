@@ -1,0 +1,1 @@
+"""What connectors may use: composed, never inherited. No network, no clock, no settings."""

@@ -1,0 +1,173 @@
+"""Signing in for a connection: one token for all its workers, refreshed by one of them at a time.
+
+Two workers, one refresh: worker A and B both get 401 with token t1. A takes the lock, sees that t1 is still the
+current token, refreshes to t2, saves it, and lets go. B takes the lock, sees t2 instead of the t1 it failed with,
+and simply uses it. With workers on several machines the lock and `load` of the shelf do the same across them.
+
+A vendor that rotates refresh tokens kills the old one with the answer, so the new pair is saved before it is used.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import orjson
+
+from hub.connector import Auth, HttpResponse
+from hub.errors import RetryLater, SignInExpired
+from hub.kit.statuses import Kind, kind_of
+from hub.runtime.clock import Clock
+
+_EARLY_S = 60.0  # a token is renewed this long before it runs out, so that none expires under way
+
+Tokens = Mapping[str, str]
+Ask = Callable[[str, Mapping[str, str], bytes], HttpResponse]  # (url or path, headers, body) -> any answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenShelf:
+    """Where tokens are kept between runs, and what keeps two machines from refreshing at once."""
+
+    save: Callable[[Tokens], None] = field(default=lambda tokens: None)  # all of them, in one transaction
+    load: Callable[[], Tokens] = field(default=dict)  # newest saved ones; empty: none yet
+    exclusive: Callable[[], AbstractContextManager[object]] = field(default=nullcontext)
+
+
+class SignIn:
+    """The current token of a connection.
+
+    Args:
+        auth: the kind of sign-in, with its token URL.
+        credentials: as `Auth` lists them per kind, secrets resolved.
+        clock: for expiry.
+        ask: sends one POST through the connection's transport, without signing in.
+        shelf: where rotated tokens are kept.
+        where: connection, for messages.
+    """
+
+    def __init__(
+        self,
+        auth: Auth,
+        credentials: Mapping[str, str],
+        *,
+        clock: Clock,
+        ask: Ask,
+        shelf: TokenShelf | None = None,
+        where: str = "",
+    ) -> None:
+        self._auth = auth
+        self._credentials = dict(credentials)
+        self._clock = clock
+        self._ask = ask
+        self._shelf = shelf or TokenShelf()
+        self._where = where
+        self._lock = threading.Lock()
+        self._token = ""
+        self._expires_at: float | None = None
+        self._refused = ""  # why the vendor refuses the credentials; set once, so that nobody storms it
+        self._take_in(self._shelf.load() or credentials)
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a refused token can be exchanged for a new one."""
+        return self._auth.kind in ("client_credentials", "refresh_token")
+
+    def secrets(self) -> list[str]:
+        """Everything that must not appear in a message."""
+        public = {"client_id", "username", "kind", "expires_at"}
+        hidden = [value for name, value in self._credentials.items() if name not in public and value]
+        return [*hidden, self._token] if self._token else hidden
+
+    def headers(self) -> tuple[dict[str, str], str]:
+        """The header that signs a call, and the token in it (to say later which one was refused)."""
+        if self._auth.kind == "none":
+            return {}, ""
+        token = self.token()
+        scheme = "Basic" if self._auth.kind == "basic" else self._auth.scheme
+        return {self._auth.header: f"{scheme} {token}".strip()}, token
+
+    def token(self) -> str:
+        """The token to use now. Raises SignInExpired if the vendor refuses the credentials."""
+        if self._auth.kind == "token":
+            return self._credentials.get("token", "")
+        if self._auth.kind == "basic":
+            pair = f"{self._credentials.get('username', '')}:{self._credentials.get('password', '')}"
+            return base64.b64encode(pair.encode()).decode()
+        if self._is_spent():
+            self.renew(self._token)
+        return self._token
+
+    def _is_spent(self) -> bool:
+        return not self._token or (self._expires_at is not None and self._clock.now() > self._expires_at - _EARLY_S)
+
+    def renew(self, refused: str) -> bool:
+        """Exchange the token if it is still the refused one. False: this kind of sign-in cannot.
+
+        Raises SignInExpired if the vendor refuses the credentials, RetryLater if it does not answer properly.
+        """
+        if not self.renewable:
+            return False
+        with self._lock:
+            if self._token != refused:
+                return True
+            with self._shelf.exclusive():
+                self._renew_alone(refused)
+        return True
+
+    def _renew_alone(self, refused: str) -> None:
+        if self._refused:
+            raise self._expired(self._refused)
+        self._take_in(self._shelf.load())
+        if self._token not in ("", refused) and not self._is_spent():
+            return
+        tokens = self._fetch()
+        self._credentials.update(tokens)
+        self._shelf.save(tokens)
+        self._take_in(tokens)
+
+    def _take_in(self, tokens: Tokens) -> None:
+        if "refresh_token" in tokens:
+            self._credentials["refresh_token"] = tokens["refresh_token"]
+        if tokens.get("access_token"):
+            self._token = tokens["access_token"]
+            self._expires_at = float(tokens["expires_at"]) if tokens.get("expires_at") else None
+
+    def _fetch(self) -> dict[str, str]:
+        names = ("client_id", "client_secret", "refresh_token")
+        wanted = names if self._auth.kind == "refresh_token" else names[:2]
+        body = {"grant_type": self._auth.kind, **{name: self._credentials.get(name, "") for name in wanted}}
+        if self._auth.token_body == "json":
+            answer = self._ask(self._auth.token_url, {"Content-Type": "application/json"}, orjson.dumps(body))
+        else:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            answer = self._ask(self._auth.token_url, kind, urlencode(body).encode())
+        self._check(answer)
+        return self._read(answer)
+
+    def _check(self, answer: HttpResponse) -> None:
+        kind = kind_of(answer.status)
+        if kind is Kind.OK:
+            return
+        if kind in (Kind.REJECTED, Kind.SIGN_IN, Kind.FORBIDDEN, Kind.NOT_FOUND):
+            self._refused = f"the token endpoint answers {answer.status}"
+            raise self._expired(self._refused)
+        raise RetryLater(f"the token endpoint answers {answer.status}", code="AUTH-LATER", where=self._where)
+
+    def _read(self, answer: HttpResponse) -> dict[str, str]:
+        found = answer.json()
+        if not isinstance(found, dict) or not found.get("access_token"):
+            raise RetryLater("the token endpoint gave no token", code="AUTH-LATER", where=self._where)
+        tokens = {"access_token": str(found["access_token"])}
+        if found.get("refresh_token"):
+            tokens["refresh_token"] = str(found["refresh_token"])
+        if found.get("expires_in"):  # Salesforce names none; Plum may send it as text
+            tokens["expires_at"] = str(self._clock.now() + float(found["expires_in"]))
+        return tokens
+
+    def _expired(self, why: str) -> SignInExpired:
+        return SignInExpired(why, where=self._where, fix="renew the connection's credentials")
