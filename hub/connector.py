@@ -152,10 +152,11 @@ class FileDoor(Protocol):
         """The file, whole. Raises ConfigFault (not there, not allowed, too big), RetryLater (being written)."""
         ...
 
-    def replace(
-        self, path: str, data: bytes, *, expected: str, encoding: str = "", delimiter: str = ""
-    ) -> FileSnapshot:
-        """Put `data` in its place, at once or not at all. Raises PreconditionFailed if its digest is not `expected`."""
+    def replace(self, read: FileSnapshot, data: bytes) -> FileSnapshot:
+        """Put `data` in the place of what was read, at once or not at all; the format stays as it was.
+
+        Raises PreconditionFailed if the file is no longer the one that was read.
+        """
         ...
 
     def now(self) -> float:
