@@ -1,0 +1,113 @@
+"""What the engine is handed: built once in app.bootstrap (or by the simulator), never looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hub.connector import Api, Connector, Settings, Stream
+from hub.core.canonical import Canonical
+from hub.core.guards import DEFAULTS, Bound
+from hub.core.mapping import StreamMapping
+from hub.model import Json
+from hub.store import Store
+
+PUSHABLE_MODES = ("live",)
+
+
+class Clock(Protocol):
+    """The seam of time."""
+
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One configured account of a system, ready to be spoken to."""
+
+    name: str
+    connector: Connector
+    api: Api
+    settings: Settings
+    mode: str  # observe, live
+    mappings: Mapping[str, StreamMapping]  # by the mapping's stream name, in file order
+    streams: Mapping[str, Stream]  # by stream name
+    mapping_version: int = 0
+    every_s: Mapping[str, float] = field(default_factory=dict)  # stream -> schedule
+    counts: Callable[[], Mapping[str, int]] = dict  # calls per operation since the start, from the door
+
+    @property
+    def writes(self) -> bool:
+        return self.mode in PUSHABLE_MODES and self.connector.push is not None
+
+    def mappings_from(self, source: str) -> list[StreamMapping]:
+        """The mappings that read a stream's records (a form answer is a submission and speaks for a contact)."""
+        return [mapping for mapping in self.mappings.values() if mapping.source == source]
+
+    def stream_of(self, mapping: StreamMapping) -> Stream:
+        return self.streams[mapping.source]
+
+    def in_order(self) -> Sequence[str]:
+        """Source streams that mappings read, parents first."""
+        wanted = [name for name in self.streams if self.mappings_from(name)]
+        ordered: list[str] = []
+
+        def add(name: str) -> None:
+            if name in ordered or name not in wanted:
+                return
+            ordered_parents = [parent for parent in self.streams[name].parents if parent != name]
+            for parent in ordered_parents:
+                add(parent)
+            if name not in ordered:
+                ordered.append(name)
+
+        for name in wanted:
+            add(name)
+        return ordered
+
+
+@dataclass(slots=True, kw_only=True)
+class Hub:
+    """Everything a use case needs."""
+
+    store: Store
+    canonical: Canonical
+    connections: dict[str, Connection]
+    clock: Clock
+    instance: str  # of the store; part of every marker and reward key
+    guards: Mapping[str, Bound] = field(default_factory=lambda: dict(DEFAULTS))
+    on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
+    projects: Json = None  # the loaded project, for listings
+
+    def rank(self, connection: str) -> int:
+        """Place of a connection in `sources`; a connector there stands for its connections in the order of hub.yaml."""
+        sources = self.canonical.sources
+        names = list(self.connections)
+        found = self.connections.get(connection)
+        labels = (connection, found.connector.name if found else "")
+        place = next((index for index, source in enumerate(sources) if source in labels), len(sources))
+        return place * 1000 + (names.index(connection) if connection in names else 999)
+
+    def mapping_of(self, connection: str, stream: str) -> StreamMapping | None:
+        """The mapping that a link belongs to; None when its connection is gone from the configuration."""
+        found = self.connections.get(connection)
+        return found.mappings.get(stream) if found else None
+
+    def marker(self, entity_id: int) -> str:
+        """The hub's id as it is put on records that the hub creates."""
+        return f"{self.instance}-{entity_id}"
+
+    def entity_of_marker(self, marker: str | None) -> int | None:
+        """The entity a marker names, if it is this hub's own; another hub's marker says nothing."""
+        if not marker or not marker.startswith(f"{self.instance}-"):
+            return None
+        tail = marker[len(self.instance) + 1 :]
+        return int(tail) if tail.isdigit() else None
+
+
+def rank_table(hub: Hub) -> Mapping[str, int]:
+    """Connection -> rank, computed once per transaction."""
+    return {name: hub.rank(name) for name in hub.connections}

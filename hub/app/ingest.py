@@ -1,0 +1,559 @@
+"""Taking in a page: records, links, claims, values, conflicts, behind-marks, events and the cursor, one transaction.
+
+The story of one record: its link is looked up; a write of ours that is still open on it is settled first; a read
+older than what was accepted changes nothing; what differs from *held* becomes claims; the entity's fields are decided
+anew; whoever lacks something is put on notice. Whatever cannot be read is quarantined, field by field.
+
+Invariant: everything a page changes commits together with the cursor that passes it, or not at all (laws L13, L14).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from hub.app.context import Connection, Hub
+from hub.app.scene import Scene
+from hub.app.settle import close_landed, settle_intent, stored_by
+from hub.connector import Stream
+from hub.core.changes import Window, observe_cell
+from hub.core.guards import allowance, cell_guards
+from hub.core.identity import decide_match
+from hub.core.mapping import StreamMapping, external_id_of, keys_of, to_canonical
+from hub.core.merge import PLANTED
+from hub.core.plan import erases, in_scope
+from hub.errors import RetryLater
+from hub.model import (
+    EntityRow,
+    Intent,
+    Json,
+    LinkRow,
+    LinkState,
+    MappedRecord,
+    QuarantineRow,
+    Reference,
+    SourceRecord,
+)
+
+STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
+STAMP_SLACK_S = 2.0  # what a measured clock offset may be wrong by: request time plus whole-second Date headers
+
+
+@dataclass(slots=True, kw_only=True)
+class PageContext:
+    """What is the same for every record of one page."""
+
+    hub: Hub
+    connection: Connection
+    mapping: StreamMapping
+    stream: Stream
+    scene: Scene
+    read_at: float  # by the hub's clock, when the read began
+    offset: float | None  # vendor's clock minus the hub's; None: unknown, stamps cannot shrink windows
+    known_since: float | None  # start of the stream's last complete pull less its look-back
+    first_load: bool
+    released: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person let through a guard
+    dropped: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person refused
+    answers: frozenset[int] = frozenset()  # intents that these records answer: what they hold is what our write left
+    counts: Counter[str] = field(default_factory=Counter)
+    quarantine: list[QuarantineRow] = field(default_factory=list)
+    mended: list[tuple[str, str]] = field(default_factory=list)  # (external id, field) fine again
+    hints: list[tuple[str, str, str, float | None, float, str]] = field(default_factory=list)
+    held_back: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # (guard, field) -> links
+    held_items: Mapping[int, set[tuple[str, int]]] = field(default_factory=dict)
+    tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (guard, field, value digest) in this run
+    links: dict[str, LinkRow] = field(default_factory=dict)
+    intents: dict[int, Intent] = field(default_factory=dict)
+    parents: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    owners: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)  # key -> entities of the store
+
+
+def again(hub: Hub) -> Retrying:
+    """Runs a transaction again while the store says it was busy (deadlock, serialisation, lock)."""
+    return Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, RetryLater) and error.code == "STORE-BUSY"),
+        stop=stop_after_attempt(STORE_TRIES),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        sleep=hub.clock.sleep,
+        reraise=True,
+    )
+
+
+def ingest_page(
+    hub: Hub,
+    connection: Connection,
+    source: str,
+    records: Sequence[SourceRecord],
+    *,
+    read_at: float,
+    vendor_read_at: float | None = None,
+    cursor: Json = None,
+    known_since: float | None = None,
+    first_load: bool = False,
+    run_id: int | None = None,
+    tally: Counter[tuple[str, str, str]] | None = None,
+    faults: Sequence[Mapping[str, str]] = (),
+    release: Mapping[str, frozenset[tuple[int, str]]] | None = None,
+    done_hints: Sequence[int] = (),
+    answers: frozenset[int] = frozenset(),
+) -> Counter[str]:
+    """Take in one page of a stream, in one transaction.
+
+    Args:
+        read_at: hub's clock when the read began.
+        vendor_read_at: vendor's clock at the same moment, if it told.
+        cursor: the stream's cursor document after this page; None leaves it (fetches, answers of writes).
+        known_since: the stream's last complete pull began then, less its look-back: until then old values stood.
+        tally: guard counters of the run, carried from page to page.
+        release: {"released": …, "dropped": …} of a hold that a person decided.
+        done_hints: hints that this read answers, if the reads are new enough.
+        answers: intents whose write these very records answer.
+
+    Returns:
+        What became of the rows: seen = new + changed + unchanged + stale + deferred + out_of_scope + quarantined …
+
+    Raises:
+        RetryLater: the store stayed busy.
+    """
+    offset = None if vendor_read_at is None else vendor_read_at - read_at
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=run_id)
+            counts: Counter[str] = Counter()
+            run_tally = Counter(tally or {})
+            for mapping in connection.mappings_from(source):
+                page = PageContext(
+                    hub=hub, connection=connection, mapping=mapping, stream=connection.streams[source], scene=scene,
+                    read_at=read_at, offset=offset, known_since=known_since, first_load=first_load, tally=run_tally,
+                    answers=answers, **(release or {}),
+                )  # fmt: skip
+                _take_in(page, records, faults)
+                counts.update(page.counts)
+            _finish(scene, first_load=first_load, counts=counts)
+            if cursor is not None and "cursor_first" not in PLANTED:
+                tx.set_cursor(connection.name, source, cursor)
+            if done_hints:
+                tx.done_hints(done_hints)
+    if tally is not None:
+        tally.clear()
+        tally.update(run_tally)
+    return counts
+
+
+def _finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:
+    """Decide, let events and grants follow from what changed, mark who is behind, save."""
+    scene.decide()
+    if scene.hub.on_changes is not None:
+        counts.update(scene.hub.on_changes(scene, first_load=first_load))
+    scene.mark_behind()
+    scene.save()
+
+
+def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequence[Mapping[str, str]]) -> None:
+    tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
+    ids = [external_id_of(page.mapping, record) for record in records]
+    page.links = tx.links_by_keys(name, stream, [each for each in ids if each])
+    page.intents = tx.intents_for([link.id for link in page.links.values()])
+    page.held_items = tx.held_items([link.id for link in page.links.values()])
+    news = [record for record, each in zip(records, ids, strict=True) if each and _is_news(page, record, each)]
+    mapped = {id(record): to_canonical(page.mapping, record) for record in news if record.op in ("upsert", "restore")}
+    _load(page, news, mapped)
+    page.counts["unchanged"] += sum(1 for each in ids if each) - len(news)
+    page.counts["keyless"] += sum(1 for each in ids if not each)
+    for record in news:
+        _take_record(page, record, mapped.get(id(record)))
+    for fault in faults:
+        _fault_of_page(page, fault)
+    _store_reviews(page)
+
+
+def content_hash(record: SourceRecord) -> str:
+    """Of canonical JSON, so that key order says nothing."""
+    body = orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(body + record.op.encode() + str(record.merged_into).encode(), digest_size=12).hexdigest()
+
+
+def _is_news(page: PageContext, record: SourceRecord, external_id: str) -> bool:
+    """False for a record that is, to the byte, what we accepted last, when no write of ours waits on it."""
+    link = page.links.get(external_id)
+    return not (
+        link is not None
+        and link.id not in page.intents
+        and link.hash == content_hash(record)
+        and link.state not in (LinkState.GONE, LinkState.WANTED)
+        and (record.stamp is None or record.stamp == link.stamp)
+        and not page.released
+        and not page.dropped
+    )
+
+
+def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, MappedRecord]) -> None:
+    """Everything these records may touch, in a handful of queries: parents, keyed entities, adopted links."""
+    tx, scene, entity = page.scene.tx, page.scene, page.hub.canonical.entities[page.mapping.entity]
+    references = {ref for each in mapped.values() for ref in each.references.values() if ref is not None}
+    page.parents = tx.entity_ids(page.connection.name, references) if references else {}
+    fresh = [r for r in news if external_id_of(page.mapping, r) not in page.links]
+    keys = {
+        (name, value) for r in fresh if id(r) in mapped for name, value, _ in keys_of(entity, mapped[id(r)].values)
+    }
+    found = tx.find_by_keys(entity.name, keys) if keys else {}
+    page.owners = found
+    marked = {page.hub.entity_of_marker(record.marker) for record in fresh} - {None}
+    scene.load({link.entity_id for link in page.links.values()})
+    scene.load({each for group in found.values() for each in group} | marked)  # type: ignore[arg-type]
+    page.links = {each: scene.links[link.id] for each, link in page.links.items()}
+    page.intents |= tx.intents_for([link.id for link in scene.links.values() if link.state == LinkState.WANTED])
+
+
+def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord | None) -> None:
+    external_id = external_id_of(page.mapping, record)
+    assert external_id is not None  # keyless records were counted before
+    link = page.links.get(external_id)
+    if link is None and mapped is not None:
+        link = _link_for(page, record, mapped, external_id)
+        if link is not None:
+            page.links[external_id] = link
+            page.scene.link_index[page.connection.name, page.mapping.name, external_id] = link
+    if link is None:
+        if mapped is None:
+            page.counts["unchanged"] += 1  # deleted before we ever saw it
+        return
+    if "stale_reads" not in PLANTED and _is_stale(link, record, page.read_at):
+        page.counts["stale"] += 1
+        return
+    if record.op in ("delete", "archive", "merged_into"):
+        _gone(page, link, record)
+        return
+    assert mapped is not None
+    _observe(page, link, record, mapped)
+
+
+def _is_stale(link: LinkRow, record: SourceRecord, read_at: float) -> bool:
+    """A read older than what was accepted changes nothing (law L5)."""
+    if record.stamp is not None and link.stamp is not None:
+        return record.stamp < link.stamp
+    return link.read_at is not None and read_at < link.read_at
+
+
+# Who is it
+
+
+def _link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, external_id: str) -> LinkRow | None:
+    """The link of a record that has none yet: adopted by the hub's id, matched by key, or new."""
+    marked = page.hub.entity_of_marker(record.marker) if "no_adopt" not in PLANTED else None
+    if marked is not None and marked in page.scene.root_of:
+        return _attach(page, page.scene.root_of[marked], external_id, adopted=True)
+    entity = page.hub.canonical.entities[page.mapping.entity]
+    if not in_scope(page.mapping, mapped.values):
+        page.counts["out_of_scope"] += 1
+        return None
+    keys = {(name, value) for name, value, _ in keys_of(entity, mapped.values)}
+    match = decide_match(entity, mapped.values, _owners(page, keys))
+    if match.outcome == "ambiguous":
+        _review(page, record, external_id, match.candidates)
+        return None
+    if match.outcome == "keyless" and page.mapping.name != page.mapping.source:
+        page.counts["keyless"] += 1
+        return None
+    root = match.entity_id if match.entity_id is not None else _new_entity(page)
+    for key in keys:
+        page.scene.fresh_keys[page.mapping.entity, *key].add(root)
+    if match.weak:
+        page.scene.tx.add_identity(
+            {"kind": "review", "entity_id": root, "others": list(match.weak), "at": page.scene.now, "by": "weak key"}
+        )
+    return _attach(page, root, external_id, adopted=False)
+
+
+def _owners(page: PageContext, keys: set[tuple[str, str]]) -> dict[tuple[str, str], list[int]]:
+    """Key -> root entities, of the store and of this very page."""
+    scene, found = page.scene, {}
+    for key in keys:
+        roots = {scene.root_of[each] for each in page.owners.get(key, ()) if each in scene.root_of}
+        roots |= scene.fresh_keys.get((page.mapping.entity, *key), set())
+        if roots:
+            found[key] = sorted(roots)
+    return found
+
+
+def _new_entity(page: PageContext) -> int:
+    entity_id = page.scene.new_id("entity")
+    page.scene.add_entity(EntityRow(id=entity_id, type=page.mapping.entity, created_at=page.scene.now))
+    page.counts["entities"] += 1
+    return entity_id
+
+
+def _attach(page: PageContext, root: int, external_id: str, *, adopted: bool) -> LinkRow:
+    """Give an entity this record: onto its wanted link, as a new link, or as a duplicate beside a live one."""
+    scene, name, stream = page.scene, page.connection.name, page.mapping.name
+    here = [each for each in scene.links_at[root] if (each.connection, each.stream) == (name, stream)]
+    wanted = next((each for each in here if each.state == LinkState.WANTED), None)
+    if wanted is not None:
+        intent = page.intents.get(wanted.id)
+        if intent is not None and not adopted:
+            intent.state = "superseded"  # the record was there already; a create that lands later is a duplicate
+            scene.tx.update_intents([intent])
+        wanted.external_id, wanted.state = external_id, LinkState.LIVE
+        wanted.hold_id = None
+        wanted.mapping_version = page.connection.mapping_version
+        scene.dirty(wanted)
+        page.counts["adopted" if adopted else "linked"] += 1
+        return wanted
+    living = [each for each in here if each.state in (LinkState.LIVE, LinkState.OUT_OF_SCOPE)]
+    duplicate = bool(living) and not page.stream.acts
+    link = LinkRow(
+        id=scene.new_id("link"), connection=name, stream=stream, external_id=external_id, entity_id=root,
+        state=LinkState.DUPLICATE if duplicate else LinkState.LIVE, mapping_version=page.connection.mapping_version,
+    )  # fmt: skip
+    scene.add_link(link)
+    page.counts["duplicates" if duplicate else "linked"] += 1
+    return link
+
+
+def _review(page: PageContext, record: SourceRecord, external_id: str, candidates: Sequence[int]) -> None:
+    """Several entities could be meant: a person decides; the record waits, whole."""
+    page.counts["quarantined"] += 1
+    page.quarantine.append(
+        _row(
+            page, external_id, "", "IDN-AMBIGUOUS", f"its keys belong to {len(candidates)} different entities",
+            "merge the entities, or correct the key at the system", dict(record.data) | {"entities": list(candidates)},
+        )
+    )  # fmt: skip
+
+
+# What does it say
+
+
+def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: MappedRecord) -> None:
+    """Take in one record's fields."""
+    scene = page.scene
+    root = scene.root_of[link.entity_id]
+    first = not scene.cells(link.id)
+    shown = _with_references(page, link, mapped)
+    intent = page.intents.get(link.id)
+    if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
+        if intent.id in page.answers:
+            close_landed(scene, link, intent, stored_by(intent, shown))
+        else:
+            settle_intent(page, link, intent, shown, record)
+    window = _window(page, link, record, mapped)
+    cells, edits = dict(scene.cells(link.id)), 0
+    for name, value in shown.items():
+        if page.mapping.entity_type.fields[name].derived or name not in page.mapping.in_fields:
+            continue
+        edits += _observe_field(page, link, root, cells, name, value, window)
+    _accept_read(page, link, record, cells, waits=bool(mapped.references) and len(shown) < _expected(mapped))
+    page.counts["new" if first else ("changed" if edits else "unchanged")] += 1
+    for fault in mapped.faults:
+        page.counts["faulty_cells"] += 1
+        page.quarantine.append(
+            _row(page, link.external_id or "", fault.field, fault.code, fault.message, fault.fix, fault.value)
+        )
+    faulty = {fault.field for fault in mapped.faults}
+    page.mended += [(link.external_id or "", name) for name in (*shown, "") if name not in faulty]
+
+
+def _expected(mapped: MappedRecord) -> int:
+    return len(mapped.values) + len(mapped.references)
+
+
+def _observe_field(
+    page: PageContext, link: LinkRow, root: int, cells: dict, name: str, value: Json, window: Window
+) -> int:
+    scene, declared = page.scene, page.mapping.entity_type.fields[name]
+    old = cells.get(name)
+    if (link.id, name) not in page.released and _is_held(page, link, name, old, value):
+        return 0
+    cell, edited = observe_cell(
+        declared, old, value, link=link.id, window=window, version=scene.version,
+        erases=erases(page.mapping, name, page.connection.name, page.connection.connector.name),
+    )  # fmt: skip
+    if (link.id, name) in page.dropped and edited:
+        cell, edited = type(cell)(held=cell.held), False  # refused by a person: it is put back there
+    if "no_shadow" in PLANTED:
+        cells.pop(name, None)
+    else:
+        cells[name] = cell
+    if edited:
+        scene.touch(root, name)
+    elif cell != old:
+        scene.recheck(root, name)
+    return int(edited)
+
+
+def _accept_read(page: PageContext, link: LinkRow, record: SourceRecord, cells: dict, *, waits: bool) -> None:
+    """The read counts: cells, stamp, time, content."""
+    link.stamp = record.stamp if record.stamp is not None else link.stamp
+    link.read_at = max(link.read_at or 0.0, page.read_at)
+    link.hash = None if waits or link.id in page.held_items else content_hash(record)
+    link.raw = zlib.compress(orjson.dumps(record.data), 1)
+    if link.state in (LinkState.GONE, LinkState.NOT_VISIBLE):
+        link.state = LinkState.LIVE  # restored: same link, same shadow
+        page.counts["restored"] += 1
+        page.scene.touch_all(page.scene.root_of[link.entity_id])
+    page.scene.set_cells(link.id, cells)
+
+
+def _window(page: PageContext, link: LinkRow, record: SourceRecord, mapped: MappedRecord) -> Window:
+    """When the edits that this read shows were made, by the hub's clock (design.md §4 rule 1)."""
+    if mapped.acted_at is not None:
+        return Window(after=mapped.acted_at, before=mapped.acted_at)
+    known = max((each for each in (link.read_at, page.known_since) if each is not None), default=None)
+    stamp = None
+    if record.stamp is not None and page.offset is not None:
+        stamp = record.stamp - page.offset + page.stream.stamp_tick_s + STAMP_SLACK_S
+    return Window.of_read(last_known=known, read_at=page.read_at, stamp=stamp)
+
+
+def _with_references(page: PageContext, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:
+    """Values with references resolved to entities; an unknown parent makes its cell wait, and is sent for."""
+    shown = dict(mapped.values)
+    for name, reference in mapped.references.items():
+        if reference is None:
+            shown[name] = None
+        elif reference in page.parents:
+            shown[name] = page.parents[reference]
+        elif (page.connection.name, *reference) in page.scene.link_index:
+            parent = page.scene.link_index[page.connection.name, *reference]
+            shown[name] = page.scene.root_of[parent.entity_id]
+        else:
+            _wait_for_parent(page, link, name, reference)
+    return shown
+
+
+def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Reference) -> None:
+    now = page.scene.now
+    source = page.mapping.source
+    page.hints.append((page.connection.name, reference.stream, reference.external_id, None, now, "parent"))
+    page.hints.append((page.connection.name, source, link.external_id or "", None, now, "waits for a parent"))
+    page.counts["waiting_cells"] += 1
+    page.quarantine.append(
+        _row(
+            page, link.external_id or "", name, "REF-WAITS",
+            f"names {reference.stream} {reference.external_id}, which the hub has not read yet",
+            "nothing to do: it is sent for, and mends itself when it arrives",
+            {"stream": reference.stream, "external_id": reference.external_id},
+        )
+    )  # fmt: skip
+
+
+# Guards
+
+
+def _is_held(page: PageContext, link: LinkRow, name: str, old, value: Json) -> bool:  # noqa: ANN001 - Cell | None
+    """True if a guard keeps this cell back: it joins a hold, neither merged nor corrected until a person decides."""
+    if any(held == name for held, _ in page.held_items.get(link.id, ())):
+        return True
+    declared = page.mapping.entity_type.fields[name]
+    if old is not None and old.held == value:
+        return False
+    for guard in cell_guards(declared, old.held if old else None, value, known=old is not None):
+        mark = hashlib.sha1(orjson.dumps(value), usedforsecurity=False).hexdigest() if guard == "one_value" else ""
+        page.tally[guard, name, mark] += 1
+        if page.tally[guard, name, mark] > allowance(page.hub.guards[guard], _live(page)):
+            page.held_back.setdefault((guard, name), []).append(link.id)
+            page.counts["held_cells"] += 1
+            return True
+    return False
+
+
+def _live(page: PageContext) -> int:
+    key = ("live", page.mapping.name, "")
+    if key not in page.tally:
+        page.tally[key] = page.scene.tx.count_links(page.connection.name, page.mapping.name).get("live", 0)
+    return page.tally[key]
+
+
+# Gone
+
+
+def _gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
+    """A record is deleted, archived or merged away over there: its voice ends, its values stay remembered."""
+    scene, root = page.scene, page.scene.root_of[link.entity_id]
+    if link.state in (LinkState.GONE, LinkState.MERGED_INTO):
+        page.counts["unchanged"] += 1
+        return
+    if record.op != "merged_into" and not _delete_allowed(page, link):
+        return
+    link.state = LinkState.MERGED_INTO if record.op == "merged_into" else LinkState.GONE
+    link.stamp = record.stamp if record.stamp is not None else link.stamp
+    link.read_at, link.hash, link.behind_since = page.read_at, content_hash(record), None
+    scene.dirty(link)
+    intent = page.intents.pop(link.id, None)
+    if intent is not None:
+        intent.state = "not_done"
+        scene.tx.update_intents([intent])
+    evidence = f"{record.op} seen at {page.connection.name}"
+    scene.tx.add_tombstones(
+        [
+            {
+                "link_id": link.id, "entity_id": link.entity_id, "connection": link.connection, "stream": link.stream,
+                "external_id": link.external_id, "evidence": evidence, "at": scene.now, "keys": [],
+            }
+        ]
+    )  # fmt: skip
+    scene.touch_all(root)
+    page.counts["deleted" if record.op != "merged_into" else "merged_away"] += 1
+
+
+def _delete_allowed(page: PageContext, link: LinkRow) -> bool:
+    page.tally["deletes", "", ""] += 1
+    if page.tally["deletes", "", ""] <= allowance(page.hub.guards["deletes"], _live(page)):
+        return True
+    if (link.id, "") in page.released:
+        return True
+    page.held_back.setdefault(("deletes", ""), []).append(link.id)
+    page.counts["held_deletes"] += 1
+    return False
+
+
+# Reviews
+
+
+def _row(
+    page: PageContext, external_id: str, name: str, code: str, message: str, fix: str, value: Json
+) -> QuarantineRow:
+    return QuarantineRow(
+        connection=page.connection.name, stream=page.mapping.name, external_id=external_id, field=name, direction="in",
+        code=code, message=message, fix=fix, value=value, at=page.scene.now, run_id=page.scene.run_id,
+    )  # fmt: skip
+
+
+def _fault_of_page(page: PageContext, fault: Mapping[str, str]) -> None:
+    """A row that could not even be read (a malformed CSV line); the rest of the page goes on."""
+    page.counts["quarantined"] += 1
+    page.quarantine.append(
+        _row(page, fault["external_id"], "", fault["code"], fault["message"], fault["fix"], fault.get("value"))
+    )
+
+
+def _store_reviews(page: PageContext) -> None:
+    """Quarantine, hints and holds of this page, in its transaction."""
+    tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
+    if page.mended:
+        tx.mend_quarantine(name, stream, "in", page.mended)
+    tx.add_quarantine(page.quarantine)
+    tx.add_hints(page.hints)
+    for (guard, field_name), links in page.held_back.items():
+        hold_id = tx.join_hold(
+            guard=guard, connection=name, stream=stream, field=field_name, count=len(links), of=_live(page),
+            at=page.scene.now, run_id=page.scene.run_id, message=_hold_message(guard, field_name, stream),
+        )  # fmt: skip
+        tx.add_hold_items(hold_id, [(link_id, field_name) for link_id in links])
+
+
+def _hold_message(guard: str, field_name: str, stream: str) -> str:
+    what = {
+        "deletes": "records of {stream} deleted at once",
+        "blanks": "{field} of {stream} emptied in many records at once",
+        "one_value": "one value takes over {field} of {stream}",
+        "consent_flips": "{field} of {stream} flips in many records at once",
+        "owner_changes": "{field} of {stream} changes in many records at once",
+    }[guard]
+    return what.format(field=field_name, stream=stream)

@@ -1,0 +1,152 @@
+"""Reading a connection: streams page by page, and single records that hints ask for.
+
+Invariant: a cursor moves only in the transaction of its page; a page that fails leaves it where it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+from hub.app.context import Connection, Hub
+from hub.app.ingest import again, ingest_page
+from hub.core.merge import PLANTED
+from hub.errors import HubError
+from hub.model import Hint, Json, SourceRecord
+
+Progress = Callable[[str, int], None]  # (stream, rows so far)
+
+HINT_BATCH = 200
+HINT_TRIES = 20  # then the record is left to polling
+HINT_BACKOFF_S = 5.0
+LOOP_LIMIT = 3  # pages that do not move the cursor
+
+
+class CursorLoop(HubError):
+    """The system keeps handing out the same cursor; the stream stops, its cursor stays."""
+
+    default_code = "CUR-LOOP"
+
+
+def nothing(_stream: str, _rows: int) -> None:
+    """Progress that nobody watches."""
+
+
+def pull_stream(
+    hub: Hub, connection: Connection, source: str, *, run_id: int | None, tally: Counter, progress: Progress = nothing
+) -> Counter[str]:
+    """Read a stream from its cursor to its present end.
+
+    Returns:
+        Counts of rows by what became of them, plus "pages".
+
+    Raises:
+        HubError: what the connector or store raised; everything before the failing page is kept.
+    """
+    stream, total, stuck = connection.streams[source], Counter[str](), 0
+    with hub.store.reading() as tx:
+        state: Json = tx.cursor(connection.name, source) or {"at": None, "first_done": False, "since": None}
+    started = state.get("open_since") or hub.clock.now()
+    while True:
+        read_at = hub.clock.now()
+        page = connection.connector.pull(connection.api, source, state["at"])
+        stuck = stuck + 1 if page.next_cursor == state["at"] and not page.complete else 0
+        if stuck >= LOOP_LIMIT:
+            raise CursorLoop(
+                "the system repeats its cursor", where=f"{connection.name}/{source}", fix="run a backfill of this stream"
+            )
+        since = state["since"]
+        after = {
+            "at": page.next_cursor,
+            "first_done": state["first_done"] or page.complete,
+            "since": started if page.complete else since,
+            "open_since": None if page.complete else started,
+        }
+        if "cursor_first" in PLANTED:
+            with hub.store.transaction() as tx:
+                tx.set_cursor(connection.name, source, after)
+        total += ingest_page(
+            hub, connection, source, page.records, read_at=read_at, vendor_read_at=page.read_at, cursor=after,
+            known_since=None if since is None else since - stream.lookback_s, first_load=not state["first_done"],
+            run_id=run_id, tally=tally, faults=page.faults,
+        )  # fmt: skip
+        total["pages"] += 1
+        total["rows"] += len(page.records) + len(page.faults)
+        progress(source, total["rows"])
+        state = after
+        if page.complete:
+            return total
+
+
+def serve_hints(hub: Hub, connection: Connection, *, run_id: int | None, tally: Counter) -> Counter[str]:
+    """Read the records that webhooks (or waiting references) asked for, parents first."""
+    total: Counter[str] = Counter()
+    for source in connection.in_order():
+        while True:
+            with hub.store.reading() as tx:
+                hints = tx.due_hints(connection.name, hub.clock.now(), HINT_BATCH, stream=source)
+            if not hints:
+                break
+            total += _serve(hub, connection, source, hints, run_id=run_id, tally=tally)
+    return total
+
+
+def _serve(
+    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
+) -> Counter[str]:
+    if connection.connector.fetch is None:
+        _finish(hub, hints)  # polling finds it
+        return Counter()
+    read_at = hub.clock.now()
+    records = connection.connector.fetch(connection.api, source, [hint.external_id for hint in hints])
+    by_id = {record.external_id: record for record in records}
+    served = [hint for hint in hints if _is_served(hint, by_id.get(hint.external_id))]
+    counts = ingest_page(
+        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
+        done_hints=[hint.id for hint in served],
+    )  # fmt: skip
+    late: dict[float, list[int]] = defaultdict(list)
+    for hint in hints:
+        if hint not in served:
+            late[hub.clock.now() + HINT_BACKOFF_S * min(2**hint.attempts, 64)].append(hint.id)
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            for due_at, ids in late.items():
+                tx.postpone_hints(ids, due_at)
+    counts["hints_served"] += len(served)
+    return counts
+
+
+def _is_served(hint: Hint, record: SourceRecord | None) -> bool:
+    """A hint is done only when a read new enough came back; a stale one must not eat it."""
+    if hint.attempts >= HINT_TRIES:
+        return True
+    if record is None:
+        return False
+    return hint.not_before_stamp is None or record.stamp is None or record.stamp >= hint.not_before_stamp
+
+
+def _finish(hub: Hub, hints: Sequence[Hint]) -> None:
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            tx.done_hints([hint.id for hint in hints])
+
+
+def fetch_now(
+    hub: Hub,
+    connection: Connection,
+    source: str,
+    external_ids: Sequence[str],
+    *,
+    run_id: int | None,
+    tally: Counter | None = None,
+    answers: frozenset[int] = frozenset(),
+) -> Counter[str]:
+    """Read records by id and take them in; a strong read."""
+    if connection.connector.fetch is None or not external_ids:
+        return Counter()
+    read_at = hub.clock.now()
+    records = connection.connector.fetch(connection.api, source, list(external_ids))
+    return ingest_page(
+        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally, answers=answers
+    )  # fmt: skip

@@ -1,0 +1,419 @@
+"""Writing what a system lacks: computed when sent, with a durable intent before and proof after.
+
+The story of one page: the links that are behind are read once more and taken in like a pull; what they still lack is
+computed from today's entities; intents are stored and committed; only then the call leaves, with exactly those
+bodies. Each row's answer closes its intent (done, certainly not done) or leaves it open (unknown), to be settled by
+the next read. Two workers cannot write one link: an open intent is its lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hub.app.context import Connection, Hub
+from hub.app.ingest import again, ingest_page
+from hub.app.pull import Progress, fetch_now, nothing
+from hub.app.resend import resolve_open_creates
+from hub.app.scene import Scene
+from hub.connector import Stream
+from hub.core.guards import allowance
+from hub.core.mapping import PARENT_WAITS, Outward, StreamMapping, to_external
+from hub.core.merge import PLANTED
+from hub.core.plan import CASE, in_scope
+from hub.errors import OutcomeUnknown, RetryLater, SignInExpired
+from hub.model import (
+    CellFault,
+    ChangeSet,
+    Intent,
+    Json,
+    LinkRow,
+    LinkState,
+    PushResult,
+    QuarantineRow,
+    SourceRecord,
+)
+
+START_WITHIN_S = 30.0  # a call that could not start by then is not started: the waits below count on it
+REQUEST_LIFE_S = 120.0  # the longest that a request, once started, may still land
+PAGE_LIMIT = 1000
+BACKOFF_S = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """One page of writes on its way."""
+
+    hub: Hub
+    connection: Connection
+    mapping: StreamMapping
+    stream: Stream
+    run_id: int | None
+    intents: list[Intent] = field(default_factory=list)
+    changes: list[ChangeSet] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def push_stream(
+    hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None, progress: Progress = nothing
+) -> Counter[str]:
+    """Bring one stream up to date, page by page, until nothing that may leave now is left.
+
+    Raises:
+        SignInExpired, RetryLater: the connection as a whole must wait; everything settled so far is kept.
+    """
+    total: Counter[str] = Counter()
+    if not connection.writes or not mapping.out_fields and mapping.create == "never":
+        return total
+    hold_back_creates(hub, connection, mapping, run_id=run_id)
+    stream, after_id = connection.stream_of(mapping), 0
+    resolve_open_creates(hub, connection, mapping, run_id=run_id)
+    while True:
+        with hub.store.reading() as tx:
+            links = tx.behind_links(
+                connection.name, mapping.name, now=hub.clock.now(), limit=min(stream.max_batch, PAGE_LIMIT),
+                after_id=after_id,
+            )  # fmt: skip
+        if not links:
+            return total
+        after_id = max(link.id for link in links)
+        batch = Batch(hub=hub, connection=connection, mapping=mapping, stream=stream, run_id=run_id)
+        push_page(batch, links)
+        total += batch.counts
+        progress(mapping.name, total["created"] + total["updated"])
+
+
+def push_page(batch: Batch, links: Sequence[LinkRow]) -> None:
+    """Read again, plan, store intents, send, settle."""
+    hub, connection = batch.hub, batch.connection
+    live = [link.external_id for link in links if link.state == LinkState.LIVE and link.external_id]
+    if "no_preread" not in PLANTED:
+        fetch_now(hub, connection, batch.mapping.source, live, run_id=batch.run_id)
+    for attempt in again(hub):
+        with attempt:
+            batch.intents, batch.changes, batch.counts = [], [], Counter()
+            _freeze(batch, [link.id for link in links])
+    if batch.changes:
+        send(batch)
+
+
+# Planning
+
+
+def _freeze(batch: Batch, link_ids: Sequence[int]) -> None:
+    """One transaction: what is due now, from today's entities, as intents."""
+    with batch.hub.store.transaction() as tx:
+        scene = Scene(hub=batch.hub, tx=tx, now=batch.hub.clock.now(), run_id=batch.run_id)
+        links = tx.links_by_ids(link_ids)
+        scene.load({link.entity_id for link in links.values()})
+        busy = tx.intents_for(link_ids)
+        blocked = tx.blocked_fields(link_ids)
+        planned = []
+        for link_id in link_ids:
+            link = scene.links.get(link_id)
+            if link is None or link.behind_since is None:
+                continue
+            if link_id in busy:
+                link.retry_at = (busy[link_id].last_possible or scene.now) + batch.stream.lag_s + BACKOFF_S
+                scene.dirty(link)
+                continue
+            names = _lacking(batch, scene, link, blocked.get(link_id, {}))
+            planned.append((link, names))
+        parents = _parents(batch, scene, [link for link, _ in planned])
+        quarantine = [row for link, names in planned for row in _plan_link(batch, scene, link, names, parents)]
+        tx.add_quarantine(quarantine)
+        if "no_intent" not in PLANTED:
+            tx.insert_intents(batch.intents)
+        scene.save()
+
+
+def _lacking(batch: Batch, scene: Scene, link: LinkRow, blocked: dict[str, Json]) -> tuple[str, ...]:
+    """Canonical fields to write, without those that this system refused in just this value."""
+    root = scene.root_of[link.entity_id]
+    values = scene.values(root)
+    if not in_scope(batch.mapping, values):
+        return ()
+    if link.state == LinkState.WANTED:
+        if "" in blocked and blocked[""] == scene.entities[root].version:
+            return ()
+        names = tuple(n for n in batch.mapping.out_fields if values.get(n) not in (None, [], ""))
+    elif link.state == LinkState.LIVE:
+        names = scene.due(link).fields
+    else:
+        return ()
+    if "" in blocked and blocked[""] == scene.entities[root].version:
+        return ()
+    return tuple(n for n in names if n not in blocked or blocked[n] != values.get(n))
+
+
+def _parents(batch: Batch, scene: Scene, links: Sequence[LinkRow]) -> dict[tuple[str, int], str]:
+    """(stream, entity id) -> external id at this connection, for every reference that may be written."""
+    asked = set()
+    for link in links:
+        values = scene.values(scene.root_of[link.entity_id])
+        for name, (stream, _) in batch.mapping.references.items():
+            if values.get(name) is not None:
+                asked.add((batch.connection.name, stream, values[name]))
+    found = scene.tx.external_ids(asked) if asked else {}
+    return {(stream, entity_id): external_id for (_, stream, entity_id), external_id in found.items()}
+
+
+def _plan_link(
+    batch: Batch, scene: Scene, link: LinkRow, names: tuple[str, ...], parents: dict[tuple[str, int], str]
+) -> list[QuarantineRow]:
+    """Turn what one link lacks into an intent, or note that nothing can be sent."""
+    root = scene.root_of[link.entity_id]
+    values, creating = scene.values(root), link.state == LinkState.WANTED
+    uses = {use for case in batch.mapping.cases if CASE + case.name in names for use in case.uses}
+    out = to_external(batch.mapping, values, changed={*names, *uses}, external_ids=parents, creating=creating)
+    rows = [
+        _refusal(batch, scene, link, name, fault, values.get(name))
+        for name, fault in out.skipped.items()
+        if fault.code != PARENT_WAITS and (name in names or creating)
+    ]
+    waits = any(fault.code == PARENT_WAITS for fault in out.skipped.values())
+    scene.dirty(link)
+    if not out.body or out.blocked or (creating and not names):
+        link.behind_since = link.behind_since if waits else None
+        link.retry_at = scene.now + BACKOFF_S if waits else None
+        return rows
+    link.retry_at = None
+    _add_intent(batch, scene, link, out, names, creating=creating)
+    return rows
+
+
+def _add_intent(
+    batch: Batch, scene: Scene, link: LinkRow, out: Outward, names: tuple[str, ...], *, creating: bool
+) -> None:
+    computed = {CASE + c.name: c.compute(scene.values(scene.root_of[link.entity_id])) for c in batch.mapping.cases}
+    values = {**out.sent, **{name: value for name, value in computed.items() if creating or name in names}}
+    cells, reference = scene.cells(link.id), link.marker or scene.hub.marker(scene.root_of[link.entity_id])
+    intent = Intent(
+        id=scene.new_id("intent"), connection=link.connection, stream=link.stream, link_id=link.id,
+        entity_id=link.entity_id, op="create" if creating else "update", values=values, body=out.body,
+        version=scene.version, external_id=link.external_id, pre_stamp=link.stamp, reference=reference,
+        idempotency_key=f"{reference}-{link.id}-{scene.version}", created_at=scene.now, first_sent=scene.now,
+        last_possible=scene.now + START_WITHIN_S + REQUEST_LIFE_S, run_id=batch.run_id,
+        before={name: cells[name].held for name in values if name in cells},
+    )  # fmt: skip
+    batch.intents.append(intent)
+    batch.changes.append(change_of(intent, link.stamp))
+
+
+def change_of(intent: Intent, stamp: float | None) -> ChangeSet:
+    """The change set that an intent froze; sent again, it is the same."""
+    return ChangeSet(
+        link_id=intent.link_id, entity_id=intent.entity_id, op=intent.op, external_id=intent.external_id,
+        values=intent.values, before=intent.before, stamp=stamp, body=intent.body, reference=intent.reference,
+        idempotency_key=intent.idempotency_key,
+    )  # fmt: skip
+
+
+def _refusal(
+    batch: Batch, scene: Scene, link: LinkRow, name: str, fault: CellFault, value: Json
+) -> QuarantineRow:
+    return QuarantineRow(
+        connection=batch.connection.name, stream=batch.mapping.name, external_id=link.external_id or "", field=name,
+        direction="out", code=fault.code, message=fault.message, fix=fault.fix, value=value, at=scene.now,
+        run_id=batch.run_id, entity_id=link.entity_id, link_id=link.id,
+    )  # fmt: skip
+
+
+# Sending
+
+
+def send(batch: Batch) -> None:
+    """One connector call for the whole page, then what became of each row."""
+    hub, push = batch.hub, batch.connection.connector.push
+    assert push is not None
+    if hub.clock.now() > batch.intents[0].created_at + START_WITHIN_S:
+        return  # too late to start: the intents are settled as not landed once their time is over
+    sent_at = hub.clock.now()
+    try:
+        results = push(batch.connection.api, batch.mapping.source, batch.changes)
+    except OutcomeUnknown as error:
+        _postpone(batch, range(len(batch.changes)), error)
+        return
+    except (RetryLater, SignInExpired):
+        settle_answers(batch, [PushResult(index=i, outcome="throttled") for i in range(len(batch.changes))], sent_at)
+        raise
+    settle_answers(batch, results, sent_at)
+    if any(result.outcome == "auth_expired" for result in results):
+        raise SignInExpired("credentials refused in the middle of a page", where=batch.connection.name)
+    throttled = [result for result in results if result.outcome == "throttled"]
+    if throttled:
+        waits = [result.retry_after_s for result in throttled if result.retry_after_s]
+        raise RetryLater("throttled", after_s=max(waits, default=None), where=batch.connection.name)
+
+
+def _postpone(batch: Batch, indexes: range | Sequence[int], error: Exception | None = None) -> None:
+    """Unknown: the intents stay open and block their links until a read settles them."""
+    for attempt in again(batch.hub):
+        with attempt, batch.hub.store.transaction() as tx:
+            links = tx.links_by_ids([batch.intents[i].link_id for i in indexes])
+            for i in indexes:
+                link = links[batch.intents[i].link_id]
+                link.attempts += 1
+                link.retry_at = batch.hub.clock.now() + BACKOFF_S
+            tx.update_links(list(links.values()))
+    batch.counts["unknown"] += len(indexes)
+
+
+def settle_answers(batch: Batch, results: Sequence[PushResult], sent_at: float) -> None:
+    """Close what the answers prove; read back what they do not show."""
+    told = {result.index: result for result in results}
+    missing = [i for i in range(len(batch.changes)) if i not in told]  # a row without answer is unknown, never assumed
+    unknown = missing + [i for i, result in told.items() if result.outcome == "unknown"]
+    if unknown:
+        _postpone(batch, unknown)
+    applied = {i: r for i, r in told.items() if r.outcome == "applied"}
+    for attempt in again(batch.hub):
+        with attempt, batch.hub.store.transaction() as tx:
+            counts = _acknowledge(batch, tx, told)
+    batch.counts += counts
+    _read_back(batch, applied, sent_at)
+    _look_at_duplicates(batch, {i: r for i, r in told.items() if r.outcome == "duplicate"})
+    gone = [
+        SourceRecord(external_id=batch.changes[i].external_id or "", data={}, op="delete")
+        for i, result in told.items()
+        if result.outcome == "not_found" and batch.changes[i].external_id
+    ]
+    if gone:
+        ingest_page(
+            batch.hub, batch.connection, batch.mapping.source, gone, read_at=batch.hub.clock.now(), run_id=batch.run_id
+        )
+
+
+def _acknowledge(batch: Batch, tx, told: dict[int, PushResult]) -> Counter[str]:  # noqa: ANN001 - Tx
+    """One transaction: mark what was acknowledged, close what certainly did not happen, quarantine what was refused."""
+    counts: Counter[str] = Counter()
+    scene = Scene(hub=batch.hub, tx=tx, now=batch.hub.clock.now(), run_id=batch.run_id)
+    scene.load({batch.intents[i].entity_id for i in told})
+    open_now = tx.intents_for([batch.intents[i].link_id for i in told])
+    rows, closed = [], []
+    for i, result in told.items():
+        intent, link = batch.intents[i], scene.links[batch.intents[i].link_id]
+        current = open_now.get(link.id)
+        if result.outcome == "unknown" or ("no_intent" not in PLANTED and (current is None or current.id != intent.id)):
+            counts["already_settled"] += result.outcome == "applied"
+            continue  # a pull was faster: it settled the write by what the record holds
+        if result.outcome == "applied":
+            counts["created" if intent.op == "create" else "updated"] += 1
+            intent.state = "acked"
+            if link.state == LinkState.WANTED and result.external_id:
+                link.external_id, link.state, intent.external_id = result.external_id, LinkState.LIVE, result.external_id
+        else:
+            intent.state = "not_done"
+            counts["failed" if result.outcome == "rejected" else result.outcome] += 1
+            link.attempts += 1
+            if result.outcome == "rejected":
+                rows.append(_rejection(batch, scene, link, intent, result))
+            elif link.attempts > 1 or result.outcome == "throttled":
+                link.retry_at = scene.now + BACKOFF_S * min(2**link.attempts, 64)
+        closed.append(intent)
+        scene.dirty(link)
+    tx.update_intents(closed)
+    tx.add_quarantine(rows)
+    scene.save()
+    return counts
+
+
+def _rejection(batch: Batch, scene: Scene, link: LinkRow, intent: Intent, result: PushResult) -> QuarantineRow:
+    """The refused field (or record) waits for its value to change or for a person; the rest is planned again."""
+    name = _canonical_of(batch.mapping, result.field)
+    if name not in intent.values:
+        name = ""
+    value = intent.values[name] if name else scene.entities[scene.root_of[link.entity_id]].version
+    return _refusal(
+        batch, scene, link, name,
+        CellFault(code=result.code or "PUSH-REJECTED", field=name, message=result.message or "the system refuses it",
+                  fix="correct the value, or the mapping, then `hub quarantine retry`"),
+        value,
+    )  # fmt: skip
+
+
+def _canonical_of(mapping: StreamMapping, remote: str) -> str:
+    """The canonical field behind a remote one, if the mapping writes it."""
+    tail = remote.rsplit(".", 1)[-1]
+    for rule in mapping.rules:
+        if remote and (rule.remote_out == remote or rule.remote_out.rsplit(".", 1)[-1] == tail):
+            return rule.field
+    return ""
+
+
+def _read_back(batch: Batch, applied: dict[int, PushResult], sent_at: float) -> None:
+    """Take in what the vendor now holds: from the answer, else by reading it back in one batch."""
+    held = [r.held for r in applied.values() if r.held is not None]
+    sure = batch.stream.answers_with_record
+    answers = frozenset(
+        batch.intents[i].id for i, r in applied.items() if r.held is not None and (sure or r.held.by_hub)
+    )
+    if held and "no_readback" not in PLANTED:
+        ingest_page(
+            batch.hub, batch.connection, batch.mapping.source, held, read_at=sent_at, run_id=batch.run_id, answers=answers
+        )
+    unread = [r.external_id or batch.changes[i].external_id or "" for i, r in applied.items() if r.held is None]
+    if unread and "no_readback" not in PLANTED:
+        fetch_now(batch.hub, batch.connection, batch.mapping.source, unread, run_id=batch.run_id)
+
+
+def _look_at_duplicates(batch: Batch, duplicates: dict[int, PushResult]) -> None:
+    """"Already exists" is not yet ours: read that record; it is adopted by our id, linked by key, or reviewed."""
+    existing = [r.existing_id for r in duplicates.values() if r.existing_id]
+    if not duplicates:
+        return
+    fetch_now(batch.hub, batch.connection, batch.mapping.source, existing, run_id=batch.run_id)
+    for attempt in again(batch.hub):
+        with attempt, batch.hub.store.transaction() as tx:
+            scene = Scene(hub=batch.hub, tx=tx, now=batch.hub.clock.now(), run_id=batch.run_id)
+            scene.load({batch.intents[i].entity_id for i in duplicates})
+            rows = []
+            for i, result in duplicates.items():
+                link = scene.links[batch.intents[i].link_id]
+                if link.state != LinkState.WANTED:
+                    continue
+                version = scene.entities[scene.root_of[link.entity_id]].version
+                fault = CellFault(
+                    code=result.code or "PUSH-EXISTS", field="",
+                    message=f"the system already has a record with this key ({result.existing_id or 'unknown id'})",
+                    fix="decide whether it is the same person, then merge or change the key",
+                )  # fmt: skip
+                rows.append(_refusal(batch, scene, link, "", fault, version))
+            tx.add_quarantine(rows)
+
+
+# Guard
+
+
+def hold_back_creates(hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None) -> None:
+    """Keep back creates beyond the guard's bounds; what a person released is a ceiling, used up as it is used."""
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            counts = tx.count_links(connection.name, mapping.name)
+            wanted = tx.wanted_unheld(connection.name, mapping.name)
+            holds = [
+                hold
+                for hold in tx.holds_of(connection.name, mapping.name, "creates")
+                if hold.state in ("open", "released")
+            ]
+            is_open = any(hold.state == "open" for hold in holds)
+            free = 0 if is_open else allowance(hub.guards["creates"], counts.get("live", 0))
+            ceiling = sum(hold.ceiling for hold in holds if hold.state == "released")
+            excess = wanted[free + ceiling :]
+            _use_ceiling(tx, holds, max(0, min(len(wanted), free + ceiling) - free))
+            if excess:
+                hold_id = tx.join_hold(
+                    guard="creates", connection=connection.name, stream=mapping.name, field="", count=len(excess),
+                    of=counts.get("live", 0), at=hub.clock.now(), run_id=run_id,
+                    message=f"{len(excess)} records of {mapping.name} would be created at {connection.name}",
+                )  # fmt: skip
+                tx.hold_links(hold_id, excess)
+
+
+def _use_ceiling(tx, holds, used: int) -> None:  # noqa: ANN001 - Tx, HoldRow
+    for hold in holds:
+        if hold.state == "released" and used > 0 and hold.ceiling > 0:
+            taken = min(used, hold.ceiling)
+            tx.update_hold(hold.id, ceiling=hold.ceiling - taken)
+            used -= taken

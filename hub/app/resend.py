@@ -1,0 +1,109 @@
+"""Creates whose answer is unknown: what may follow depends on what the vendor keeps of them (reliability.md §4.5, §4.9).
+
+A: the hub's id is unique over there: the same create again is safe. B: the same idempotency key, within its life.
+C: searchable: look it up once it can no longer land, then send once more. D: neither: a person decides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.connector import Idempotency
+from hub.core.merge import PLANTED
+from hub.errors import OutcomeUnknown
+from hub.model import Intent, QuarantineRow
+
+if TYPE_CHECKING:
+    from hub.app.context import Connection, Hub
+    from hub.core.mapping import StreamMapping
+
+KEY_SHARE = 0.8  # of an idempotency key's life, counted from its first use
+
+
+def resolve_open_creates(
+    hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None
+) -> None:
+    """Bring every open create of a stream nearer to its end."""
+    from hub.app.push import Batch, change_of, send
+
+    stream = connection.stream_of(mapping)
+    with hub.store.reading() as tx:
+        waiting = [i for i in tx.open_intents(connection.name, mapping.name) if i.op == "create" and i.state == "open"]
+    again_now = [i for i in waiting if _may_resend(hub, connection, mapping, i)]
+    for start in range(0, len(again_now), stream.max_batch):
+        batch = Batch(hub=hub, connection=connection, mapping=mapping, stream=stream, run_id=run_id)
+        batch.intents = again_now[start : start + stream.max_batch]
+        _renew(hub, batch.intents)
+        batch.changes = [change_of(intent, None) for intent in batch.intents]
+        send(batch)
+    for intent in waiting:
+        if intent not in again_now and _is_over(hub, connection, mapping, intent):
+            _look_up(hub, connection, mapping, intent, run_id=run_id)
+
+
+def _may_resend(hub: Hub, connection: Connection, mapping: StreamMapping, intent: Intent) -> bool:
+    stream = connection.stream_of(mapping)
+    if stream.idempotency is Idempotency.UNIQUE_REFERENCE:
+        return True
+    if stream.idempotency is Idempotency.KEY_WITH_LIFE:
+        return hub.clock.now() - (intent.first_sent or intent.created_at) < KEY_SHARE * stream.key_life_s
+    return False
+
+
+def _renew(hub: Hub, intents: list[Intent]) -> None:
+    """The same write again may land later than the first; its first use stays what it was."""
+    from hub.app.ingest import again
+    from hub.app.push import REQUEST_LIFE_S, START_WITHIN_S
+
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            for intent in intents:
+                intent.created_at = hub.clock.now()
+                intent.last_possible = hub.clock.now() + START_WITHIN_S + REQUEST_LIFE_S
+            tx.update_intents(intents)
+
+
+def _is_over(hub: Hub, connection: Connection, mapping: StreamMapping, intent: Intent) -> bool:
+    """It can no longer land unseen: its longest life and the index's lag have passed."""
+    stream = connection.stream_of(mapping)
+    return hub.clock.now() > (intent.last_possible or intent.created_at) + stream.lag_s + stream.lookback_s
+
+
+def _look_up(hub: Hub, connection: Connection, mapping: StreamMapping, intent: Intent, *, run_id: int | None) -> None:
+    """Found: taken in, which adopts it. Not found: sent once more. Not searchable: a person."""
+    from hub.app.ingest import again, ingest_page
+
+    stream, find = connection.stream_of(mapping), connection.connector.find
+    if find is None or stream.marker is None or stream.idempotency is Idempotency.NONE:
+        _ask_person(hub, connection, mapping, intent, run_id=run_id)
+        return
+    read_at = hub.clock.now()
+    try:
+        found = find(connection.api, mapping.source, stream.marker, intent.reference)
+    except OutcomeUnknown:
+        return
+    if found and "no_adopt" not in PLANTED:
+        ingest_page(hub, connection, mapping.source, list(found), read_at=read_at, run_id=run_id)
+        return
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            current = tx.intents_for([intent.link_id]).get(intent.link_id)
+            if current is not None and current.id == intent.id and current.state == "open":
+                current.state = "not_done"
+                tx.update_intents([current])
+
+
+def _ask_person(
+    hub: Hub, connection: Connection, mapping: StreamMapping, intent: Intent, *, run_id: int | None
+) -> None:
+    from hub.app.ingest import again
+
+    row = QuarantineRow(
+        connection=connection.name, stream=mapping.name, external_id="", field="", direction="out",
+        code="PUSH-UNKNOWN", message="a create may or may not have happened, and the system cannot tell",
+        fix="look the record up at the system; if it is not there, `hub quarantine retry`", value=intent.version,
+        at=hub.clock.now(), run_id=run_id, entity_id=intent.entity_id, link_id=intent.link_id,
+    )  # fmt: skip
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            tx.add_quarantine([row])

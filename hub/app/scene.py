@@ -1,0 +1,395 @@
+"""The working set of one transaction: entities with their aliases, links with their cells, and what changed in them.
+
+Loading is page-wise (one query per table), deciding is `core.merge`, saving is page-wise again. Ingest, push,
+rulings and holds all work on a scene, so there is one way in which a value can change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from hub.app.context import Connection, Hub
+from hub.core.canonical import EntityType
+from hub.core.identity import keys_for
+from hub.core.mapping import StreamMapping
+from hub.core.merge import Decision, Voice, decide_field
+from hub.core.plan import Due, fields_due, in_scope, wants_create
+from hub.core.shadow import is_empty, pack_fields, pack_shadow, unpack_fields, unpack_shadow
+from hub.model import (
+    NO_VERSION,
+    Cell,
+    ConflictRow,
+    EntityRow,
+    FieldState,
+    HistoryRow,
+    Json,
+    LinkRow,
+    LinkState,
+    RulingRow,
+)
+from hub.store import Tx
+
+ID_BLOCK = 50  # ids drawn from the store at a time
+SPEAKING = (LinkState.LIVE, LinkState.DUPLICATE, LinkState.OUT_OF_SCOPE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """One transaction's working set. Everything is keyed by root entity; links keep their own entity id."""
+
+    hub: Hub
+    tx: Tx
+    now: float
+    run_id: int | None = None
+    actor: str = "sync"
+    entities: dict[int, EntityRow] = field(default_factory=dict)
+    root_of: dict[int, int] = field(default_factory=dict)
+    links: dict[int, LinkRow] = field(default_factory=dict)
+    links_at: dict[int, list[LinkRow]] = field(default_factory=lambda: defaultdict(list))
+    rulings: dict[int, dict[str, RulingRow]] = field(default_factory=lambda: defaultdict(dict))
+    changed: dict[int, dict[str, tuple[Json, Json]]] = field(default_factory=lambda: defaultdict(dict))
+    conflicts: list[ConflictRow] = field(default_factory=list)
+    fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+    link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
+    _cells: dict[int, dict[str, Cell]] = field(default_factory=dict)
+    _states: dict[int, dict[str, FieldState]] = field(default_factory=dict)
+    _touched: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _recheck: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _new_links: set[int] = field(default_factory=set)
+    _new_entities: set[int] = field(default_factory=set)
+    _dirty_links: set[int] = field(default_factory=set)
+    _dirty_entities: set[int] = field(default_factory=set)
+    _history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
+    _ids: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def version(self) -> int:
+        return self.tx.next_version()
+
+    def load(self, entity_ids: Iterable[int]) -> None:
+        """Bring entities in, with their alias closures, links and rulings; those here already are left alone."""
+        wanted = {each for each in entity_ids if each not in self.root_of}
+        if not wanted:
+            return
+        roots = self.tx.roots(wanted)
+        fresh = {root for root in roots.values() if root not in self.entities}
+        closures = self.tx.alias_closure(fresh) if fresh else {}
+        members = {member: root for root, group in closures.items() for member in group}
+        self.root_of.update(roots)
+        self.root_of.update(members)
+        self.entities.update(self.tx.entities(members, lock=True))
+        for link in self.tx.links_of(members):
+            self.links[link.id] = link
+            self.links_at[members[link.entity_id]].append(link)
+        for entity_id, found in self.tx.rulings(members).items():
+            ours = self.rulings[members[entity_id]]
+            for name, ruling in found.items():
+                if name not in ours or ruling.version > ours[name].version:
+                    ours[name] = ruling
+
+    def new_id(self, kind: str) -> int:
+        """The next id of a kind; ids are drawn in blocks, gaps mean nothing."""
+        if not self._ids[kind]:
+            self._ids[kind] = list(reversed(self.tx.reserve_ids(kind, ID_BLOCK)))
+        return self._ids[kind].pop()
+
+    def entity_type(self, root: int) -> EntityType:
+        return self.hub.canonical.entities[self.entities[root].type]
+
+    def cells(self, link_id: int) -> dict[str, Cell]:
+        if link_id not in self._cells:
+            self._cells[link_id] = unpack_shadow(self.links[link_id].shadow)
+        return self._cells[link_id]
+
+    def set_cells(self, link_id: int, cells: dict[str, Cell]) -> None:
+        self._cells[link_id] = cells
+        self._dirty_links.add(link_id)
+
+    def states(self, root: int) -> dict[str, FieldState]:
+        if root not in self._states:
+            row = self.entities[root]
+            self._states[root] = unpack_fields(row.fields, row.values)
+        return self._states[root]
+
+    def add_entity(self, row: EntityRow) -> None:
+        self.entities[row.id] = row
+        self.root_of[row.id] = row.id
+        self._new_entities.add(row.id)
+
+    def add_link(self, link: LinkRow) -> None:
+        self.links[link.id] = link
+        self.links_at[self.root_of[link.entity_id]].append(link)
+        self._cells[link.id] = {}
+        self._new_links.add(link.id)
+
+    def dirty(self, link: LinkRow) -> None:
+        """A column of this link changed."""
+        self._dirty_links.add(link.id)
+
+    def touch(self, root: int, name: str) -> None:
+        """This field must be decided anew."""
+        self._touched[root].add(name)
+        self._recheck[root].add(name)
+
+    def touch_all(self, root: int) -> None:
+        """A voice joined or left: every field that it, or anybody, speaks of is decided anew."""
+        names = {name for link in self.links_at[root] for name in self.cells(link.id)} | set(self.states(root))
+        for name in names:
+            if name in self.entity_type(root).fields:
+                self.touch(root, name)
+
+    def recheck(self, root: int, name: str) -> None:
+        """No new claim, but what some link lacks may have changed."""
+        self._recheck[root].add(name)
+
+    def voices(self, root: int) -> dict[int, Voice]:
+        """Link id -> voice, for the links of an entity and its aliases."""
+        return {
+            link.id: Voice(
+                link=link.id,
+                connection=link.connection,
+                connector=self.connector_name(link.connection),
+                rank=self.hub.rank(link.connection),
+                speaks=link.state in SPEAKING,
+            )
+            for link in self.links_at[root]
+        }
+
+    def connector_name(self, connection: str) -> str:
+        found = self.hub.connections.get(connection)
+        return found.connector.name if found else ""
+
+    # Deciding
+
+    def decide(self) -> None:
+        """Derive every touched field anew; note history and conflicts."""
+        for root in sorted(self._touched):
+            names, entity = self._touched[root], self.entity_type(root)
+            voices, states = self.voices(root), self.states(root)
+            for name in sorted(names):
+                declared = entity.fields[name]
+                if declared.derived:
+                    continue
+                cells = {
+                    link.id: self.cells(link.id)[name] for link in self.links_at[root] if name in self.cells(link.id)
+                }
+                decision = decide_field(
+                    declared,
+                    cells,
+                    states.get(name, FieldState(value=[] if declared.kind == "set" else None)),
+                    voices,
+                    version=self.version,
+                    ruling=self.rulings[root].get(name),
+                )
+                self._accept(root, name, decision, voices)
+        self._touched.clear()
+
+    def _accept(self, root: int, name: str, decision: Decision, voices: Mapping[int, Voice]) -> None:
+        old = self.states(root).get(name)
+        if decision.losers:
+            self.conflicts.append(self._conflict(root, name, decision, voices))
+        if old == decision.state or (old is None and is_empty(decision.state.value) and not decision.state.memory):
+            return
+        self.states(root)[name] = decision.state
+        self._dirty_entities.add(root)
+        if decision.changed:
+            self.changed[root][name] = (old.value if old else None, decision.state.value)
+            if root not in self._new_entities:
+                self._history[root][name] = self._change(old, decision, voices)
+
+    def set_value(self, root: int, name: str, value: Json) -> None:
+        """A derived field has a new value; such fields have no claims."""
+        old = self.states(root).get(name, FieldState())
+        if old.value == value:
+            return
+        self.states(root)[name] = FieldState(value=value, version=self.version)
+        self.changed[root][name] = (old.value, value)
+        self._dirty_entities.add(root)
+        self._recheck[root].add(name)
+
+    def _change(self, old: FieldState | None, decision: Decision, voices: Mapping[int, Voice]) -> Json:
+        winner = decision.winner
+        voice = voices.get(winner.link) if winner else None
+        return {
+            "old": old.value if old else None,
+            "new": decision.state.value,
+            "link": winner.link if winner else None,
+            "connection": voice.connection if voice else None,
+            "window": [winner.after, winner.before] if winner else None,
+            "rule": decision.decided_by,
+        }
+
+    def _conflict(self, root: int, name: str, decision: Decision, voices: Mapping[int, Voice]) -> ConflictRow:
+        winner = decision.winner
+        claims = [(loser.claim, loser.part, False) for loser in decision.losers]
+        if winner is not None:
+            claims.append((winner, "", True))
+        candidates = [
+            {**claim._asdict(), "connection": voices[claim.link].connection if claim.link in voices else None,
+             "part": part, "won": won}
+            for claim, part, won in claims
+        ]
+        kinds = [loser.kind for loser in decision.losers]
+        worst = next((kind for kind in ("concurrent", "refused", "first_contact", "superseded") if kind in kinds), kinds[0])
+        return conflict_row(
+            root, name, worst, candidates, decision.state.value,
+            winner_link=winner.link if winner else None, decided_by=decision.decided_by, open_=decision.open,
+            at=self.now, version=self.version, run_id=self.run_id,
+        )
+
+    # What is behind now
+
+    def mark_behind(self) -> None:
+        """Put every link on notice that lacks a rechecked field, and want the records that should exist."""
+        for root in sorted(self._recheck):
+            if root in self._new_entities or root in self.changed:
+                self._scope(root)
+                self._want(root)
+            for link in list(self.links_at[root]):
+                if link.state == LinkState.LIVE and link.behind_since is None and self.due(link, self._recheck[root]).fields:
+                    link.behind_since = self.now
+                    self.dirty(link)
+        self._recheck.clear()
+
+    def due(self, link: LinkRow, names: Iterable[str] | None = None) -> Due:
+        """What one link lacks now."""
+        mapping = self.hub.mapping_of(link.connection, link.stream)
+        if mapping is None:
+            return Due(fields=(), waiting=())
+        root = self.root_of[link.entity_id]
+        return fields_due(
+            self.entity_type(root), mapping, self.states(root), self.cells(link.id), self.rulings[root], names=names
+        )
+
+    def values(self, root: int) -> dict[str, Json]:
+        return {name: state.value for name, state in self.states(root).items()}
+
+    def _scope(self, root: int) -> None:
+        """A record that leaves its mapping's scope is still heard, never written; it may come back."""
+        values = self.values(root)
+        for link in self.links_at[root]:
+            mapping = self.hub.mapping_of(link.connection, link.stream)
+            if mapping is None or link.state not in (LinkState.LIVE, LinkState.OUT_OF_SCOPE):
+                continue
+            state = LinkState.LIVE if in_scope(mapping, values) else LinkState.OUT_OF_SCOPE
+            if state != link.state:
+                link.state = state
+                self.dirty(link)
+
+    def _want(self, root: int) -> None:
+        """A link in state `wanted` for each stream that should have this entity and has none."""
+        for connection in self.hub.connections.values():
+            mapping = self.missing_in(root, connection)
+            if mapping is not None:
+                self._new_wanted(root, connection, mapping)
+
+    def missing_in(self, root: int, connection: Connection) -> StreamMapping | None:
+        """The first stream of a connection that should get a record for this entity, if none has one."""
+        kind, values = self.entities[root].type, self.values(root)
+        streams = {
+            name: mapping
+            for name, mapping in connection.mappings.items()
+            if mapping.entity == kind and not connection.stream_of(mapping).acts
+        }
+        here = [each for each in self.links_at[root] if each.connection == connection.name and each.stream in streams]
+        for mapping in streams.values():
+            creates = bool(connection.stream_of(mapping).writes & {"create", "upsert"}) and connection.writes
+            if wants_create(mapping, values, here, creates=creates) and self._listed(connection, mapping):
+                return mapping
+        return None
+
+    def _listed(self, connection: Connection, mapping: StreamMapping) -> bool:
+        """Nothing is created where the hub has not yet seen everything that is there."""
+        cursor = self.tx.cursor(connection.name, mapping.source)
+        return bool(cursor and cursor.get("first_done"))
+
+    def _new_wanted(self, root: int, connection: Connection, mapping: StreamMapping) -> None:
+        self.add_link(
+            LinkRow(
+                id=self.new_id("link"),
+                connection=connection.name,
+                stream=mapping.name,
+                external_id=None,
+                entity_id=root,
+                state=LinkState.WANTED,
+                marker=self.hub.marker(root),
+                behind_since=self.now,
+                mapping_version=connection.mapping_version,
+            )
+        )
+
+    # Saving
+
+    def save(self) -> None:
+        """Write the working set back: one statement per table and kind."""
+        for link_id in (self._dirty_links | self._new_links) & self._cells.keys():
+            self.links[link_id].shadow = pack_shadow(self._cells[link_id])
+        for root in self._dirty_entities | self._new_entities:
+            row, states = self.entities[root], self.states(root)
+            row.values = {name: state.value for name, state in states.items()}
+            row.fields = pack_fields(states)
+            row.version = max((state.version for state in states.values()), default=NO_VERSION)
+        self.tx.insert_entities([self.entities[each] for each in sorted(self._new_entities)])
+        self.tx.update_entities([self.entities[each] for each in sorted(self._dirty_entities - self._new_entities)])
+        self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
+        self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
+        rekeyed = self._new_entities | self._dirty_entities
+        rekeyed |= {self.root_of[self.links[each].entity_id] for each in self._dirty_links | self._new_links}
+        self.tx.set_keys([(root, self.entities[root].type, self._keys(root)) for root in sorted(rekeyed)])
+        self.tx.add_history(self._history_rows())
+        self.tx.add_conflicts(self.conflicts)
+
+    def _keys(self, root: int) -> set[tuple[str, str]]:
+        holdings = [self.values(root)]
+        holdings += [
+            {name: cell.held for name, cell in self.cells(link.id).items()}
+            for link in self.links_at[root]
+            if link.state in SPEAKING
+        ]
+        return keys_for(self.entity_type(root), holdings)
+
+    def _history_rows(self) -> list[HistoryRow]:
+        versions = {link.connection: link.mapping_version for links in self.links_at.values() for link in links}
+        return [
+            HistoryRow(
+                entity_id=root,
+                version=self.version,
+                at=self.now,
+                changes=changes,
+                run_id=self.run_id,
+                mapping_version=max(
+                    (versions.get(each["connection"], 0) for each in changes.values() if each["connection"]), default=0
+                ),
+                actor=self.actor,
+            )
+            for root, changes in sorted(self._history.items())
+        ]
+
+
+def conflict_row(
+    root: int,
+    name: str,
+    kind: str,
+    candidates: list[dict[str, Json]],
+    winner: Json,
+    *,
+    winner_link: int | None,
+    decided_by: str,
+    open_: bool,
+    at: float,
+    version: int,
+    run_id: int | None,
+) -> ConflictRow:
+    """A conflict with its digest: the same candidates and outcome are one conflict, however often seen."""
+    told = sorted((orjson.dumps([c["link"], c["part"], c["value"], c["before"], c["won"]]) for c in candidates))
+    digest = hashlib.sha256(b"\n".join([*told, orjson.dumps(winner)])).hexdigest()[:32]
+    return ConflictRow(
+        entity_id=root, field=name, kind=kind, candidates=candidates, digest=digest, winner=winner,
+        winner_link=winner_link, decided_by=decided_by, state="open" if open_ else "closed", at=at, version=version,
+        run_id=run_id,
+    )  # fmt: skip

@@ -1,0 +1,108 @@
+"""Closing a write of ours by proof (reliability.md §4.4 step 6).
+
+An intent is closed when a read shows that it landed or certainly did not; until then it stays open, whatever the
+answer was. *agreed* moves only here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hub.app.scene import Scene, conflict_row
+from hub.core.changes import Verdict, judge_intent, settle_cells
+from hub.core.mapping import held_form
+from hub.core.plan import CASE
+from hub.core.shadow import is_empty
+from hub.model import NO_VERSION, Cell, ConflictKind, Intent, Json, LinkRow, SourceRecord
+
+if TYPE_CHECKING:
+    from hub.app.ingest import PageContext
+
+
+def settle_intent(
+    page: PageContext, link: LinkRow, intent: Intent, shown: Mapping[str, Json], record: SourceRecord
+) -> None:
+    """Judge an open intent by a record that was just read, and close it if the record proves anything."""
+    scene, fields = page.scene, page.mapping.entity_type.fields
+    if intent.op == "create":  # the record carries our id, or was answered: it exists, so the create landed
+        close_landed(scene, link, intent, stored_by(intent, shown))
+        page.counts["settled"] += 1
+        return
+    forms = {
+        name: held_form(page.mapping, name, value)
+        for name, value in intent.values.items()
+        if not name.startswith(CASE)
+    }
+    judgement = judge_intent(
+        intent, fields, scene.cells(link.id), shown, forms=forms, stamp=record.stamp, by_hub=record.by_hub,
+        now=page.read_at, lag_s=page.stream.lag_s + page.stream.stamp_tick_s,
+    )  # fmt: skip
+    match judgement.verdict:
+        case Verdict.WAIT:
+            page.counts["intents_waiting"] += 1
+        case Verdict.LANDED:
+            close_landed(scene, link, intent, stored_by(intent, judgement.stored))
+            page.counts["settled"] += 1
+        case Verdict.NOT_LANDED:
+            close_not_done(scene, link, intent)
+            page.counts["not_landed"] += 1
+        case Verdict.MIXED:
+            close_landed(scene, link, intent, judgement.stored)
+            _note_strangers(scene, link, judgement.strange)
+            page.counts["settled"] += 1
+
+
+def stored_by(intent: Intent, shown: Mapping[str, Json]) -> dict[str, Json]:
+    """What a landed write left: the fields as read; computed values, which are not read, as they were sent."""
+    return {
+        name: shown[name] if name in shown else value
+        for name, value in intent.values.items()
+        if name in shown or name.startswith(CASE)
+    }
+
+
+def close_landed(scene: Scene, link: LinkRow, intent: Intent, stored: Mapping[str, Json]) -> None:
+    """The write is there: what was sent is held, as of the version it was frozen at; the claim it met retires."""
+    root = scene.root_of[link.entity_id]
+    scene.set_cells(link.id, settle_cells(scene.cells(link.id), stored, intent.version))
+    for name in stored:
+        if not name.startswith(CASE):
+            scene.touch(root, name)
+    intent.state = "done"
+    scene.tx.update_intents([intent])
+    link.attempts, link.retry_at = 0, None
+    link.behind_since = link.behind_since or scene.now  # looked at once more: the entity may have moved meanwhile
+    scene.dirty(link)
+
+
+def close_not_done(scene: Scene, link: LinkRow, intent: Intent) -> None:
+    """It certainly did not happen and never will: plan again."""
+    intent.state = "not_done"
+    scene.tx.update_intents([intent])
+    link.behind_since = link.behind_since or scene.now
+    scene.dirty(link)
+
+
+def _note_strangers(scene: Scene, link: LinkRow, strange: Mapping[str, Json]) -> None:
+    """A value that neither we nor the past explain never wins in silence: it is put on record and corrected."""
+    root = scene.root_of[link.entity_id]
+    cells = dict(scene.cells(link.id))
+    for name, value in strange.items():
+        stands = scene.states(root).get(name)
+        cells[name] = Cell(held=value, agreed=NO_VERSION)
+        scene.touch(root, name)
+        if is_empty(value):
+            continue
+        candidate = {
+            "link": link.id, "value": value, "after": link.read_at or 0.0, "before": scene.now, "base": NO_VERSION,
+            "taken": scene.version, "connection": link.connection, "part": "", "won": False,
+        }  # fmt: skip
+        scene.conflicts.append(
+            conflict_row(
+                root, name, ConflictKind.CONCURRENT, [candidate], stands.value if stands else None, winner_link=None,
+                decided_by="rule:unattributable", open_=False, at=scene.now, version=scene.version,
+                run_id=scene.run_id,
+            )
+        )  # fmt: skip
+    scene.set_cells(link.id, cells)
