@@ -113,9 +113,9 @@ class Server:
         finally:
             self._drop(name)
 
-    def template(self, fill: Callable[[str], None]) -> str:
-        """The name of a database that `fill` has prepared, once per session; give it to `database`."""
-        name = f"{self._prefix}_template"
+    def template(self, fill: Callable[[str], None], *, name: str = "migrated") -> str:
+        """A database that `fill` has prepared, once per session and name; give the answer to `database`."""
+        name = f"{self._prefix}_{name}"
         # Two processes may ask at once: the lock lets one of them fill it, the other finds it ready.
         self._run(sql.SQL("SELECT pg_advisory_lock(hashtext({}))").format(name))
         try:

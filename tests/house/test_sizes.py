@@ -14,7 +14,11 @@ FUNCTION_LINES = 60
 
 def long_files(paths: list[Path]) -> list[str]:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
-    return [f"{path.name}: {lines} lines" for path, lines in lengths.items() if lines > FILE_LINES]
+    return [f"{_shown(path)}: {lines} lines" for path, lines in lengths.items() if lines > FILE_LINES]
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(path.name)
 
 
 def long_functions(path: Path) -> list[str]:
