@@ -1,0 +1,301 @@
+"""A system for the simulator: in memory, with everything vendors do to a sync.
+
+Replica and index lag, rows that become visible late, stamps of one second, clocks that are wrong, values cut,
+trimmed and re-cased on save, answers lost before and after a write took effect or long before it does, partial
+batches, preconditions or none, references or none. People edit it behind the hub's back.
+
+Every write is checked on the spot: an open intent with the same body must exist (law L15).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hub.connector import Auth, Connector, Idempotency, Page, Stream
+from hub.errors import OutcomeUnknown, RetryLater
+from hub.model import ChangeSet, Json, PushResult, SourceRecord
+
+FIELDS = ("email", "name", "note", "phone", "tags")
+STREAM = "people"
+MAX_LATE_S = 20.0  # longest "transaction" after which a stamped row becomes visible
+LATE_WRITE_S = 100.0  # a write whose answer is lost may still land so much later; below the engine's REQUEST_LIFE_S
+
+
+def keep(name: str, value: Json) -> Json:
+    return value
+
+
+def trim_and_lower(name: str, value: Json) -> Json:
+    if not isinstance(value, str):
+        return value
+    return value.strip().lower() if name == "email" else value.strip()
+
+
+def cut(name: str, value: Json) -> Json:
+    return value[:12] if name == "note" and isinstance(value, str) else value
+
+
+NORMALISERS: Sequence[Callable[[str, Json], Json]] = (keep, trim_and_lower, cut)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What kind of system this is; drawn per seed."""
+
+    normalise: Callable[[str, Json], Json] = keep
+    precondition: bool = False
+    tick_s: float = 0.001
+    skew_s: float = 0.0
+    search_lag_s: float = 0.0
+    replica_lag_s: float = 0.0
+    late_rows: bool = False
+    answers_with_record: bool = True
+    tells_writer: bool = True
+    hooks: bool = True
+    idempotency: Idempotency = Idempotency.UNIQUE_REFERENCE
+    page_size: int = 3
+    fault_rate: float = 0.0
+    max_batch: int = 4
+
+
+@dataclass(slots=True)
+class Version:
+    """One state of a record."""
+
+    visible_at: float
+    stamp: float
+    by: str  # "user" or "hub"
+    fields: dict[str, Json] | None  # None: deleted
+
+
+@dataclass(slots=True)
+class Edit:
+    """What a person did, for the oracle."""
+
+    at: float
+    external_id: str
+    field: str
+    value: Json  # as this system keeps it
+
+
+@dataclass(slots=True)
+class SimVendor:
+    """One simulated system; `seam(point)` is called around every call and may crash or let others run."""
+
+    name: str
+    traits: Traits
+    clock: Callable[[], float]
+    rng: random.Random
+    seam: Callable[[str], None]
+    check_intent: Callable[[str, ChangeSet], None]
+    records: dict[str, list[Version]] = field(default_factory=dict)
+    markers: dict[str, str] = field(default_factory=dict)  # external id -> hub's id
+    hooks: list[tuple[float, str, float]] = field(default_factory=list)  # (due, id, stamp)
+    edits: list[Edit] = field(default_factory=list)
+    exposed: set[tuple[str, str, str]] = field(default_factory=set)  # (id, field, value) overwritten unseen
+    late: list[tuple[float, Callable[[], object]]] = field(default_factory=list)  # writes that land after their answer was lost
+    faulty: bool = True
+    writes: int = 0
+    calls: int = 0
+    serial: int = 0
+    no_overlap: bool = False
+
+    # State
+
+    def now(self) -> float:
+        return self.clock() + self.traits.skew_s
+
+    def _append(self, external_id: str, by: str, fields: dict[str, Json] | None, late: float = 0.0) -> float:
+        history = self.records.setdefault(external_id, [])
+        stamp = int(self.now() / self.traits.tick_s) * self.traits.tick_s
+        stamp = max(stamp, history[-1].stamp if history else 0.0)
+        history.append(Version(self.clock() + late, stamp, by, fields))
+        if self.traits.hooks:
+            luck = self.rng.random()
+            for _ in range(0 if luck < 0.15 else 2 if luck > 0.85 else 1):  # lost, repeated, or once
+                self.hooks.append((self.clock() + self.rng.choice((0, 1, 5, 60, 900)), external_id, stamp))
+        return stamp
+
+    def current(self, external_id: str) -> Version:
+        return self.records[external_id][-1]
+
+    def alive(self) -> list[str]:
+        return [each for each in sorted(self.records) if self.current(each).fields is not None]
+
+    def land_late(self) -> None:
+        """Writes whose time has come take effect now."""
+        due = [each for each in self.late if each[0] <= self.clock()]
+        self.late = [each for each in self.late if each[0] > self.clock()]
+        for _, act in due:
+            act()
+
+    # People
+
+    def user_create(self, fields: Mapping[str, Json]) -> str:
+        self.serial += 1
+        external_id = f"{self.name}{self.serial}"
+        self._append(external_id, "user", {n: self.traits.normalise(n, v) for n, v in fields.items()})
+        return external_id
+
+    def user_edit(self, external_id: str, name: str, value: Json) -> bool:
+        now = self.current(external_id)
+        if now.fields is None:
+            return False
+        kept = self.traits.normalise(name, value)
+        if kept == now.fields[name]:
+            return False
+        late = self.rng.choice((0.0, 0.0, 3.0, MAX_LATE_S)) if self.traits.late_rows and self.faulty else 0.0
+        self._append(external_id, "user", {**now.fields, name: kept}, late)
+        self.edits.append(Edit(self.clock(), external_id, name, kept))
+        return True
+
+    def user_delete(self, external_id: str) -> None:
+        if self.current(external_id).fields is not None:
+            self._append(external_id, "user", None)
+
+    # The interface, as a connector
+
+    def connector(self) -> Connector:
+        traits = self.traits
+        stream = Stream(
+            name=STREAM, lookback_s=traits.search_lag_s + MAX_LATE_S + traits.tick_s + 5.0, lag_s=self._lag(),
+            writes=frozenset({"create", "update"}), max_batch=traits.max_batch, stamp_tick_s=traits.tick_s,
+            precondition="version" if traits.precondition else "none", idempotency=traits.idempotency,
+            key_life_s=3600.0, marker="hub_id", answers_with_record=traits.answers_with_record, deletes="tombstone",
+        )  # fmt: skip
+        return Connector(
+            name=self.name, title=self.name, base_url="", hosts=(), auth=(Auth(kind="none"),), limits=(),
+            streams=(stream,), connect=lambda door, settings: self, check=lambda api: {"account": self.name},
+            discover=lambda api, name: (), pull=lambda api, name, cursor: self.pull(cursor),
+            fetch=lambda api, name, ids: self.fetch(ids), find=lambda api, name, path, value: self.find(value),
+            push=lambda api, name, changes: self.push(changes),
+        )  # fmt: skip
+
+    def _lag(self) -> float:
+        return self.traits.replica_lag_s + (MAX_LATE_S if self.traits.late_rows else 0.0)
+
+    def _call(self, writes: bool = False) -> None:
+        self.seam("call:before")
+        self.calls += 1
+        self.land_late()
+        if self.faulty and self.rng.random() < self.traits.fault_rate:
+            raise RetryLater("throttled or down", after_s=1.0)
+
+    def _visible(self, external_id: str, lag: float) -> Version | None:
+        history = [each for each in self.records[external_id] if each.visible_at <= self.clock() - lag]
+        return history[-1] if history else None
+
+    def _record(self, external_id: str, version: Version) -> SourceRecord:
+        data = {} if version.fields is None else {**version.fields, "id": external_id}
+        return SourceRecord(
+            external_id=external_id, data=data, stamp=version.stamp, op="delete" if version.fields is None else "upsert",
+            marker=self.markers.get(external_id), by_hub=version.by == "hub" if self.traits.tells_writer else None,
+        )  # fmt: skip
+
+    def pull(self, cursor: Json) -> Page:
+        """Ascending by (stamp, id) from the cursor; a fresh pull starts a look-back earlier."""
+        self._call()
+        lag = self.traits.search_lag_s if self.faulty else 0.0
+        start = tuple(cursor["page"]) if cursor and "page" in cursor else (self._start(cursor), "")
+        rows = [
+            (version.stamp, external_id, version)
+            for external_id in self.records
+            if (version := self._visible(external_id, lag)) is not None and (version.stamp, external_id) > start
+        ]
+        rows.sort(key=lambda row: row[:2])
+        page, rest = rows[: self.traits.page_size], rows[self.traits.page_size :]
+        top = max([each[0] for each in page] + [(cursor or {}).get("top", 0.0)])
+        done = not rest
+        following = {"top": top} if done else {"top": top, "page": [page[-1][0], page[-1][1]]}
+        result = Page(
+            records=[self._record(external_id, version) for _, external_id, version in page], next_cursor=following,
+            complete=done, read_at=self.now(),
+        )  # fmt: skip
+        self.seam("call:after")
+        return result
+
+    def _start(self, cursor: Json) -> float:
+        if not cursor:
+            return 0.0
+        return cursor["top"] - (0.0 if self.no_overlap else self.traits.search_lag_s + MAX_LATE_S + self.traits.tick_s + 5.0)
+
+
+    def fetch(self, ids: Sequence[str]) -> list[SourceRecord]:
+        self._call()
+        found = []
+        for external_id in ids:
+            lag = self.rng.choice((0.0, 0.0, 0.0, self.traits.replica_lag_s)) if self.faulty else 0.0
+            version = self._visible(external_id, lag) if external_id in self.records else None
+            if version is not None:
+                found.append(self._record(external_id, version))
+        self.seam("call:after")
+        return found
+
+    def find(self, marker: str) -> list[SourceRecord]:
+        self._call()
+        lag = self.traits.search_lag_s if self.faulty else 0.0
+        found = []
+        for external_id, mark in self.markers.items():
+            version = self._visible(external_id, lag)
+            if mark == marker and version is not None:
+                found.append(self._record(external_id, version))
+        self.seam("call:after")
+        return found
+
+    def push(self, changes: Sequence[ChangeSet]) -> list[PushResult]:
+        self._call(writes=True)
+        for change in changes:
+            self.check_intent(self.name, change)
+        results = [self._write(index, change) for index, change in enumerate(changes)]
+        self.seam("call:after")
+        if self.faulty and self.rng.random() < self.traits.fault_rate:
+            raise OutcomeUnknown("the answer was lost")
+        self.rng.shuffle(results)
+        return results
+
+    def _write(self, index: int, change: ChangeSet) -> PushResult:
+        luck = self.rng.random() if self.faulty else 1.0
+        if luck < self.traits.fault_rate / 2:
+            return PushResult(index=index, outcome="unknown")  # never happens
+        if luck < self.traits.fault_rate:
+            due = self.clock() + self.rng.choice((0.0, 2.0, 30.0, LATE_WRITE_S))
+            self.late.append((due, lambda: self._apply(index, change)))
+            return PushResult(index=index, outcome="unknown")  # happens, now or later
+        return self._apply(index, change)
+
+    def _apply(self, index: int, change: ChangeSet) -> PushResult:
+        if change.op == "create":
+            return self._create(index, change)
+        assert change.external_id is not None
+        now = self.current(change.external_id)
+        if now.fields is None:
+            return PushResult(index=index, outcome="not_found")
+        if self.traits.precondition and change.stamp is not None and now.stamp != change.stamp:
+            return PushResult(index=index, outcome="stale")
+        fields = dict(now.fields)
+        for name, value in change.body.items():
+            if now.fields[name] != change.before.get(name):
+                self.exposed.add((change.external_id, name, str(now.fields[name])))
+            fields[name] = self.traits.normalise(name, [] if value is None and name == "tags" else value)
+        self._append(change.external_id, "hub", fields)
+        self.writes += 1
+        return self._answer(index, change.external_id)
+
+    def _create(self, index: int, change: ChangeSet) -> PushResult:
+        known = next((each for each, mark in self.markers.items() if mark == change.reference), None)
+        if known is not None and self.traits.idempotency is not Idempotency.SEARCHABLE_REFERENCE:
+            return self._answer(index, known)
+        self.serial += 1
+        external_id = f"{self.name}{self.serial}"
+        blank = {**dict.fromkeys(FIELDS), "tags": [], "code": None}
+        fields = {n: self.traits.normalise(n, v) for n, v in {**blank, **change.body}.items()}
+        self.markers[external_id] = change.reference
+        self._append(external_id, "hub", fields)
+        self.writes += 1
+        return self._answer(index, external_id)
+
+    def _answer(self, index: int, external_id: str) -> PushResult:
+        held = self._record(external_id, self.current(external_id)) if self.traits.answers_with_record else None
+        return PushResult(index=index, outcome="applied", external_id=external_id, held=held)
