@@ -1,0 +1,83 @@
+"""Reading and writing in pages: progress that is checked, ties that are not lost, bad rows that are found by halves.
+
+Nothing here keeps state: cursors are the connector's own JSON values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+from hub.errors import NeedsReview
+from hub.model import Json
+
+T = TypeVar("T")
+
+
+def require_progress(before: Json, after: Json, *, where: str) -> Json:
+    """The next cursor. Raises NeedsReview if the vendor handed out the one it was given (fault matrix, 52)."""
+    if after == before:
+        raise NeedsReview(
+            "the vendor repeats its page token", code="PAGE-LOOP", where=where, fix="the cursor is kept; ask the vendor"
+        )
+    return after
+
+
+def require_ascending(keys: Sequence[tuple[float, str]], *, where: str) -> None:
+    """Raises NeedsReview unless (stamp, id) strictly rises: a page that lies about its order must not move a cursor."""
+    for earlier, later in pairwise(keys):
+        if later <= earlier:
+            raise NeedsReview(
+                "the page is not in the order that was asked for",
+                code="PAGE-ORDER",
+                where=where,
+                fix="the cursor is kept; run a backfill of this stream",
+            )
+
+
+def ties_at_end(stamps: Sequence[float]) -> int:
+    """How many rows at the end of an ascending page share the last stamp; 0 for an empty page."""
+    count = 0
+    for stamp in reversed(stamps):
+        if stamp != stamps[-1]:
+            break
+        count += 1
+    return count
+
+
+def rest_at(read_started: float, lookback_s: float) -> float:
+    """Where the next incremental read starts: the vendor's time when this one started, less the look-back."""
+    return max(0.0, read_started - lookback_s)
+
+
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Runs of at most `size` items, in order."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def send_by_halves(
+    rows: Sequence[T],
+    send: Callable[[Sequence[T]], bool],
+    refuse: Callable[[T], None],
+) -> None:
+    """Send rows as one batch; if the whole batch is refused, by halves down to the row.
+
+    Args:
+        rows: what to send.
+        send: sends a batch; False: the vendor refused all of it because of a row in it, nothing was written.
+        refuse: told of each row that is refused alone.
+
+    At most ⌈log₂ n⌉ + 1 extra calls per bad row pair of halves (fault matrix, 28).
+    """
+    if not rows:
+        return
+    if send(rows):
+        return
+    if len(rows) == 1:
+        refuse(rows[0])
+        return
+    middle = len(rows) // 2
+    send_by_halves(rows[:middle], send, refuse)
+    send_by_halves(rows[middle:], send, refuse)
