@@ -27,7 +27,7 @@ run: $(VENV)/.installed ## scheduler, webhook receiver and console, as hub.yaml 
 	@$(BIN)/hub run $(ARGS)
 
 test: $(VENV)/.installed ## all tests, on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed ## lint, format, types, import rules, sizes and purity
 	@$(BIN)/ruff check .
@@ -37,7 +37,7 @@ check: $(VENV)/.installed ## lint, format, types, import rules, sizes and purity
 	@$(BIN)/python -m pytest tests/house
 
 bench: $(VENV)/.installed ## speed, as ratios to a floor measured in the same run
-	@$(BIN)/python -m hub.verify.bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 verify: $(VENV)/.installed ## the simulator: seeded people, faults and crashes must converge (SEEDS=500)
 	@$(BIN)/hub verify convergence --seeds $(SEEDS) $(ARGS)
