@@ -180,9 +180,12 @@ class Window:
         self._times.append(now)
         return 0.0
 
-    def remaining(self, now: float) -> int:
+    def used(self, now: float) -> int:
         self._forget(now)
-        return max(0, self.calls - len(self._times))
+        return len(self._times)
+
+    def remaining(self, now: float) -> int:
+        return max(0, self.calls - self.used(now))
 
     def _forget(self, now: float) -> None:
         while self._times and self._times[0] <= now - self.per_s:

@@ -142,13 +142,13 @@ class Tokens:
         self._refresh: set[str] = set()
         self._seed, self._count = seed, 0
 
-    def issue(self, now: float, lifetime_s: float) -> str:
-        token = self._new("at")
+    def issue(self, now: float, lifetime_s: float, prefix: str = "at-") -> str:
+        token = self._new(prefix)
         self._ends[token] = now + lifetime_s
         return token
 
     def issue_refresh(self) -> str:
-        token = self._new("rt")
+        token = self._new("rt-")
         self._refresh.add(token)
         return token
 
@@ -178,14 +178,14 @@ class Tokens:
 
     def _new(self, kind: str) -> str:
         self._count += 1
-        return f"{kind}-" + hashlib.sha256(f"{self._seed}/{kind}/{self._count}".encode()).hexdigest()[:32]
+        return kind + hashlib.sha256(f"{self._seed}/{kind}/{self._count}".encode()).hexdigest()[:32]
 
 
 class Twin:
     """One simulated account at one vendor.
 
-    A vendor overrides: `streams`, `route` (always); `describe`, `authorise`, `limit`, `throttled`, `failed`, `finish`,
-    `normalise`, `new_id`, `stamp`, `hook_events`, `hook_request`, `hook_accepted` (where its own way differs).
+    A vendor overrides: `streams`, `route` (always); where its own way differs, `describe`, `authorise`, `limit`,
+    `throttled`, `failed`, `finish`, `normalise`, `completed`, `new_id`, `stamp` and the `hook_` methods.
     A call is dealt with in this order: authorise, limit, faults before, route, faults after, finish, log.
     """
 
@@ -266,6 +266,10 @@ class Twin:
 
     def normalise(self, stream: str, fields: Fields) -> Fields:
         """What this vendor makes of values when it saves them."""
+        return fields
+
+    def completed(self, stream: str, fields: Fields) -> Fields:
+        """What the vendor adds to a new row: defaults, owner, derived values."""
         return fields
 
     def new_id(self, stream: str) -> str | None:
@@ -394,7 +398,7 @@ class Twin:
     def user_create(self, stream: str, fields: Fields, by: str = "user:1") -> str:
         """A person adds a record. Returns its id."""
         with self.lock:
-            kept = self.normalise(stream, dict(fields))
+            kept = self.completed(stream, self.normalise(stream, dict(fields)))
             return self.records.create(stream, kept, by=by, id=self.new_id(stream)).id
 
     def user_edit(self, stream: str, record_id: str, fields: Fields, by: str = "user:1") -> None:
@@ -438,7 +442,7 @@ class Twin:
         number = 0
         with self.lock:
             for row in rows:
-                kept = self.normalise(stream, dict(row["fields"]))
+                kept = self.completed(stream, self.normalise(stream, dict(row["fields"])))
                 created = row.get("created", self.now())
                 record = self.records.create(
                     stream,
@@ -502,7 +506,7 @@ class Twin:
     def advance(self, seconds: float) -> float:
         """Move a virtual clock on. Returns the new time. Raises ValueError with a real clock."""
         if not isinstance(self.clock, VirtualClock):
-            raise ValueError("this twin runs on the real clock")  # noqa: TRY004 - told to the client as a refusal
+            raise ValueError("this twin runs on the real clock")
         return self.clock.advance(seconds)
 
     def reset(self) -> None:

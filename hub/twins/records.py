@@ -123,6 +123,11 @@ class Records:
     def count(self, stream: str) -> int:
         return len(self._rows.get(stream, ()))
 
+    def last_id(self, stream: str) -> str | None:
+        """The greatest id in the stream."""
+        ids = self._ids.get(stream)
+        return ids[-1][1] if ids else None
+
     def after(self, stream: str, record_id: str | None) -> Iterator[Record]:
         """Rows with an id greater than `record_id` (or all), in order of id."""
         rows, ids = self._rows.get(stream, {}), self._ids.get(stream, [])
@@ -274,8 +279,7 @@ class Records:
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _next_id(self, stream: str) -> str:
-        ids = self._ids.get(stream)
-        return str(int(ids[-1][1]) + 1 if ids else 1)
+        return str(int(self.last_id(stream) or 0) + 1)
 
     def _flag(
         self, stream: str, record_id: str, by: str, *, kind: str, deleted: bool, merged_into: str | None = None

@@ -19,7 +19,17 @@ from hub.twins.salesforce_soql import render_time
 Json = Any
 
 PREFIXES = {"Account": "001", "Contact": "003", "Lead": "00Q", "Opportunity": "006", "User": "005"}
-PERSON_OBJECTS = ("Contact", "Lead")
+# The twin's streams are called as the API's objects, but plural and lower-case.
+STREAMS = {
+    "User": "users",
+    "Account": "accounts",
+    "Contact": "contacts",
+    "Lead": "leads",
+    "Opportunity": "opportunities",
+}
+OBJECTS = {stream: name for name, stream in STREAMS.items()}
+PERSON_OBJECTS = ("Contact", "Lead", "User")
+MERGEABLE = ("Account", "Contact", "Lead")
 TEXT_TYPES = ("string", "textarea", "phone", "email", "url", "picklist", "multipicklist", "reference", "id")
 NUMBER_TYPES = ("int", "double", "currency", "percent")
 LONG_TEXT = 255  # longer text areas cannot be filtered (vendor docs, "Long Text Area")
@@ -31,10 +41,10 @@ PICKLISTS: dict[str, tuple[str, ...]] = {
     "interest": ("Product", "Pricing", "Support", "Training"),
     "lead_status": ("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted"),
     "rating": ("Hot", "Warm", "Cold"),
-    "industry": tuple(
-        "Agriculture,Banking,Biotechnology,Chemicals,Construction,Consulting,Education,Energy,Engineering,Finance,"
-        "Government,Healthcare,Hospitality,Insurance,Manufacturing,Media,Not For Profit,Retail,Technology,"
-        "Telecommunications,Transportation,Utilities,Other".split(",")
+    "industry": (
+        *("Agriculture", "Banking", "Biotechnology", "Chemicals", "Construction", "Consulting", "Education", "Energy"),
+        *("Engineering", "Finance", "Government", "Healthcare", "Hospitality", "Insurance", "Manufacturing", "Media"),
+        *("Not For Profit", "Retail", "Technology", "Telecommunications", "Transportation", "Utilities", "Other"),
     ),
     "account_type": ("Prospect", "Customer - Direct", "Customer - Channel", "Technology Partner", "Other"),
     "ownership": ("Public", "Private", "Subsidiary", "Other"),
@@ -228,8 +238,8 @@ class Field:
 
     @property
     def label(self) -> str:
-        base = self.name.removesuffix("__c").replace("_", " ")
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", base).removesuffix(" Id") + (" ID" if base.endswith("Id") else "")
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.name.removesuffix("__c").replace("_", " "))
+        return words.removesuffix("Id") + "ID" if words.endswith("Id") else words
 
     @property
     def filterable(self) -> bool:
@@ -324,8 +334,8 @@ class Schema:
         self.objects: dict[str, dict[str, Field]] = {}
         for name, text in _TEXTS.items():
             marker = "" if name == "User" else _MARKER
-            lines = (_AUDIT + text + marker).strip().splitlines()
-            fields = [_field(line) for line in lines]
+            lines = (_AUDIT + text + marker).splitlines()
+            fields = [_field(line) for line in lines if line]
             if name == "User":
                 fields = [f for f in fields if f.name not in ("OwnerId", "CurrencyIsoCode", "LastActivityDate")]
             if name in ("User", "Opportunity"):
@@ -376,7 +386,7 @@ class Schema:
             "updateable": writable,
             "deletable": writable,
             "undeletable": writable,
-            "mergeable": name in ("Account", "Contact", "Lead"),
+            "mergeable": name in MERGEABLE,
             "queryable": True,
             "searchable": True,
             "retrieveable": True,
@@ -448,11 +458,15 @@ def clean(field: Field, value: Json) -> Json:
     if value is None:
         return False if field.type == "boolean" else None
     match field.type:
+        case "boolean" if isinstance(value, str):
+            return {"true": True, "false": False}.get(value.lower(), value)
+        case "int" if isinstance(value, str) and value.lstrip("-").isdecimal():
+            return int(value)
         case "multipicklist":
             chosen = [part for part in str(value).split(";") if part]
             place = {known: index for index, known in enumerate(field.values)}
             return ";".join(sorted(chosen, key=lambda part: place.get(part, len(place))))
-        case "currency" | "double" | "percent":
+        case "currency" | "double" | "percent" if not isinstance(value, bool):
             return _rounded(value, field.scale)
         case "datetime":
             return _seconds(value)
