@@ -101,7 +101,10 @@ def _is_settled(text: str) -> bool:
 
 @lru_cache(1024)
 def _numbering_plan(code: str) -> tuple[str, tuple[int, ...]] | None:
-    """(first digit of the trunk prefix, possible lengths) of a country code; None: unknown, or its rule is no plain prefix."""
+    """(first digit of the trunk prefix, possible lengths) of a country code; None: no such code.
+
+    A code whose trunk prefix is no plain prefix has no lengths: its numbers go to the library.
+    """
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
     regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code))
@@ -287,6 +290,8 @@ def country_name(code: str, form: str) -> str:
     import pycountry
 
     country = pycountry.countries.get(alpha_2=code)
+    if country is None:
+        raise MappingFault("MAP-140", "no country we know", "write the ISO code (DE) or the country's full name")
     if form == "alpha3":
         return str(country.alpha_3)
     return str(getattr(country, "common_name", country.name))

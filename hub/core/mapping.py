@@ -43,6 +43,13 @@ PARENT_NONE = "MAP-PARENT-NONE"  # the parent is not in that system; the field i
 REQUIRED_BLANK = "MAP-REQUIRED"  # nothing can be created without this value
 OUT_UNKNOWN = "MAP-OUT-UNKNOWN"  # an enum value that the system has no word for
 
+OUT_SKIPPED = "MAP-OUT-SKIPPED"  # the same, where the mapping says `unknown: {out: skip}`: nobody needs to look
+
+
+class Unsaid(MappingFault):
+    """A value that the mapping tells to leave alone (`unknown: {in: skip}`): as if it were not there."""
+
+
 Condition = Callable[[Mapping[str, Json]], Json]  # over an entity's values; null counts as no
 
 
@@ -63,7 +70,8 @@ class FieldRule:
     direction: str = "both"  # both, in, out
     remote_in: str = ""  # path read
     remote_out: str = ""  # path written
-    extra_out: tuple[str, ...] = ()  # further paths that the same write fills (the currency beside an amount)
+    extra_in: tuple[str, ...] = ()  # further paths that reading looks at (the currency beside an amount)
+    extra_out: tuple[str, ...] = ()  # further paths that the same write fills
     key: str = ""  # the flat key at the root, when reading is that simple
     get: Getter | None = None  # reads from the whole record; None if `key` does or nothing is read
     inward: Callable[[Json], Json] | None = None  # value over there (not blank) -> canonical value or None
@@ -75,7 +83,6 @@ class FieldRule:
     blank: Blank | None = None  # narrows the canonical field's
     to: str = ""  # reference: stream it names
     missing: str = "skip"  # reference without a link: skip, create
-    unknown_out: str = "quarantine"  # enum value without a word there: quarantine, skip
     lossy: bool = False  # accepted
     where: str = ""  # file:line
 
@@ -96,9 +103,9 @@ class Case:
 class MappingTest:
     """A pair that the file promises: a record and what it means."""
 
-    record: Mapping[str, Json]  # remote path -> value
+    record: Mapping[str, Json]  # whole source record
     values: Mapping[str, Json]  # canonical name -> value; an expected fault is given as {"fault": code}
-    both_ways: bool  # writing `values` gives `record` again
+    written: Mapping[str, Json] | None  # body that a create with `values` gives; None: not stated
     where: str
 
 
@@ -139,6 +146,16 @@ class StreamMapping:
     flat: tuple[tuple[str, str, Callable[[Json], Json], FieldRule], ...] = field(default=(), repr=False, compare=False)
     other: tuple[FieldRule, ...] = field(default=(), repr=False, compare=False)
 
+    def allows_create(self, values: Mapping[str, Json]) -> bool:
+        """True if a record may be created here for an entity with these values."""
+        if self.create == "when":
+            return self.create_when is not None and bool(self.create_when(values))
+        return self.create == "always"
+
+    def in_scope(self, values: Mapping[str, Json]) -> bool:
+        """True if an entity with these values belongs here; what cannot be told does not."""
+        return self.scope is None or bool(self.scope(values))
+
     @property
     def direction(self) -> str:
         """`in` if nothing may ever be written, else `both`."""
@@ -162,6 +179,8 @@ def to_canonical(mapping: StreamMapping, record: SourceRecord) -> MappedRecord:
     values: dict[str, Json] = {}
     faults: list[CellFault] = []
     data = record.data
+    if not data:
+        return MappedRecord(source=record, values=values)
     at_root = data if not mapping.root else (data.get(mapping.root) or {})
     for name, key, convert, rule in mapping.flat:
         raw = at_root.get(key, MISSING)
@@ -173,11 +192,12 @@ def to_canonical(mapping: StreamMapping, record: SourceRecord) -> MappedRecord:
         try:
             values[name] = convert(raw)
         except MappingFault as fault:
-            faults.append(_cell_fault(rule, fault, raw))
+            if not isinstance(fault, Unsaid):
+                faults.append(_cell_fault(rule, fault, raw))
     references: dict[str, Reference | None] = {}
     if mapping.other:
         _read_others(mapping, data, at_root, values, references, faults)
-    acted_at = _moment(mapping.claims_at(data)) if mapping.claims_at is not None and data else None
+    acted_at = _moment(mapping.claims_at(data)) if mapping.claims_at is not None else None
     return MappedRecord(source=record, values=values, references=references, faults=tuple(faults), acted_at=acted_at)
 
 
@@ -200,6 +220,8 @@ def _read_others(
             continue
         try:
             value = None if is_blank(raw) else _read(rule, raw, data, values)
+        except Unsaid:
+            continue
         except MappingFault as fault:
             faults.append(_cell_fault(rule, fault, raw))
             broken.add(rule.field)
@@ -270,7 +292,7 @@ def to_external(
     skipped: dict[str, CellFault] = {}
     for name in mapping.fields:
         if name in wanted and name in mapping.out_fields and not (creating and is_blank(values.get(name))):
-            _write_field(mapping, name, values.get(name), external_ids, body, sent, skipped)
+            _write_field(mapping, name, values.get(name), external_ids, creating, body, sent, skipped)
     blocked = creating and _lacks_required(mapping, values, skipped)
     for case in mapping.cases:
         if creating or case.uses & wanted:
@@ -288,6 +310,7 @@ def _write_field(
     name: str,
     value: Json,
     external_ids: Mapping[tuple[str, int], str],
+    creating: bool,
     body: dict[str, Json],
     sent: dict[str, Json],
     skipped: dict[str, CellFault],
@@ -301,7 +324,7 @@ def _write_field(
         skipped[name] = reason.fault
         return
     for rule, raw in written:
-        if rule.put is not None:
+        if rule.put is not None and not (creating and raw is None):
             rule.put(body, raw, value)
     sent[name] = held_form(mapping, name, value)
 
@@ -313,7 +336,7 @@ class _NotWritten(Exception):
 
 
 def _outward(rule: FieldRule, value: Json, external_ids: Mapping[tuple[str, int], str]) -> Json:
-    part = (value or {}).get(rule.part) if rule.part else value
+    part: Json = (value or {}).get(rule.part) if rule.part else value
     if is_blank(part):
         return None
     if rule.to:

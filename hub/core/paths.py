@@ -11,6 +11,7 @@ A null on the way (`address: null`) is blank, not missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Final
 
 from hub.model import Json
@@ -68,7 +69,7 @@ def make_setter(text: str, *, literal: bool = False) -> Setter:
 
     def put(body: dict[str, Json], value: Json) -> None:
         place: Json = body
-        for key, following in zip(keys, keys[1:], strict=False):
+        for key, following in pairwise(keys):
             place = _descend(place, key, [] if following.isdigit() else {})
         _assign(place, keys[-1], value)
 

@@ -101,7 +101,7 @@ def read_text(value: Json) -> str:
             raise MappingFault(
                 "MAP-101", f"text expected, {_kind(value)} found", "map another remote field, or give a transform"
             )
-        return plain_decimal(_number(value))
+        return plain_decimal(read_number(value))
     if not value.isascii():
         try:
             value.encode()
@@ -133,17 +133,17 @@ def _boolean(value: Json) -> bool:
 
 
 def _integer(value: Json) -> int:
-    number = _number(value)
+    number = read_number(value)
     if number != number.to_integral_value():
         raise MappingFault("MAP-105", "a whole number expected", "declare the field as decimal")
     return int(number)
 
 
 def _decimal(value: Json) -> str:
-    return plain_decimal(_number(value))
+    return plain_decimal(read_number(value))
 
 
-def _number(value: Json) -> Decimal:
+def read_number(value: Json) -> Decimal:
     """Exact number. A float counts as its shortest text, never as its binary expansion."""
     text = ""
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -184,8 +184,14 @@ def _money(value: Json) -> Json:
 
 
 # ISO 4217, list one: minor unit; two where not named. CLDR's digits are for display and differ (RSD, IDR, HUF).
-_MINOR_UNITS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
-_MINOR_UNITS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3) | {"CLF": 4, "UYW": 4}
+_NO_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE_PLACES = "BHD IQD JOD KWD LYD OMR TND"
+_MINOR_UNITS = {
+    **dict.fromkeys(_NO_MINOR_UNIT.split(), 0),
+    **dict.fromkeys(_THREE_PLACES.split(), 3),
+    "CLF": 4,
+    "UYW": 4,
+}
 
 
 @lru_cache(512)
@@ -208,7 +214,7 @@ def _date(value: Json) -> str:
     raise MappingFault("MAP-108", "no calendar date (a moment is not a date)", "give its format: {date: {format: ...}}")
 
 
-def _instant(value: Json) -> str:
+def normalise_instant(value: Json) -> str:
     """UTC, seconds, a fraction only if there is one. Times without zone are refused, not guessed."""
     text = read_text(value).strip()
     found = _INSTANT.fullmatch(text)
@@ -238,7 +244,7 @@ def _consent(value: Json) -> Json:
     if value["state"] == "unknown":
         return None
     at, source = value.get("at"), value.get("source")
-    return {"state": value["state"], "at": None if at is None else _instant(at), "source": source or None}
+    return {"state": value["state"], "at": None if at is None else normalise_instant(at), "source": source or None}
 
 
 def _ref(value: Json) -> int:
@@ -292,7 +298,7 @@ _READERS: dict[str, Normaliser] = {
     "decimal": _decimal,
     "money": _money,
     "date": _date,
-    "instant": _instant,
+    "instant": normalise_instant,
     "consent": _consent,
     "ref": _ref,
 }
@@ -341,7 +347,7 @@ def _same(kind: str, left: Json, right: Json) -> bool:
         return True
     if is_blank(left) or is_blank(right):
         return is_blank(left) and is_blank(right)
-    return comparison_key(kind, left) == comparison_key(kind, right)
+    return bool(comparison_key(kind, left) == comparison_key(kind, right))
 
 
 def _elements(kind: str, value: Json) -> frozenset[Json]:
