@@ -304,7 +304,7 @@ class Connector:
     limits: Sequence[RateLimit]
     streams: Sequence[Stream]
     settings: Sequence[Setting] = ()
-    connect: Callable[[Door, Settings], Api]
+    connect: Callable[[Any, Settings], Api]  # a Door, or with local_files a FileDoor
     check: Callable[[Api], Mapping[str, Json]]  # {"account": id, "name": …, "warnings": […]}; raises on failure
     discover: Callable[[Api, str], Sequence[Field]]
     pull: Callable[[Api, str, Json], Page]  # (api, stream, cursor or None)

@@ -26,8 +26,8 @@ from hub.core.changes import Window, observe_cell
 from hub.core.guards import allowance, cell_guards
 from hub.core.identity import decide_match
 from hub.core.mapping import StreamMapping, external_id_of, keys_of, to_canonical
-from hub.core.merge import PLANTED
 from hub.core.plan import erases, in_scope
+from hub.core.planted import PLANTED
 from hub.errors import RetryLater
 from hub.model import (
     EntityRow,
@@ -199,9 +199,7 @@ def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, 
     references = {ref for each in mapped.values() for ref in each.references.values() if ref is not None}
     page.parents = tx.entity_ids(page.connection.name, references) if references else {}
     fresh = [r for r in news if external_id_of(page.mapping, r) not in page.links]
-    keys = {
-        (name, value) for r in fresh if id(r) in mapped for name, value, _ in keys_of(entity, mapped[id(r)].values)
-    }
+    keys = {(name, value) for r in fresh if id(r) in mapped for name, value, _ in keys_of(entity, mapped[id(r)].values)}
     found = tx.find_by_keys(entity.name, keys) if keys else {}
     page.owners = found
     marked = {page.hub.entity_of_marker(record.marker) for record in fresh} - {None}
@@ -446,7 +444,7 @@ def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Ref
 # Guards
 
 
-def _is_held(page: PageContext, link: LinkRow, name: str, old, value: Json) -> bool:  # noqa: ANN001 - Cell | None
+def _is_held(page: PageContext, link: LinkRow, name: str, old, value: Json) -> bool:
     """True if a guard keeps this cell back: it joins a hold, neither merged nor corrected until a person decides."""
     if any(held == name for held, _ in page.held_items.get(link.id, ())):
         return True

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from hub.app.context import Connection, Hub
 from hub.app.ingest import again, ingest_page
-from hub.core.merge import PLANTED
+from hub.core.planted import PLANTED
 from hub.errors import HubError
 from hub.model import Hint, Json, SourceRecord
 
@@ -53,7 +53,9 @@ def pull_stream(
         stuck = stuck + 1 if page.next_cursor == state["at"] and not page.complete else 0
         if stuck >= LOOP_LIMIT:
             raise CursorLoop(
-                "the system repeats its cursor", where=f"{connection.name}/{source}", fix="run a backfill of this stream"
+                "the system repeats its cursor",
+                where=f"{connection.name}/{source}",
+                fix="run a backfill of this stream",
             )
         since = state["since"]
         after = {

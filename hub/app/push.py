@@ -20,8 +20,8 @@ from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.guards import allowance
 from hub.core.mapping import PARENT_WAITS, Outward, StreamMapping, to_external
-from hub.core.merge import PLANTED
 from hub.core.plan import CASE, in_scope
+from hub.core.planted import PLANTED
 from hub.errors import OutcomeUnknown, RetryLater, SignInExpired
 from hub.model import (
     CellFault,
@@ -64,7 +64,7 @@ def push_stream(
         SignInExpired, RetryLater: the connection as a whole must wait; everything settled so far is kept.
     """
     total: Counter[str] = Counter()
-    if not connection.writes or not mapping.out_fields and mapping.create == "never":
+    if not connection.writes or (not mapping.out_fields and mapping.create == "never"):
         return total
     hold_back_creates(hub, connection, mapping, run_id=run_id)
     stream, after_id = connection.stream_of(mapping), 0
@@ -210,9 +210,7 @@ def change_of(intent: Intent, stamp: float | None) -> ChangeSet:
     )  # fmt: skip
 
 
-def _refusal(
-    batch: Batch, scene: Scene, link: LinkRow, name: str, fault: CellFault, value: Json
-) -> QuarantineRow:
+def _refusal(batch: Batch, scene: Scene, link: LinkRow, name: str, fault: CellFault, value: Json) -> QuarantineRow:
     return QuarantineRow(
         connection=batch.connection.name, stream=batch.mapping.name, external_id=link.external_id or "", field=name,
         direction="out", code=fault.code, message=fault.message, fix=fault.fix, value=value, at=scene.now,
@@ -285,7 +283,7 @@ def settle_answers(batch: Batch, results: Sequence[PushResult], sent_at: float) 
         )
 
 
-def _acknowledge(batch: Batch, tx, told: dict[int, PushResult]) -> Counter[str]:  # noqa: ANN001 - Tx
+def _acknowledge(batch: Batch, tx, told: dict[int, PushResult]) -> Counter[str]:
     """One transaction: mark what was acknowledged, close what certainly did not happen, quarantine what was refused."""
     counts: Counter[str] = Counter()
     scene = Scene(hub=batch.hub, tx=tx, now=batch.hub.clock.now(), run_id=batch.run_id)
@@ -302,7 +300,11 @@ def _acknowledge(batch: Batch, tx, told: dict[int, PushResult]) -> Counter[str]:
             counts["created" if intent.op == "create" else "updated"] += 1
             intent.state = "acked"
             if link.state == LinkState.WANTED and result.external_id:
-                link.external_id, link.state, intent.external_id = result.external_id, LinkState.LIVE, result.external_id
+                link.external_id, link.state, intent.external_id = (
+                    result.external_id,
+                    LinkState.LIVE,
+                    result.external_id,
+                )
         else:
             intent.state = "not_done"
             counts["failed" if result.outcome == "rejected" else result.outcome] += 1
@@ -351,7 +353,13 @@ def _read_back(batch: Batch, applied: dict[int, PushResult], sent_at: float) -> 
     )
     if held and "no_readback" not in PLANTED:
         ingest_page(
-            batch.hub, batch.connection, batch.mapping.source, held, read_at=sent_at, run_id=batch.run_id, answers=answers
+            batch.hub,
+            batch.connection,
+            batch.mapping.source,
+            held,
+            read_at=sent_at,
+            run_id=batch.run_id,
+            answers=answers,
         )
     unread = [r.external_id or batch.changes[i].external_id or "" for i, r in applied.items() if r.held is None]
     if unread and "no_readback" not in PLANTED:
@@ -359,7 +367,7 @@ def _read_back(batch: Batch, applied: dict[int, PushResult], sent_at: float) -> 
 
 
 def _look_at_duplicates(batch: Batch, duplicates: dict[int, PushResult]) -> None:
-    """"Already exists" is not yet ours: read that record; it is adopted by our id, linked by key, or reviewed."""
+    """ "Already exists" is not yet ours: read that record; it is adopted by our id, linked by key, or reviewed."""
     existing = [r.existing_id for r in duplicates.values() if r.existing_id]
     if not duplicates:
         return
@@ -411,7 +419,7 @@ def hold_back_creates(hub: Hub, connection: Connection, mapping: StreamMapping, 
                 tx.hold_links(hold_id, excess)
 
 
-def _use_ceiling(tx, holds, used: int) -> None:  # noqa: ANN001 - Tx, HoldRow
+def _use_ceiling(tx, holds, used: int) -> None:
     for hold in holds:
         if hold.state == "released" and used > 0 and hold.ceiling > 0:
             taken = min(used, hold.ceiling)

@@ -1,4 +1,4 @@
-"""Creates whose answer is unknown: what may follow depends on what the vendor keeps of them (reliability.md §4.5, §4.9).
+"""Creates whose answer is unknown: what may follow depends on what the vendor keeps of them (reliability.md §4.5).
 
 A: the hub's id is unique over there: the same create again is safe. B: the same idempotency key, within its life.
 C: searchable: look it up once it can no longer land, then send once more. D: neither: a person decides.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.connector import Idempotency
-from hub.core.merge import PLANTED
+from hub.core.planted import PLANTED
 from hub.errors import OutcomeUnknown
 from hub.model import Intent, QuarantineRow
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 KEY_SHARE = 0.8  # of an idempotency key's life, counted from its first use
 
 
-def resolve_open_creates(
-    hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None
-) -> None:
+def resolve_open_creates(hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None) -> None:
     """Bring every open create of a stream nearer to its end."""
     from hub.app.push import Batch, change_of, send
 

@@ -19,6 +19,7 @@ from hub.core.identity import keys_for
 from hub.core.mapping import StreamMapping
 from hub.core.merge import Decision, Voice, decide_field
 from hub.core.plan import Due, fields_due, in_scope, wants_create
+from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty, pack_fields, pack_shadow, unpack_fields, unpack_shadow
 from hub.model import (
     NO_VERSION,
@@ -193,6 +194,13 @@ class Scene:
         old = self.states(root).get(name)
         if decision.losers:
             self.conflicts.append(self._conflict(root, name, decision, voices))
+            if "agreed_on_lost" in PLANTED:
+                for loser in decision.losers:
+                    cell = self.cells(loser.claim.link)[name]
+                    self.set_cells(
+                        loser.claim.link,
+                        {**self.cells(loser.claim.link), name: Cell(held=cell.held, agreed=self.version)},
+                    )
         if old == decision.state or (old is None and is_empty(decision.state.value) and not decision.state.memory):
             return
         self.states(root)[name] = decision.state
@@ -230,16 +238,30 @@ class Scene:
         if winner is not None:
             claims.append((winner, "", True))
         candidates = [
-            {**claim._asdict(), "connection": voices[claim.link].connection if claim.link in voices else None,
-             "part": part, "won": won}
+            {
+                **claim._asdict(),
+                "connection": voices[claim.link].connection if claim.link in voices else None,
+                "part": part,
+                "won": won,
+            }
             for claim, part, won in claims
         ]
         kinds = [loser.kind for loser in decision.losers]
-        worst = next((kind for kind in ("concurrent", "refused", "first_contact", "superseded") if kind in kinds), kinds[0])
+        worst = next(
+            (kind for kind in ("concurrent", "refused", "first_contact", "superseded") if kind in kinds), kinds[0]
+        )
         return conflict_row(
-            root, name, worst, candidates, decision.state.value,
-            winner_link=winner.link if winner else None, decided_by=decision.decided_by, open_=decision.open,
-            at=self.now, version=self.version, run_id=self.run_id,
+            root,
+            name,
+            worst,
+            candidates,
+            decision.state.value,
+            winner_link=winner.link if winner else None,
+            decided_by=decision.decided_by,
+            open_=decision.open,
+            at=self.now,
+            version=self.version,
+            run_id=self.run_id,
         )
 
     # What is behind now
@@ -251,7 +273,11 @@ class Scene:
                 self._scope(root)
                 self._want(root)
             for link in list(self.links_at[root]):
-                if link.state == LinkState.LIVE and link.behind_since is None and self.due(link, self._recheck[root]).fields:
+                if (
+                    link.state == LinkState.LIVE
+                    and link.behind_since is None
+                    and self.due(link, self._recheck[root]).fields
+                ):
                     link.behind_since = self.now
                     self.dirty(link)
         self._recheck.clear()
@@ -386,7 +412,7 @@ def conflict_row(
     run_id: int | None,
 ) -> ConflictRow:
     """A conflict with its digest: the same candidates and outcome are one conflict, however often seen."""
-    told = sorted((orjson.dumps([c["link"], c["part"], c["value"], c["before"], c["won"]]) for c in candidates))
+    told = sorted(orjson.dumps([c["link"], c["part"], c["value"], c["before"], c["won"]]) for c in candidates)
     digest = hashlib.sha256(b"\n".join([*told, orjson.dumps(winner)])).hexdigest()[:32]
     return ConflictRow(
         entity_id=root, field=name, kind=kind, candidates=candidates, digest=digest, winner=winner,

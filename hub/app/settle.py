@@ -30,9 +30,7 @@ def settle_intent(
         page.counts["settled"] += 1
         return
     forms = {
-        name: held_form(page.mapping, name, value)
-        for name, value in intent.values.items()
-        if not name.startswith(CASE)
+        name: held_form(page.mapping, name, value) for name, value in intent.values.items() if not name.startswith(CASE)
     }
     judgement = judge_intent(
         intent, fields, scene.cells(link.id), shown, forms=forms, stamp=record.stamp, by_hub=record.by_hub,
@@ -56,7 +54,7 @@ def settle_intent(
 def stored_by(intent: Intent, shown: Mapping[str, Json]) -> dict[str, Json]:
     """What a landed write left: the fields as read; computed values, which are not read, as they were sent."""
     return {
-        name: shown[name] if name in shown else value
+        name: shown.get(name, value)
         for name, value in intent.values.items()
         if name in shown or name.startswith(CASE)
     }

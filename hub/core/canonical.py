@@ -8,7 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-SCALARS = ("text", "email", "phone", "host", "url", "country", "enum", "boolean", "integer", "decimal", "date", "instant")
+SCALARS = (
+    "text",
+    "email",
+    "phone",
+    "host",
+    "url",
+    "country",
+    "enum",
+    "boolean",
+    "integer",
+    "decimal",
+    "date",
+    "instant",
+)
 KINDS = ("scalar", "set", "group", "consent", "ref")
 RULES = ("source", "newest", "first", "max", "min", "longest", "union", "majority", "consent", "manual")
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hub.core.canonical import CanonicalField
-from hub.core.merge import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
 from hub.model import LONG_AGO, NO_VERSION, WHOLE, Cell, Claim, Intent, Json
@@ -85,9 +84,7 @@ def _observe_set(
     if not changed:
         return (old if known else Cell(held=sorted(value))), False
     after = window.after if known else LONG_AGO
-    claims = {
-        part: Claim(link, part in value, after, window.before, old.agreed, version) for part in sorted(changed)
-    }
+    claims = {part: Claim(link, part in value, after, window.before, old.agreed, version) for part in sorted(changed)}
     return Cell(held=sorted(value), agreed=old.agreed, own={**old.own, **claims}), True
 
 
@@ -136,7 +133,11 @@ def judge_intent(
     sent = {name: shown[name] for name in intent.values if name in shown}
     changed = {n for n, value in sent.items() if not same(fields[n], value, cells[n].held if n in cells else None)}
     moved = bool(changed) if stamp is None or intent.pre_stamp is None else stamp > intent.pre_stamp
-    ours = {n for n, value in sent.items() if same(fields[n], value, forms.get(n)) or same(fields[n], value, intent.values[n])}
+    ours = {
+        n
+        for n, value in sent.items()
+        if same(fields[n], value, forms.get(n)) or same(fields[n], value, intent.values[n])
+    }
     if not moved and not changed:
         patience = (intent.last_possible or intent.created_at) + lag_s
         if now < patience:
@@ -145,7 +146,7 @@ def judge_intent(
         return Judgement(
             verdict=Verdict.LANDED if landed else Verdict.NOT_LANDED, stored=sent if landed else {}, strange={}
         )
-    if by_hub or changed <= ours and changed:
+    if by_hub or (changed <= ours and changed):
         return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
     if intent.state == "acked" and not changed:
         return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})

@@ -21,7 +21,7 @@ class Bound:
     """Both must be passed to hold."""
 
     over: int
-    share: float  # 0-1 of the stream's live links (creates, deletes, cell guards) or of the matched records (first_contact)
+    share: float  # 0-1 of the stream's live links, for first_contact of the matched records
 
 
 DEFAULTS: Mapping[str, Bound] = {  # design.md §6, hub.yaml

@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hub.core.canonical import CanonicalField
+from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import order_key, same
 from hub.model import LONG_AGO, NO_VERSION, WHOLE, Cell, Claim, ConflictKind, FieldState, Json, RulingRow
 
 Rank = Callable[[Claim], tuple[int, ...]]
-
-# The deliberate faults that `hub verify` and the tests plant, one at a time, to prove that the laws can fail.
-PLANTED: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,9 @@ class Decision:
 
 def is_later(c: Claim, d: Claim, *, by_base: bool = True) -> bool:
     """c was certainly made after d, or by someone shown a value that d had already been weighed for."""
-    return c.after >= d.before or (by_base and d.after < c.before and c.base >= d.taken)
+    if c.after >= d.before and c.before > d.before:  # two statements of one instant are concurrent
+        return True
+    return by_base and d.after < c.before and c.base >= d.taken
 
 
 def _top(claims: Sequence[Claim], *, by_base: bool = True) -> Sequence[Claim]:
@@ -175,7 +175,12 @@ def evidence(
 
 
 def _losers(
-    field: CanonicalField, found: Mapping[str, Sequence[Claim]], value: Json, winners: Mapping[str, Claim], *, version: int
+    field: CanonicalField,
+    found: Mapping[str, Sequence[Claim]],
+    value: Json,
+    winners: Mapping[str, Claim],
+    *,
+    version: int,
 ) -> list[Loser]:
     """Claims that differ from the value and that nobody has put on record yet (law L4)."""
     losers = []
@@ -184,7 +189,11 @@ def _losers(
         stands = part in value if field.kind == "set" else value
         fresh = any(claim.taken == version for claim in claims)
         for claim in claims:
-            if claim is winner or not fresh or (claim.value == stands if field.kind == "set" else same(field, claim.value, stands)):
+            if (
+                claim is winner
+                or not fresh
+                or (claim.value == stands if field.kind == "set" else same(field, claim.value, stands))
+            ):
                 continue
             if winner is not None and is_later(winner, claim):
                 if claim.taken == version:
@@ -225,8 +234,8 @@ def decide_field(
     decided_by = f"rule:{field.survivorship.rule}" if field.kind != "consent" else "rule:consent"
     if ruling is not None:
         value, winner, decided_by = ruling.value, None, f"ruling:{ruling.id}"
-    losers = [] if "no_conflict_log" in PLANTED else _losers(
-        field, found, value, {} if ruling else memory, version=version
+    losers = (
+        [] if "no_conflict_log" in PLANTED else _losers(field, found, value, {} if ruling else memory, version=version)
     )
     asks = ruling is not None or field.survivorship.rule == "manual"
     bar = ruling.version if ruling else NO_VERSION
@@ -238,9 +247,7 @@ def decide_field(
     if new_version == NO_VERSION and memory:
         new_version = version
     return Decision(
-        state=replace(
-            state, value=value, version=new_version, memory=memory, ruling=ruling.id if ruling else None
-        ),
+        state=replace(state, value=value, version=new_version, memory=memory, ruling=ruling.id if ruling else None),
         changed=changed,
         losers=losers,
         winner=winner,

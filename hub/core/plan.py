@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hub.core.canonical import CanonicalField, EntityType
-from hub.core.mapping import StreamMapping, held_form
-from hub.core.merge import PLANTED, is_open
+from hub.core.mapping import StreamMapping, blank_policy, held_form
+from hub.core.merge import is_open
+from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
 from hub.model import NO_VERSION, Cell, FieldState, Json, LinkRow, LinkState, RulingRow
@@ -31,11 +32,13 @@ class Due:
 def is_due(
     field: CanonicalField, cell: Cell | None, state: FieldState, mapping: StreamMapping, ruling: RulingRow | None
 ) -> str:
-    """"due", "waits" (a person first), or "" for one field of one live link."""
+    """ "due", "waits" (a person first), or "" for one field of one live link."""
     cell = cell or NEVER_GIVEN
     if state.version == NO_VERSION or same(field, state.value, cell.held):
         return ""
-    if is_empty(state.value) and (is_empty(cell.held) or (field.blank.outward == "keep" and ruling is None)):
+    if is_empty(state.value) and (
+        is_empty(cell.held) or (blank_policy(mapping, field.name).outward == "keep" and ruling is None)
+    ):
         return ""
     if field.kind == "consent" and is_empty(state.value):
         return ""
@@ -57,8 +60,8 @@ def fields_due(
     names: Iterable[str] | None = None,
 ) -> Due:
     """What one live link lacks, over the fields that its mapping may write (or those of `names` among them)."""
-    due, waiting = [], []
-    for name in mapping.out_fields if names is None else [n for n in names if n in mapping.out_fields]:
+    due, waiting = _cases_due(mapping, states, cells, names), []
+    for name in sorted(mapping.out_fields if names is None else mapping.out_fields & frozenset(names)):
         state = states.get(name)
         if state is None:
             continue
@@ -68,6 +71,24 @@ def fields_due(
             case "waits":
                 waiting.append(name)
     return Due(fields=tuple(due), waiting=tuple(waiting))
+
+
+CASE = "="  # cells of what is computed on the way out are named by this and the case's name
+
+
+def _cases_due(
+    mapping: StreamMapping,
+    states: Mapping[str, FieldState],
+    cells: Mapping[str, Cell],
+    names: Iterable[str] | None,
+) -> list[str]:
+    """Computed values that the system was last given otherwise; they have no claims, so what was sent is held."""
+    asked = None if names is None else frozenset(names)
+    cases = [case for case in mapping.cases if asked is None or case.uses & asked]
+    if not cases:
+        return []
+    values = {name: state.value for name, state in states.items()}
+    return [CASE + case.name for case in cases if case.compute(values) != cells.get(CASE + case.name, NEVER_GIVEN).held]
 
 
 def wants_create(
@@ -82,16 +103,29 @@ def wants_create(
     """
     if not creates or any(True for _ in siblings):
         return False
-    return mapping.allows_create(values) and mapping.in_scope(values)
+    return allows_create(mapping, values) and in_scope(mapping, values)
+
+
+def in_scope(mapping: StreamMapping, values: Mapping[str, Json]) -> bool:
+    """Whether these values belong into the stream; unknown is out."""
+    return mapping.scope is None or bool(mapping.scope(values))
+
+
+def allows_create(mapping: StreamMapping, values: Mapping[str, Json]) -> bool:
+    """Whether the mapping's `create:` lets the hub make a record for these values."""
+    if mapping.create == "when" and mapping.create_when is not None:
+        return bool(mapping.create_when(values))
+    return mapping.create == "always"
+
+
+def erases(mapping: StreamMapping, name: str, *names: str) -> bool:
+    """Whether a blank from this system (its connection and connector names) is a claim: the blank policy `in`."""
+    policy = blank_policy(mapping, name)
+    return policy.inward == "erase" or (policy.inward == "erase_if_from" and any(n in policy.erase_from for n in names))
 
 
 def is_writable(link: LinkRow, mapping: StreamMapping, values: Mapping[str, Json]) -> bool:
     """True if this link may be written at all now."""
     if link.state not in (LinkState.LIVE, LinkState.WANTED):
         return False
-    return mapping.in_scope(values)
-
-
-def stored_names(values: Mapping[str, Json]) -> tuple[str, ...]:
-    """Fields that have a value."""
-    return tuple(name for name, value in values.items() if not is_empty(value))
+    return in_scope(mapping, values)

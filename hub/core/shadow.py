@@ -1,4 +1,4 @@
-"""The compact documents of a link (`shadow`) and an entity (`fields`): one default for the record, exceptions per field.
+"""The compact documents of a link (`shadow`) and an entity (`fields`): one default, and exceptions per field.
 
     shadow = {"held": {field: value}, "agreed": version, "own": claim | None, "x": {field: [agreed, claims]}}
     fields = {"v": version, "m": claim | None, "x": {field: [version, claims, ruling]}}
@@ -34,7 +34,10 @@ def pack_claims(value: Json, claims: Mapping[str, Claim]) -> Json:
     first = next(iter(claims.values()))
     if isinstance(value, list):
         plain = len(claims) == len(value) and all(
-            part in claims and claims[part].value is True and claims[part][2:] == first[2:] and claims[part][0] == first[0]
+            part in claims
+            and claims[part].value is True
+            and claims[part][2:] == first[2:]
+            and claims[part][0] == first[0]
             for part in value
         )
     else:

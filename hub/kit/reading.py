@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from email.utils import formatdate
 
 from hub.core.values import currency_exponent
+from hub.errors import HubError
 
 
 def parse_time(text: str) -> float:
@@ -47,6 +48,8 @@ def parse_minor(amount: str | int | Decimal, currency: str) -> int:
         minor = Decimal(amount).scaleb(currency_exponent(currency))
     except InvalidOperation:
         raise ValueError("not an amount") from None
+    except HubError as error:
+        raise ValueError(error.message) from None
     if not minor.is_finite() or minor != minor.to_integral_value():
         raise ValueError("more digits than the currency has")
     return int(minor)

@@ -208,10 +208,11 @@ def _outside_quotes(head: str) -> str:
 
 
 def _line_end(head: str) -> str:
+    """That of the first line; a bare \\r only if there is no \\n at all."""
     bare = _outside_quotes(head)
-    if "\r\n" in bare:
-        return "\r\n"
-    return "\r" if "\r" in bare and "\n" not in bare else "\n"
+    if "\n" not in bare:
+        return "\r" if "\r" in bare else "\n"
+    return "\r\n" if bare[: bare.index("\n")].endswith("\r") else "\n"
 
 
 def _header(head: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 Json = Any
 Getter = Callable[[Any], Json]
+Fold = Callable[[Json], Json]
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^'\\]|\\.)*')"
@@ -130,13 +131,23 @@ def exact_values(condition: Condition | None, name: str) -> list[Json] | None:
 
 
 def compile_condition(
-    condition: Condition, getter: Callable[[str], Getter], check: Callable[[Compare], Compare]
+    condition: Condition,
+    getter: Callable[[str], Getter],
+    check: Callable[[Compare], Compare] = lambda compare: compare,
+    fold: Callable[[str], Fold] = lambda name: folded,
 ) -> Callable[[Any], bool]:
-    """A test of one row. `check` refuses or adapts a comparison (field types, ids); raises SoqlFault."""
+    """A test of one row.
+
+    Args:
+        getter: field name -> how to read it off a row.
+        check: refuses or adapts a comparison (field types, ids); raises SoqlFault.
+        fold: field name -> what is compared in place of its values; text ignores case, ids do not.
+    """
     if isinstance(condition, Compare):
         compare = check(condition)
-        return _compare(compare, getter(compare.field))
-    tests = [compile_condition(part, getter, check) for part in condition.parts]
+        alike, read = fold(compare.field), getter(compare.field)
+        return _compare(compare, lambda row: alike(read(row)), alike)
+    tests = [compile_condition(part, getter, check, fold) for part in condition.parts]
     if condition.op == "not":
         return lambda row: not tests[0](row)
     if condition.op == "and":
@@ -144,13 +155,18 @@ def compile_condition(
     return lambda row: any(test(row) for test in tests)
 
 
-def sort_rows(rows: list[Any], order: tuple[Order, ...], getter: Callable[[str], Getter]) -> None:
-    """Sort in place. Text ignores case; without NULLS LAST nulls come first, descending too (vendor docs)."""
+def sort_rows(
+    rows: list[Any],
+    order: tuple[Order, ...],
+    getter: Callable[[str], Getter],
+    fold: Callable[[str], Fold] = lambda name: folded,
+) -> None:
+    """Sort in place. Without NULLS LAST nulls come first, descending too (vendor docs, "ORDER BY")."""
     for rule in reversed(order):
-        read = getter(rule.field)
+        read, alike = getter(rule.field), fold(rule.field)
         values = [(row, read(row)) for row in rows]
         nulls = [row for row, value in values if value is None]
-        filled = [(_folded(value), row) for row, value in values if value is not None]
+        filled = [(alike(value), row) for row, value in values if value is not None]
         filled.sort(key=lambda pair: pair[0], reverse=rule.descending)
         kept = [row for _, row in filled]
         rows[:] = kept + nulls if rule.nulls_last else nulls + kept
@@ -159,43 +175,44 @@ def sort_rows(rows: list[Any], order: tuple[Order, ...], getter: Callable[[str],
 # --- comparing ---------------------------------------------------------------------------------------------------
 
 
-def _folded(value: Json) -> Json:
+def folded(value: Json) -> Json:
+    """Text without its case; other values as they are."""
     return value.casefold() if isinstance(value, str) else value
 
 
-def _compare(compare: Compare, read: Getter) -> Callable[[Any], bool]:
-    values = [_folded(literal.value) for literal in compare.values]
+def _compare(compare: Compare, read: Getter, alike: Fold) -> Callable[[Any], bool]:
+    values = [alike(literal.value) for literal in compare.values]
     first = values[0] if values else None
     match compare.op:
         case "=":
-            return lambda row: _folded(read(row)) == first
+            return lambda row: read(row) == first
         case "!=":
-            return lambda row: _folded(read(row)) != first
+            return lambda row: read(row) != first
         case "in":
             wanted = set(values)
-            return lambda row: _folded(read(row)) in wanted
+            return lambda row: read(row) in wanted
         case "not_in":
             refused = set(values)
-            return lambda row: _folded(read(row)) not in refused
+            return lambda row: read(row) not in refused
         case "like":
             pattern = _like(str(first))
             return lambda row: (value := read(row)) is not None and pattern.fullmatch(str(value)) is not None
         case "includes" | "excludes":
             included = compare.op == "includes"
             sets = [set(value.split(";")) for value in values]
-            return lambda row: any(s <= set((_folded(read(row)) or "").split(";")) for s in sets) is included
+            return lambda row: any(s <= set((read(row) or "").split(";")) for s in sets) is included
     return _ordered(compare.op, read, first)
 
 
 def _ordered(op: str, read: Getter, limit: Json) -> Callable[[Any], bool]:
     """Order comparisons; null is neither smaller nor greater than anything."""
     if op == "<":
-        return lambda row: (value := _folded(read(row))) is not None and value < limit
+        return lambda row: (value := read(row)) is not None and value < limit
     if op == "<=":
-        return lambda row: (value := _folded(read(row))) is not None and value <= limit
+        return lambda row: (value := read(row)) is not None and value <= limit
     if op == ">":
-        return lambda row: (value := _folded(read(row))) is not None and value > limit
-    return lambda row: (value := _folded(read(row))) is not None and value >= limit
+        return lambda row: (value := read(row)) is not None and value > limit
+    return lambda row: (value := read(row)) is not None and value >= limit
 
 
 def _like(pattern: str) -> re.Pattern[str]:

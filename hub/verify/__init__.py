@@ -1,1 +1,1 @@
-"""Proof: a deterministic simulator that drives the real engine and store through their seams, and the laws it checks."""
+"""Proof: a deterministic simulator that drives the real engine and store through their seams, and its laws."""

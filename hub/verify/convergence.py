@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from hub.core import merge
+from hub.core.planted import PLANTED
 from hub.verify import laws
 from hub.verify.history import Crash, History
 
@@ -100,8 +100,8 @@ def _phases(history: History) -> list[str]:
 
 
 def _job(seed: int, steps: int, systems: int | None, planted: tuple[str, ...]) -> Result:
-    merge.PLANTED.clear()
-    merge.PLANTED.update(planted)
+    PLANTED.clear()
+    PLANTED.update(planted)
     return run_seed(seed, steps=steps, systems=systems)
 
 

@@ -18,8 +18,8 @@ from hub.app.push import push_stream
 from hub.connector import Idempotency, Settings
 from hub.core.canonical import Canonical, CanonicalField, EntityType, Key, Survivorship
 from hub.core.mapping import FieldRule, StreamMapping, assemble
-from hub.core.merge import PLANTED
 from hub.core.paths import make_setter
+from hub.core.planted import PLANTED
 from hub.core.values import normaliser
 from hub.errors import HubError
 from hub.model import ChangeSet, Json
@@ -185,7 +185,9 @@ class History:
         connection = self.hub.connections[vendor.name]
         choice = self.faults.random()
         if choice < 0.35 and self.polls:
-            self.run("pull", vendor.name, lambda: pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter()))
+            self.run(
+                "pull", vendor.name, lambda: pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter())
+            )
         elif choice < 0.6:
             self.deliver_hooks(vendor)
             self.run("hints", vendor.name, lambda: serve_hints(self.hub, connection, run_id=None, tally=Counter()))

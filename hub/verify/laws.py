@@ -24,9 +24,7 @@ def snapshot(history: History) -> bytes:
     return orjson.dumps(
         {
             "entities": [[e.id, e.version, e.values, e.fields, e.alias_of] for e in entities],
-            "links": [
-                [k.id, k.external_id, k.entity_id, k.state, k.shadow] for k in sorted(links, key=lambda k: k.id)
-            ],
+            "links": [[k.id, k.external_id, k.entity_id, k.state, k.shadow] for k in sorted(links, key=lambda k: k.id)],
             "conflicts": sorted(c.digest for c in conflicts),
         },
         option=orjson.OPT_SORT_KEYS,
@@ -60,9 +58,7 @@ def check_converged(history: History) -> list[str]:
             for name in FIELDS:
                 want = vendor.traits.normalise(name, entity.values.get(name))
                 if (want or None) != (fields[name] or None) and (entity.id, name) not in waiting:
-                    broken.append(
-                        f"L2 {link.external_id}.{name} is {fields[name]!r}, contact:{entity.id} is {want!r}"
-                    )
+                    broken.append(f"L2 {link.external_id}.{name} is {fields[name]!r}, contact:{entity.id} is {want!r}")
     return broken
 
 
@@ -207,4 +203,3 @@ def check_calm_edits(history: History) -> list[str]:
         return ["L1 no rest after calm edits"]
     now = {entity.id: entity.values.get("name") for entity in entities_and_links(history)[0]}
     return [f"L6 contact:{e} is {now[e]!r}, not {text!r}" for e, text in expected.items() if now[e] != text]
-

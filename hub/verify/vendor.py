@@ -95,7 +95,9 @@ class SimVendor:
     hooks: list[tuple[float, str, float]] = field(default_factory=list)  # (due, id, stamp)
     edits: list[Edit] = field(default_factory=list)
     exposed: set[tuple[str, str, str]] = field(default_factory=set)  # (id, field, value) overwritten unseen
-    late: list[tuple[float, Callable[[], object]]] = field(default_factory=list)  # writes that land after their answer was lost
+    late: list[tuple[float, Callable[[], object]]] = field(
+        default_factory=list
+    )  # writes that land after their answer was lost
     faulty: bool = True
     writes: int = 0
     calls: int = 0
@@ -219,8 +221,9 @@ class SimVendor:
     def _start(self, cursor: Json) -> float:
         if not cursor:
             return 0.0
-        return cursor["top"] - (0.0 if self.no_overlap else self.traits.search_lag_s + MAX_LATE_S + self.traits.tick_s + 5.0)
-
+        return cursor["top"] - (
+            0.0 if self.no_overlap else self.traits.search_lag_s + MAX_LATE_S + self.traits.tick_s + 5.0
+        )
 
     def fetch(self, ids: Sequence[str]) -> list[SourceRecord]:
         self._call()

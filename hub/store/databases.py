@@ -1,0 +1,187 @@
+"""Connections, transactions and driver errors: SQLite here, PostgreSQL in hub.store.postgres.
+
+A driver's error leaves this room as one of ours: what may simply be run again is RetryLater with code STORE-BUSY, and
+the caller runs its whole page again, from its inputs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from hub.errors import ConfigFault, Fault, HubError, RetryLater
+from hub.store.codec import unstorable
+from hub.store.dialects import SqliteDialect
+from hub.store.statements import Dialect, Insert, Update
+
+WAIT_S = 10.0  # for SQLite's single writer, before the page is given back
+OLDEST_SQLITE = (3, 35, 0)  # RETURNING ("RETURNING", sqlite.org)
+BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+FULL = {sqlite3.SQLITE_FULL}
+
+Row = tuple[Any, ...]
+
+
+class Database(Protocol):
+    """One database: its connections, and how a transaction begins and ends there."""
+
+    dialect: Dialect
+    engine: Engine
+    errors: tuple[type[Exception], ...]  # what its driver raises
+
+    def transaction(self, *, writes: bool, relaxed: bool) -> Any:
+        """Context manager: a driver cursor inside a transaction that was begun; ended by commit or rollback."""
+        ...
+
+    def commit(self, cursor: Any) -> None: ...
+
+    def listed(self, values: list[Any]) -> Any:
+        """A list as `Dialect.one_of` takes it."""
+        ...
+
+    def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None: ...
+
+    def update(self, cursor: Any, change: Update, rows: Sequence[Row]) -> None: ...
+
+    def translated(self, error: Exception) -> Exception:
+        """Our error for a driver's, or the driver's own where it tells of a bug."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def busy(why: str) -> RetryLater:
+    return RetryLater(f"the store is busy: {why}", code="STORE-BUSY", fix="run the page again")
+
+
+def full() -> RetryLater:
+    return RetryLater("the store has no room left", code="STORE-FULL", fix="make room on the database's disk")
+
+
+class SqliteDatabase:
+    """SQLite: in a file with a write-ahead log, or in memory on one connection that all threads share.
+
+    Writers queue at a lock of this process before they queue at the file, so that they are served at once and in turn;
+    other processes are waited for by SQLite itself.
+    """
+
+    errors: tuple[type[Exception], ...] = (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError)
+
+    def __init__(self, url: str) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise ConfigFault([Fault(code="STORE-SQLITE", where=url, message=_too_old(), fix="use a newer Python")])
+        self.dialect: Dialect = SqliteDialect()
+        self.memory = make_url(url).database in (None, "", ":memory:")
+        self.engine = create_engine(
+            url,
+            poolclass=StaticPool if self.memory else QueuePool,
+            connect_args={
+                "isolation_level": None,  # transactions are begun and ended here, in words
+                "check_same_thread": False,
+                "timeout": WAIT_S,
+                "cached_statements": 512,
+            },
+        )
+        event.listen(self.engine, "connect", self._prepare)
+        self._turn = threading.Lock()  # in memory: of everybody; in a file: of this process's writers
+        self._only: Any = self.engine.raw_connection() if self.memory else None
+
+    def _prepare(self, connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        if not self.memory:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    @contextmanager
+    def transaction(self, *, writes: bool, relaxed: bool) -> Iterator[sqlite3.Cursor]:
+        if (writes or self.memory) and not self._turn.acquire(timeout=WAIT_S):
+            raise busy("another thread writes")
+        try:
+            lent = self._only or self.engine.raw_connection()
+            try:
+                connection: sqlite3.Connection = lent.driver_connection
+                cursor = connection.cursor()
+                self._begin(cursor, writes=writes, relaxed=relaxed)
+                try:
+                    yield cursor
+                finally:
+                    if connection.in_transaction:
+                        connection.rollback()
+            finally:
+                if lent is not self._only:
+                    lent.close()
+        finally:
+            if writes or self.memory:
+                self._turn.release()
+
+    def _begin(self, cursor: sqlite3.Cursor, *, writes: bool, relaxed: bool) -> None:
+        """A relaxed commit survives a crash of the process; only the others survive one of the machine as well."""
+        try:
+            if writes and not self.memory:
+                cursor.execute("PRAGMA synchronous = NORMAL" if relaxed else "PRAGMA synchronous = FULL")
+            cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        except sqlite3.Error as error:
+            raise self.translated(error) from error
+
+    def commit(self, cursor: sqlite3.Cursor) -> None:
+        cursor.execute("COMMIT")
+
+    def listed(self, values: list[Any]) -> Any:
+        try:
+            return orjson.dumps(values).decode()
+        except TypeError:
+            raise unstorable() from None
+
+    def insert(self, cursor: sqlite3.Cursor, into: Insert, rows: Sequence[Row]) -> None:
+        cursor.executemany(into.statement.on(self.dialect).sql, rows)
+
+    def update(self, cursor: sqlite3.Cursor, change: Update, rows: Sequence[Row]) -> None:
+        cursor.executemany(change.statement.on(self.dialect).sql, rows)
+
+    def translated(self, error: Exception) -> Exception:
+        if isinstance(error, UnicodeEncodeError):
+            return unstorable()
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code & 0xFF in BUSY:
+            return busy("another process writes")
+        if code & 0xFF in FULL:
+            return full()
+        if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+            return taken(error)
+        return error
+
+    def close(self) -> None:
+        if self._only is not None:
+            self._only.close()
+        self.engine.dispose()
+
+
+def taken(error: Exception) -> HubError:
+    """Another transaction put the same row there first: run again, the page sees it."""
+    return busy(f"somebody was first ({str(error).splitlines()[0]})")
+
+
+def _too_old() -> str:
+    return f"SQLite {sqlite3.sqlite_version} is too old; {'.'.join(map(str, OLDEST_SQLITE))} or later is needed"
+
+
+def open_database(url: str) -> Database:
+    """The database of a URL: sqlite:// (memory), sqlite:///file, postgresql+psycopg://…"""
+    openers: dict[str, Callable[[str], Database]] = {"sqlite": SqliteDatabase}
+    kind = make_url(url).get_backend_name()
+    if kind in ("postgresql", "postgres"):
+        from hub.store.postgres import PostgresDatabase  # noqa: PLC0415 - its driver costs a tenth of a second
+
+        openers[kind] = PostgresDatabase
+    if kind not in openers:
+        message = f"{kind} is no database the hub can use"
+        raise ConfigFault([Fault(code="STORE-URL", where="store.url", message=message, fix="use sqlite or postgresql")])
+    return openers[kind](url)

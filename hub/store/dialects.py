@@ -1,0 +1,82 @@
+"""What the two databases say differently in the text of a statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Table, Text, any_, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import Dialect as Grammar
+from sqlalchemy.sql import ClauseElement, Executable, Select, func
+from sqlalchemy.sql.sqltypes import Integer
+
+from hub.store.statements import Compiled, table
+
+
+class SqliteDialect:
+    """SQLite: a list travels as one JSON array, which the planner searches the index with."""
+
+    name = "sqlite"
+
+    def __init__(self) -> None:
+        self._grammar = sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+
+    def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        listed = func.json_each(bindparam(name, type_=Text())).table_valued("value", name=f"{name}_list")
+        return column.in_(select(listed.c.value))
+
+    def upsert(self, table: Table) -> Any:
+        return sqlite.insert(table)
+
+    def locked(self, query: Select[Any]) -> Select[Any]:
+        return query  # BEGIN IMMEDIATE has locked everything
+
+    def greater(self, column: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.max(func.coalesce(column, other), other)
+
+    def draw(self) -> Executable:
+        counter = table("counter")
+        fresh = sqlite.insert(counter).values(name=bindparam("kind"), value=bindparam("many"))
+        raised = {"value": counter.c.value + fresh.excluded.value}
+        return fresh.on_conflict_do_update(index_elements=["name"], set_=raised).returning(counter.c.value)
+
+    def compiled(self, element: ClauseElement) -> Compiled:
+        return _compiled(element, self._grammar)
+
+
+class PostgresDialect:
+    """PostgreSQL: a list travels as an array."""
+
+    name = "postgresql"
+
+    def __init__(self) -> None:
+        self._grammar = PGDialect_psycopg(paramstyle="format")
+
+    def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        element = BigInteger() if isinstance(column.type, Integer) else Text()
+        return column == any_(bindparam(name, type_=postgresql.ARRAY(element)))
+
+    def upsert(self, table: Table) -> Any:
+        return postgresql.insert(table)
+
+    def locked(self, query: Select[Any]) -> Select[Any]:
+        # NO KEY: rows that merely point at the entity (foreign keys) need not wait.
+        return query.with_for_update(key_share=True)
+
+    def greater(self, column: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.greatest(column, other)
+
+    def draw(self) -> Executable:
+        # A function of the first migration: the row lock of a counter would make all writers wait for each other.
+        drawn = func.hub_draw(bindparam("kind", type_=Text()), bindparam("many", type_=BigInteger()))
+        return select(drawn)
+
+    def compiled(self, element: ClauseElement) -> Compiled:
+        return _compiled(element, self._grammar)
+
+
+def _compiled(element: ClauseElement, grammar: Grammar) -> Compiled:
+    compiled: Any = element.compile(dialect=grammar)
+    constants = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
+    return Compiled(sql=str(compiled), names=tuple(compiled.positiontup or ()), constants=constants)

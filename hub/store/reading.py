@@ -1,0 +1,213 @@
+"""Reading the world: cursors, deliveries, hints, tombstones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sqlalchemy import Float, Integer, bindparam, case, delete, select, update
+from sqlalchemy.sql import Executable
+
+from hub.model import Hint, Json
+from hub.store.codec import decode, encode, index_key
+from hub.store.rows import TombstoneRow
+from hub.store.session import Session, ids_of, texts_of
+from hub.store.statements import Dialect, Statement, as_new, given, table
+
+CURSOR, DELIVERY, HINT = table("cursor"), table("delivery"), table("hint")
+TOMBSTONE, TOMBSTONE_KEY = table("tombstone"), table("tombstone_key")
+
+GET_CURSOR = Statement(
+    lambda d: select(CURSOR.c.value).where(
+        CURSOR.c.connection == bindparam("connection"), CURSOR.c.stream == bindparam("stream")
+    )
+)
+
+
+def _set_cursor(d: Dialect) -> Executable:
+    new = d.upsert(CURSOR).values(given("cursor"))
+    return new.on_conflict_do_update(index_elements=["connection", "stream"], set_={"value": new.excluded.value})
+
+
+def _add_delivery(d: Dialect) -> Executable:
+    return d.upsert(DELIVERY).values(given("delivery")).on_conflict_do_nothing()
+
+
+def _add_hint(d: Dialect) -> Executable:
+    """A hint for a record that has one already renews it; the new id keeps `done_hints` from ending it unread."""
+    new = d.upsert(HINT).values(given("hint"))
+    old, fresh = HINT.c, new.excluded
+    later = case(
+        (fresh.not_before_stamp.is_(None), old.not_before_stamp),
+        else_=d.greater(old.not_before_stamp, fresh.not_before_stamp),
+    )
+    sooner = case((fresh.due_at < old.due_at, fresh.due_at), else_=old.due_at)
+    return new.on_conflict_do_update(
+        index_elements=["connection", "stream", "external_id"],
+        set_={"id": fresh.id, "not_before_stamp": later, "due_at": sooner, "attempts": 0, "reason": fresh.reason},
+    )
+
+
+def _due_hints(*, stream: bool) -> Statement:
+    def build(_: Dialect) -> Executable:
+        due = HINT.c.due_at <= bindparam("now", type_=Float())
+        found = select(HINT).where(HINT.c.connection == bindparam("connection"), due)
+        if stream:
+            found = found.where(HINT.c.stream == bindparam("stream"))
+        return found.order_by(HINT.c.due_at, HINT.c.id).limit(bindparam("limit", type_=Integer()))
+
+    return Statement(build)
+
+
+def _add_tombstone(d: Dialect) -> Executable:
+    new = d.upsert(TOMBSTONE).values(given("tombstone"))
+    newer = {name: new.excluded[name] for name in ("link_id", "entity_id", "evidence", "at", "keys")}
+    return new.on_conflict_do_update(index_elements=["connection", "stream", "external_id"], set_=newer)
+
+
+def _add_tombstone_key(d: Dialect) -> Executable:
+    return d.upsert(TOMBSTONE_KEY).values(given("tombstone_key")).on_conflict_do_nothing()
+
+
+SET_CURSOR = Statement(_set_cursor)
+ADD_DELIVERY = Statement(_add_delivery)
+BODY = Statement(
+    lambda d: select(DELIVERY.c.body).where(
+        DELIVERY.c.connection == bindparam("connection"), DELIVERY.c.key == bindparam("the_key")
+    )
+)
+PRUNE = Statement(lambda d: delete(DELIVERY).where(DELIVERY.c.at < bindparam("before", type_=Float())))
+ADD_HINT = Statement(_add_hint)
+DUE = {stream: _due_hints(stream=stream) for stream in (False, True)}
+DONE = Statement(lambda d: delete(HINT).where(d.one_of(HINT.c.id, "ids")))
+POSTPONE = Statement(
+    lambda d: (
+        update(HINT)
+        .where(d.one_of(HINT.c.id, "ids"))
+        .values(due_at=bindparam("until", type_=Float()), attempts=HINT.c.attempts + 1)
+    )
+)
+ADD_TOMBSTONE = Statement(_add_tombstone)
+ADD_TOMBSTONE_KEY = Statement(_add_tombstone_key)
+TOMBSTONES = Statement(
+    lambda d: select(TOMBSTONE).where(
+        TOMBSTONE.c.connection == bindparam("connection"),
+        TOMBSTONE.c.stream == bindparam("stream"),
+        d.one_of(TOMBSTONE.c.external_id, "external_ids"),
+    )
+)
+BURIED = Statement(
+    lambda d: select(TOMBSTONE_KEY.c.hash, TOMBSTONE)
+    .join(
+        TOMBSTONE,
+        (TOMBSTONE.c.connection == TOMBSTONE_KEY.c.connection)
+        & (TOMBSTONE.c.stream == TOMBSTONE_KEY.c.stream)
+        & (TOMBSTONE.c.external_id == TOMBSTONE_KEY.c.external_id),
+    )
+    .where(d.one_of(TOMBSTONE_KEY.c.hash, "hashes"))
+    .order_by(TOMBSTONE.c.at)
+)
+
+
+class Reading(Session):
+    """Where reading goes on, what knocked, and what is known to be dead."""
+
+    def cursor(self, connection: str, stream: str) -> Json:
+        """Where reading of the stream goes on; None: from the beginning."""
+        rows = self._rows(GET_CURSOR, connection=connection, stream=stream)
+        return decode(rows[0][0]) if rows else None
+
+    def set_cursor(self, connection: str, stream: str, value: Json) -> None:
+        """Moves the cursor: in the transaction that stores the page, so that neither is ever without the other."""
+        self._run(SET_CURSOR, **as_new(connection=connection, stream=stream, value=encode(value)))
+
+    # Deliveries
+
+    def add_delivery(self, connection: str, key: str, body: bytes, at: float) -> bool:
+        """Stores an inbound call as it came. False: this very delivery is there already."""
+        row = as_new(connection=connection, key=index_key(key), body=body, at=at)
+        return self._run(ADD_DELIVERY, **row) == 1
+
+    def delivery(self, connection: str, key: str) -> bytes | None:
+        """The body of a delivery that was stored."""
+        rows = self._rows(BODY, connection=connection, the_key=index_key(key))
+        return bytes(rows[0][0]) if rows else None
+
+    def prune_deliveries(self, before: float) -> int:
+        """Forgets deliveries older than that; tells how many."""
+        return self._run(PRUNE, before=before)
+
+    # Hints
+
+    def add_hints(self, rows: Iterable[tuple[str, str, str, float | None, float, str]]) -> None:
+        """(connection, stream, external id, not-before stamp, due at, reason): these records changed, read them.
+
+        There is one hint per record: a further one keeps the later stamp and the sooner date, and starts over.
+        """
+        wanted = list(rows)
+        ids = iter(self.reserve_ids("hint", len(wanted))) if wanted else iter(())
+        for connection, stream, external_id, stamp, due_at, reason in wanted:
+            row = as_new(
+                id=next(ids), connection=connection, stream=stream, external_id=external_id, not_before_stamp=stamp,
+                attempts=0, due_at=due_at, reason=reason,
+            )  # fmt: skip
+            self._run(ADD_HINT, **row)
+
+    def due_hints(self, connection: str, now: float, limit: int, stream: str | None = None) -> list[Hint]:
+        """Hints whose time has come, the longest due first."""
+        given = {} if stream is None else {"stream": stream}
+        rows = self._rows(DUE[stream is not None], connection=connection, now=now, limit=limit, **given)
+        return [
+            Hint(
+                id=row[0], connection=row[1], stream=row[2], external_id=row[3], not_before_stamp=row[4],
+                attempts=row[5], due_at=row[6], reason=row[7],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def done_hints(self, ids: Iterable[int]) -> int:
+        """Ends hints that were answered by a read new enough; one that was renewed since has another id and stays."""
+        wanted = ids_of(ids)
+        return self._run(DONE, ids=wanted) if wanted else 0
+
+    def postpone_hints(self, ids: Iterable[int], due_at: float) -> int:
+        """Not answered yet: one more attempt is counted, and they are due again then."""
+        wanted = ids_of(ids)
+        return self._run(POSTPONE, ids=wanted, until=due_at) if wanted else 0
+
+    # Tombstones
+
+    def add_tombstones(self, rows: Iterable[TombstoneRow]) -> None:
+        """Keeps proof of deletes; a later proof of the same record replaces the earlier."""
+        for row in rows:
+            place = as_new(connection=row["connection"], stream=row["stream"], external_id=row["external_id"])
+            keys = list(row.get("keys", ()))
+            proof = as_new(
+                link_id=row.get("link_id"), entity_id=row.get("entity_id"), evidence=row["evidence"], at=row["at"],
+                keys=encode(keys),
+            )  # fmt: skip
+            self._run(ADD_TOMBSTONE, **place, **proof)
+            for key in keys:
+                self._run(ADD_TOMBSTONE_KEY, **place, **as_new(hash=key))
+
+    def tombstones(self, connection: str, stream: str, external_ids: Iterable[str]) -> dict[str, TombstoneRow]:
+        """External id -> proof that the record was deleted."""
+        rows = self._rows(TOMBSTONES, connection=connection, stream=stream, external_ids=texts_of(external_ids))
+        return {row[2]: _tombstone(*row) for row in rows}
+
+    def tombstones_by_keys(self, hashes: Iterable[str]) -> dict[str, list[TombstoneRow]]:
+        """Keyed hash of an identity key -> deleted records that had it, oldest first."""
+        found: dict[str, list[TombstoneRow]] = defaultdict(list)
+        for hashed, *row in self._rows(BURIED, hashes=texts_of(hashes)):
+            found[hashed].append(_tombstone(*row))
+        return dict(found)
+
+
+def _tombstone(
+    connection: str, stream: str, external_id: str, link_id: int | None, entity_id: int | None, evidence: str,
+    at: float, keys: str,
+) -> TombstoneRow:  # fmt: skip
+    return {
+        "connection": connection, "stream": stream, "external_id": external_id, "link_id": link_id,
+        "entity_id": entity_id, "evidence": evidence, "at": at, "keys": decode(keys),
+    }  # fmt: skip

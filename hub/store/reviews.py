@@ -1,0 +1,235 @@
+"""What waits for a person, or waited for one: conflicts, rulings, and who is who."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from hub.errors import NotFound
+from hub.model import ConflictRow, Json, RulingRow
+from hub.store.codec import decode, encode
+from hub.store.databases import Row
+from hub.store.listing import Listing
+from hub.store.rows import IdentityRow
+from hub.store.session import Session, checked, ids_of
+from hub.store.statements import Insert, Statement, Update, as_new, given, table, word
+
+CONFLICT, RULING, IDENTITY = table("conflict"), table("ruling"), table("identity")
+
+KNOWN = Statement(
+    lambda d: select(CONFLICT.c.id, CONFLICT.c.entity_id, CONFLICT.c.field, CONFLICT.c.digest, CONFLICT.c.state).where(
+        d.one_of(CONFLICT.c.entity_id, "ids")
+    )
+)
+ONE_CONFLICT = Statement(lambda d: select(CONFLICT).where(CONFLICT.c.id == bindparam("the_id")))
+CLOSE = Statement(
+    lambda d: (
+        update(CONFLICT)
+        .where(CONFLICT.c.id == bindparam("the_id"), CONFLICT.c.state == word("open"))
+        .values(
+            state="closed",
+            decided_by=bindparam("new_decided_by"),
+            winner=bindparam("new_winner"),
+            winner_link=bindparam("new_winner_link"),
+            note=bindparam("new_note"),
+        )
+    )
+)
+COUNTS = Statement(
+    lambda d: select(CONFLICT.c.kind, CONFLICT.c.state, func.count()).group_by(CONFLICT.c.kind, CONFLICT.c.state)
+)
+NEW_CONFLICTS = Insert("conflict")
+CHANGED_CONFLICTS = Update(
+    "conflict",
+    ["kind", "candidates", "digest", "winner", "winner_link", "decided_by", "state", "at", "version", "run_id", "note"],
+)
+
+RULINGS = Statement(lambda d: select(RULING).where(d.one_of(RULING.c.entity_id, "ids")).order_by(RULING.c.id))
+ADD_RULING = Statement(lambda d: insert(RULING).values(given("ruling")))
+
+ADD_IDENTITY = Statement(lambda d: insert(IDENTITY).values(given("identity")))
+ONE_IDENTITY = Statement(lambda d: select(IDENTITY).where(IDENTITY.c.id == bindparam("the_id")))
+DECIDE_IDENTITY = Statement(
+    lambda d: (
+        update(IDENTITY)
+        .where(IDENTITY.c.id == bindparam("the_id"))
+        .values(state=bindparam("new_state"), note=bindparam("new_note"))
+    )
+)
+
+
+CONFLICTS = Listing(CONFLICT, "state", "entity_id", "field", "kind", "run_id")
+IDENTITIES = Listing(IDENTITY, "kind", "state", "entity_id")
+
+
+class Reviews(Session):
+    """Conflicts, rulings, identity. At most one open conflict per entity and field, by a unique index."""
+
+    # Conflicts
+
+    def add_conflicts(self, rows: Sequence[ConflictRow]) -> int:
+        """Stores conflicts; tells how many are new. The entities they belong to must be locked.
+
+        The same one (entity, field, digest) is stored once, so that a replay adds nothing; if it was open and is now
+        decided, it is closed. A further open one of a field takes the place of the open one there.
+        """
+        if not rows:
+            return 0
+        by_digest: dict[tuple[int, str, str], tuple[int, str]] = {}
+        open_ids: dict[tuple[int, str], int] = {}
+        for id_, entity_id, field, digest, state in self._rows(KNOWN, ids=ids_of(row.entity_id for row in rows)):
+            by_digest[entity_id, field, digest] = (id_, state)
+            if state == "open":
+                open_ids[entity_id, field] = id_
+        new: dict[int, ConflictRow] = {}
+        changed: dict[int, ConflictRow] = {}
+        fresh = iter(self.reserve_ids("conflict", len(rows)))
+        for row in rows:
+            cell, same = (row.entity_id, row.field), by_digest.get((row.entity_id, row.field, row.digest))
+            if same is not None and (same[1] == row.state or same[1] == "closed"):
+                continue
+            id_ = same[0] if same is not None else open_ids.get(cell) if row.state == "open" else None
+            if id_ is None:
+                id_ = next(fresh)
+                new[id_] = row
+            else:
+                (new if id_ in new else changed)[id_] = row
+            by_digest[row.entity_id, row.field, row.digest] = (id_, row.state)
+            if row.state == "open":
+                open_ids[cell] = id_
+            elif open_ids.get(cell) == id_:
+                del open_ids[cell]
+        self._update(CHANGED_CONFLICTS, [(*_changing(row), id_) for id_, row in changed.items()])
+        self._insert(NEW_CONFLICTS, [(id_, row.entity_id, row.field, *_changing(row)) for id_, row in new.items()])
+        return len(new)
+
+    def conflicts(
+        self,
+        state: str | None = None,
+        entity_id: int | None = None,
+        field: str | None = None,
+        kind: str | None = None,
+        limit: int = 500,
+        after_id: int = 0,
+        run_id: int | None = None,
+    ) -> list[ConflictRow]:
+        """Conflicts in the order in which they came."""
+        conditions = {"state": state, "entity_id": entity_id, "field": field, "kind": kind, "run_id": run_id}
+        statement, given_ones = CONFLICTS.narrowed(conditions)
+        return [_conflict(row) for row in self._rows(statement, limit=limit, after_id=after_id, **given_ones)]
+
+    def conflict(self, id: int) -> ConflictRow:
+        """One conflict. Raises NotFound."""
+        rows = self._rows(ONE_CONFLICT, the_id=id)
+        if not rows:
+            raise NotFound(f"there is no conflict {id}", where=f"conflict {id}")
+        return _conflict(rows[0])
+
+    def close_conflict(
+        self, id: int, decided_by: str, winner: Json, winner_link: int | None = None, note: str = ""
+    ) -> bool:
+        """A person or a ruling decided. False: it was closed already (or never there)."""
+        row = as_new(decided_by=decided_by, winner=encode(winner), winner_link=winner_link, note=note)
+        return self._run(CLOSE, the_id=id, **row) == 1
+
+    def count_conflicts(self) -> dict[tuple[str, str], int]:
+        """(kind, state) -> how many."""
+        return {(row[0], row[1]): row[2] for row in self._rows(COUNTS)}
+
+    # Rulings
+
+    def rulings(self, entity_ids: Iterable[int]) -> dict[int, dict[str, RulingRow]]:
+        """Entity -> field -> the newest ruling made on it; entities without any are left out."""
+        found: dict[int, dict[str, RulingRow]] = defaultdict(dict)
+        for row in self._rows(RULINGS, ids=ids_of(entity_ids)):
+            found[row[1]][row[2]] = RulingRow(
+                id=row[0], entity_id=row[1], field=row[2], value=decode(row[3]), version=row[4], by=row[5], at=row[6],
+                note=row[7],
+            )  # fmt: skip
+        return dict(found)
+
+    def add_ruling(self, row: RulingRow) -> int:
+        """Keeps a ruling; gives its id. Older ones on the same field stay, as history."""
+        self._run(
+            ADD_RULING,
+            **as_new(
+                id=row.id, entity_id=row.entity_id, field=row.field, value=encode(row.value), version=row.version,
+                by=row.by, at=row.at, note=row.note,
+            ),
+        )  # fmt: skip
+        return row.id
+
+    # Identity
+
+    def add_identity(self, row: IdentityRow) -> int:
+        """Keeps a review pair, a never or always pair, or a merge with its before-images; gives its id."""
+        id_ = row.get("id") or self.reserve_ids("identity", 1)[0]
+        self._run(
+            ADD_IDENTITY,
+            **as_new(
+                id=id_, kind=row["kind"], state=row.get("state", "open"), entity_id=row["entity_id"],
+                others=encode(list(row["others"])), evidence=encode(row.get("evidence")),
+                before=encode(row.get("before")), by=row["by"], at=row["at"], version=row.get("version", 0),
+                run_id=row.get("run_id"), note=row.get("note", ""),
+            ),
+        )  # fmt: skip
+        return id_
+
+    def identities(
+        self,
+        kind: str | None = None,
+        state: str | None = None,
+        entity_id: int | None = None,
+        limit: int = 500,
+        after_id: int = 0,
+    ) -> list[IdentityRow]:
+        """What is known or asked about who is who, in the order in which it came."""
+        statement, given_ones = IDENTITIES.narrowed({"kind": kind, "state": state, "entity_id": entity_id})
+        return [_identity(row) for row in self._rows(statement, limit=limit, after_id=after_id, **given_ones)]
+
+    def pairs(self, kind: str, entity_ids: Iterable[int] | None = None, limit: int = 5000) -> list[tuple[int, int]]:
+        """Pairs of a kind (review, never, always) that still stand, smaller id first; of these entities, or all."""
+        wanted = None if entity_ids is None else set(entity_ids)
+        found = set()
+        for row in self.identities(kind=kind, state="open", limit=limit):
+            for other in row["others"]:
+                pair = (min(row["entity_id"], other), max(row["entity_id"], other))
+                if wanted is None or wanted & set(pair):
+                    found.add(pair)
+        return sorted(found)
+
+    def identity(self, id: int) -> IdentityRow:
+        """One row. Raises NotFound."""
+        rows = self._rows(ONE_IDENTITY, the_id=id)
+        if not rows:
+            raise NotFound(f"there is no identity row {id}", where=f"identity {id}")
+        return _identity(rows[0])
+
+    def decide_identity(self, id: int, state: str, note: str = "") -> bool:
+        """accepted, refused, undone. False: no such row."""
+        return self._run(DECIDE_IDENTITY, the_id=id, **as_new(state=state, note=note)) == 1
+
+
+def _changing(row: ConflictRow) -> Row:
+    return (
+        str(row.kind), encode(list(row.candidates)), row.digest, encode(row.winner), row.winner_link, row.decided_by,
+        row.state, row.at, row.version, row.run_id, checked(row.note),
+    )  # fmt: skip
+
+
+def _conflict(row: Row) -> ConflictRow:
+    return ConflictRow(
+        id=row[0], entity_id=row[1], field=row[2], kind=row[3], candidates=decode(row[4]), digest=row[5],
+        winner=decode(row[6]), winner_link=row[7], decided_by=row[8], state=row[9], at=row[10], version=row[11],
+        run_id=row[12], note=row[13],
+    )  # fmt: skip
+
+
+def _identity(row: Row) -> IdentityRow:
+    return {
+        "id": row[0], "kind": row[1], "state": row[2], "entity_id": row[3], "others": decode(row[4]),
+        "evidence": decode(row[5]), "before": decode(row[6]), "by": row[7], "at": row[8], "version": row[9],
+        "run_id": row[10], "note": row[11],
+    }  # fmt: skip

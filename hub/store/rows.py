@@ -1,0 +1,145 @@
+"""Row types that only the store and its callers share; those that the core knows too are in hub/model.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NotRequired, Required, TypedDict
+
+from hub.model import Json
+
+
+class TombstoneRow(TypedDict, total=False):
+    """Proof that a record was deleted."""
+
+    connection: Required[str]
+    stream: Required[str]
+    external_id: Required[str]
+    link_id: int | None
+    entity_id: int | None
+    evidence: Required[str]
+    at: Required[float]
+    keys: Sequence[str]  # keyed hashes of what identified it; the values themselves are gone
+
+
+class IdentityRow(TypedDict):
+    """Something known or asked about which entities are one: a pair to review, a pair that is (never) one, a merge."""
+
+    kind: str  # review, never, always, merge, unmerge
+    entity_id: int  # the survivor of a merge
+    others: Sequence[int]
+    at: float
+    by: str  # what or who says so
+    id: NotRequired[int]
+    state: NotRequired[str]  # open, accepted, refused, undone; "open" unless given
+    evidence: NotRequired[Json]
+    before: NotRequired[Json]  # before-images that an unmerge needs
+    version: NotRequired[int]
+    run_id: NotRequired[int | None]
+    note: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStreamRow:
+    """What one run did to one stream in one direction."""
+
+    run_id: int
+    stream: str
+    direction: str  # in, out
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRow:
+    """One scheduled moment of a connection, and what became of it."""
+
+    connection: str
+    due_at: float
+    outcome: str  # ran, skipped, missed
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRow:
+    """Who may do something that only one may do."""
+
+    name: str
+    owner: str
+    epoch: int  # rises with every new holder; an older one is fenced off by it
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantEntry:
+    """One line of a grant's ledger; never changed, never removed."""
+
+    id: int
+    grant_id: int
+    kind: str  # reserved, sent, issued, rejected, reversed, adjusted …
+    amount: str  # decimal text
+    at: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRow:
+    """What one budget may still give in one period, in minor units."""
+
+    budget: str
+    period: str
+    cap_minor: int
+    reserved_minor: int
+    spent_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingVersionRow:
+    """One published version of a mapping or of another configuration file."""
+
+    name: str
+    version: int
+    kind: str  # mapping, canonical, rewards, hub …
+    digest: str
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One thing that a person (or a command) did."""
+
+    id: int
+    actor: str
+    action: str
+    target: str
+    before: Json
+    after: Json
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRow:
+    """One person who may sign in."""
+
+    name: str
+    role: str  # admin, support, viewer, approver
+    password_hash: str = field(repr=False)
+    active: bool
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewColumn:
+    """One column of a typed view."""
+
+    name: str
+    path: Sequence[str]  # where it stands in the entity's values: ("address", "city")
+    type: str = "text"  # text, integer, decimal, boolean, date, instant, json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSpec:
+    """One typed view: an entity type as people with SQL tools see it."""
+
+    entity_type: str
+    columns: Sequence[ViewColumn]

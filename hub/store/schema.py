@@ -1,0 +1,59 @@
+"""The schema as a whole: made in one go in an empty database, checked against this code in any other.
+
+Migrations (hub.store.migrate) come to the same tables step by step; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from hub.errors import ConfigFault, Fault
+from hub.store.databases import Database
+from hub.store.tables import METADATA
+
+SCHEMA = "0001"  # number of the newest migration; they rise
+
+
+def ready(database: Database, url: str) -> None:
+    """Makes the tables in an empty database; refuses one of another version.
+
+    Raises:
+        ConfigFault: STORE-OLDER, STORE-NEWER.
+    """
+    found = database.schema()
+    if found is None:
+        database.create(statements(database), SCHEMA)
+    elif found != SCHEMA:
+        raise ConfigFault([_mismatch(found, url)])
+
+
+def statements(database: Database) -> list[str]:
+    """All that an empty database needs, in order."""
+    return [*database.dialect.extras, *_tables(database.dialect.name, database)]
+
+
+_MADE: dict[str, list[str]] = {}
+
+
+def _tables(name: str, database: Database) -> list[str]:
+    if name not in _MADE:
+        grammar = database.engine.dialect
+        made = _MADE[name] = []
+        for each in METADATA.sorted_tables:
+            made.append(str(CreateTable(each).compile(dialect=grammar)))
+            made += [str(CreateIndex(index).compile(dialect=grammar)) for index in sorted(each.indexes, key=str)]
+    return _MADE[name]
+
+
+def _mismatch(found: str, url: str) -> Fault:
+    if found < SCHEMA:
+        return Fault(
+            code="STORE-OLDER", where="store", message=f"the database is at {found}, this hub needs {SCHEMA}",
+            fix="run `hub db upgrade`",
+        )  # fmt: skip
+    return Fault(
+        code="STORE-NEWER", where="store", message=f"the database is at {found}, this hub knows only {SCHEMA}",
+        fix="run the newer hub, or restore the backup made before the upgrade",
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""What the topics of the store stand on: one open transaction and the few ways to speak to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hub.store.codec import unstorable
+from hub.store.databases import Database, Row
+from hub.store.statements import Insert, Statement, Update
+from hub.store.tables import ID_KINDS, VERSION
+
+
+DRAW = Statement(lambda dialect: dialect.draw())
+
+
+class Session:
+    """One transaction. Lists in, tuples out; every driver error leaves as one of hub.errors."""
+
+    def __init__(self, database: Database, cursor: Any, *, writes: bool) -> None:
+        self._database, self._cursor, self._writes = database, cursor, writes
+        self._version: int | None = None
+
+    def next_version(self) -> int:
+        """The version of this transaction: one number, the same whenever asked. Ask once the entities are locked."""
+        if self._version is None:
+            self._version = self._drawn(VERSION, 1)
+        return self._version
+
+    def reserve_ids(self, kind: str, n: int) -> range:
+        """`n` fresh ids of a kind of `ID_KINDS`, rising; gaps mean nothing."""
+        assert kind in ID_KINDS, f"{kind} has no ids"
+        last = self._drawn(kind, n)
+        return range(last - n + 1, last + 1)
+
+    def _drawn(self, kind: str, n: int) -> int:
+        found: int = self._rows(DRAW, kind=kind, many=n)[0][0]
+        return found
+
+    def _rows(self, statement: Statement, **params: Any) -> list[Row]:
+        """What a query, or a statement with RETURNING, gives."""
+        self._execute(statement, params)
+        rows: list[Row] = self._cursor.fetchall()
+        return rows
+
+    def _run(self, statement: Statement, **params: Any) -> int:
+        """Carries a statement out; tells how many rows it touched."""
+        assert self._writes, "a reading transaction writes nothing"
+        self._execute(statement, params)
+        return int(self._cursor.rowcount)
+
+    def _execute(self, statement: Statement, params: dict[str, Any]) -> None:
+        database, compiled = self._database, statement.on(self._database.dialect)
+        given = {**compiled.constants, **params} if compiled.constants else params
+        try:
+            self._cursor.execute(compiled.sql, [self._bound(given[name]) for name in compiled.names])
+        except database.errors as error:
+            raise database.translated(error) from error
+
+    def _bound(self, value: Any) -> Any:
+        if type(value) is str:
+            return checked(value)
+        return self._database.listed(value) if type(value) is list else value
+
+    def _insert(self, into: Insert, rows: Sequence[Row]) -> None:
+        """New rows, in one go. The foreign text in them was checked by whoever made the tuples."""
+        assert self._writes, "a reading transaction writes nothing"
+        if not rows:
+            return
+        try:
+            self._database.insert(self._cursor, into, rows)
+        except self._database.errors as error:
+            raise self._database.translated(error) from error
+
+    def _update(self, change: Update, rows: Sequence[Row]) -> None:
+        assert self._writes, "a reading transaction writes nothing"
+        if not rows:
+            return
+        try:
+            self._database.update(self._cursor, change, rows)
+        except self._database.errors as error:
+            raise self._database.translated(error) from error
+
+
+def checked(text: str) -> str:
+    """The text, if both databases can hold it. Raises RecordRejected STORE-TEXT."""
+    if "\0" in text:
+        raise unstorable()
+    return text
+
+
+def checked_or_none(text: str | None) -> str | None:
+    return None if text is None else checked(text)
+
+
+def ids_of(values: Iterable[int]) -> list[int]:
+    """Distinct ids, in order: the order in which PostgreSQL then locks them."""
+    return sorted(set(values))
+
+
+def texts_of(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

@@ -1,0 +1,88 @@
+"""The store: the one door to the database. `Store` opens transactions, `Tx` holds a method per question.
+
+Everything is page-wise: lists in, dicts out, one statement per table. What a page changes is in one transaction, so that
+it is there wholly or not at all; a transaction that could not be had raises RetryLater with code STORE-BUSY, and the
+caller runs its page again from its inputs. The store keeps, it does not decide: nothing here knows what a value means.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hub.store.databases import open_database
+from hub.store.intents import Intents
+from hub.store.links import Links
+from hub.store.reading import Reading
+from hub.store.reviews import Reviews
+from hub.store.runs import Runs
+from hub.store.schema import ready
+from hub.store.waiting import Waiting
+
+
+class Tx(Links, Intents, Reading, Reviews, Waiting, Runs):
+    """One transaction. Do not keep it."""
+
+
+def _no_seam(point: str) -> None:
+    """Where the simulator would let the process die."""
+
+
+class Store:
+    """A database of the hub.
+
+    Args:
+        url: `sqlite://` (in memory), `sqlite:///file`, or `postgresql+psycopg://…`. An empty database gets its tables;
+            one of another version is refused.
+        seam: called with "begin", "commit:before" and "commit:after" around every writing transaction. What it raises
+            goes on: before the commit nothing was done, after it everything was.
+
+    Raises:
+        ConfigFault: the database is older (STORE-OLDER) or newer (STORE-NEWER) than this code.
+    """
+
+    def __init__(self, url: str, *, seam: Callable[[str], None] = _no_seam) -> None:
+        self._database = open_database(url)
+        self._seam = seam
+        self._mine = threading.local()  # whether this thread is inside a transaction
+        ready(self._database, url)
+
+    @contextmanager
+    def transaction(self, *, relaxed: bool = False) -> Iterator[Tx]:
+        """One writing transaction: committed at the end, rolled back by any exception.
+
+        A relaxed one may be lost, with all later relaxed ones, if the machine (not the process) dies within moments of
+        its commit: for pages that would simply be read again. Never for what must be known before a call leaves.
+        """
+        self._seam("begin")
+        with self._alone(), self._database.transaction(writes=True, relaxed=relaxed) as cursor:
+            yield Tx(self._database, cursor, writes=True)
+            self._seam("commit:before")
+            self._commit(cursor)
+            self._seam("commit:after")
+
+    @contextmanager
+    def reading(self) -> Iterator[Tx]:
+        """One transaction that only reads, and sees one moment of the database throughout."""
+        with self._alone(), self._database.transaction(writes=False, relaxed=False) as cursor:
+            yield Tx(self._database, cursor, writes=False)
+
+    def close(self) -> None:
+        self._database.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        assert not getattr(self._mine, "inside", False), "this thread is in a transaction already"
+        self._mine.inside = True
+        try:
+            yield
+        finally:
+            self._mine.inside = False
+
+    def _commit(self, cursor: Any) -> None:
+        try:
+            self._database.commit(cursor)
+        except self._database.errors as error:
+            raise self._database.translated(error) from error

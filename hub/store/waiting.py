@@ -1,0 +1,309 @@
+"""Rows that wait to be mended or released: quarantine and holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Integer, bindparam, delete, func, select, update
+from sqlalchemy.sql import Executable
+
+from hub.errors import NotFound
+from hub.model import HoldRow, QuarantineRow
+from hub.store.codec import decode, encode
+from hub.store.databases import Row
+from hub.store.listing import Listing
+from hub.store.session import Session, ids_of, texts_of
+from hub.store.statements import Dialect, Statement, as_new, given, table, word
+
+QUARANTINE, HOLD, ITEM = table("quarantine"), table("hold"), table("hold_item")
+
+
+def _add_quarantine(d: Dialect) -> Executable:
+    new = d.upsert(QUARANTINE).values(given("quarantine"))
+    names = ("code", "message", "fix", "value", "at", "run_id", "entity_id", "link_id")
+    return new.on_conflict_do_update(
+        index_elements=["connection", "stream", "external_id", "field", "direction"],
+        index_where=QUARANTINE.c.state == word("open"),
+        set_={name: new.excluded[name] for name in names},
+    )
+
+
+ADD_QUARANTINE = Statement(_add_quarantine)
+OPEN_CELLS = Statement(
+    lambda d: select(QUARANTINE.c.id, QUARANTINE.c.external_id, QUARANTINE.c.field).where(
+        QUARANTINE.c.state == word("open"),
+        QUARANTINE.c.connection == bindparam("connection"),
+        QUARANTINE.c.stream == bindparam("stream"),
+        QUARANTINE.c.direction == bindparam("direction"),
+        d.one_of(QUARANTINE.c.external_id, "external_ids"),
+    )
+)
+CLOSE = Statement(
+    lambda d: (
+        update(QUARANTINE)
+        .where(d.one_of(QUARANTINE.c.id, "ids"), QUARANTINE.c.state == word("open"))
+        .values(state=bindparam("new_state"))
+    )
+)
+ONE_QUARANTINE = Statement(lambda d: select(QUARANTINE).where(QUARANTINE.c.id == bindparam("the_id")))
+QUARANTINE_COUNTS = Statement(
+    lambda d: (
+        select(QUARANTINE.c.connection, QUARANTINE.c.direction, func.count())
+        .where(QUARANTINE.c.state == bindparam("state"))
+        .group_by(QUARANTINE.c.connection, QUARANTINE.c.direction)
+    )
+)
+
+ADD_HOLD = Statement(lambda d: d.upsert(HOLD).values(given("hold")))
+ONE_HOLD = Statement(lambda d: select(HOLD).where(HOLD.c.id == bindparam("the_id")))
+CHANGE_HOLD = Statement(
+    lambda d: (
+        update(HOLD)
+        .where(HOLD.c.id == bindparam("the_id"))
+        .values({name: bindparam(f"new_{name}") for name in ("count", "of", "state", "message", "ceiling", "at")})
+    )
+)
+OPEN_HOLD = Statement(
+    lambda d: (
+        d.locked(select(HOLD))
+        .where(
+            HOLD.c.state == word("open"),
+            HOLD.c.connection == bindparam("connection"),
+            HOLD.c.guard == bindparam("guard"),
+            HOLD.c.stream == bindparam("stream"),
+            HOLD.c.field == bindparam("field"),
+        )
+        .order_by(HOLD.c.id)
+        .limit(1)
+    )
+)
+ADD_ITEM = Statement(lambda d: d.upsert(ITEM).values(given("hold_item")).on_conflict_do_nothing())
+HELD = Statement(
+    lambda d: (
+        select(ITEM.c.link_id, ITEM.c.field, ITEM.c.hold_id)
+        .join(HOLD, HOLD.c.id == ITEM.c.hold_id)
+        .where(d.one_of(ITEM.c.link_id, "ids"), HOLD.c.state == word("open"))
+    )
+)
+ITEMS = Statement(
+    lambda d: (
+        select(ITEM.c.link_id, ITEM.c.field)
+        .where(
+            ITEM.c.hold_id == bindparam("the_hold"),
+            (ITEM.c.link_id > bindparam("link_id"))
+            | ((ITEM.c.link_id == bindparam("link_id")) & (ITEM.c.field > bindparam("field"))),
+        )
+        .order_by(ITEM.c.link_id, ITEM.c.field)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
+DROP_ITEM = Statement(
+    lambda d: delete(ITEM).where(
+        ITEM.c.hold_id == bindparam("the_hold"),
+        ITEM.c.link_id == bindparam("the_link"),
+        ITEM.c.field == bindparam("the_field"),
+    )
+)
+DROP_ITEMS = Statement(lambda d: delete(ITEM).where(ITEM.c.hold_id == bindparam("the_hold")))
+QUARANTINES = Listing(QUARANTINE, "state", "connection", "stream", "direction", "code", "external_id", "run_id")
+HOLDS = Listing(HOLD, "state", "connection", "guard", "run_id")
+
+
+class Waiting(Session):
+    """Quarantine: one open row per cell, by a unique index. Holds: what guards keep back, and which cells."""
+
+    # Quarantine
+
+    def add_quarantine(self, rows: Sequence[QuarantineRow]) -> None:
+        """Keeps what could not be mapped, checked or written; the open row of the same cell is brought up to date."""
+        ids = iter(self.reserve_ids("quarantine", len(rows)) if rows else ())
+        for row in rows:
+            self._run(
+                ADD_QUARANTINE,
+                **as_new(
+                    id=next(ids), connection=row.connection, stream=row.stream, external_id=row.external_id,
+                    field=row.field, direction=row.direction, code=row.code, message=row.message, fix=row.fix,
+                    value=encode(row.value), at=row.at, run_id=row.run_id, entity_id=row.entity_id,
+                    link_id=row.link_id, state="open",
+                ),
+            )  # fmt: skip
+
+    def mend_quarantine(self, connection: str, stream: str, direction: str, cells: Iterable[tuple[str, str]]) -> int:
+        """(external id, field) of values that are well now: their open rows are mended; tells how many there were."""
+        well = set(cells)
+        if not well:
+            return 0
+        rows = self._rows(
+            OPEN_CELLS, connection=connection, stream=stream, direction=direction,
+            external_ids=texts_of(external_id for external_id, _ in well),
+        )  # fmt: skip
+        return self.close_quarantine([row[0] for row in rows if (row[1], row[2]) in well])
+
+    def close_quarantine(self, ids: Iterable[int], state: str = "mended") -> int:
+        """Ends open rows as mended or dropped; tells how many were open."""
+        wanted = ids_of(ids)
+        return self._run(CLOSE, ids=wanted, new_state=state) if wanted else 0
+
+    def quarantine(
+        self,
+        state: str | None = "open",
+        connection: str | None = None,
+        limit: int = 500,
+        after_id: int = 0,
+        *,
+        stream: str | None = None,
+        direction: str | None = None,
+        code: str | None = None,
+        external_id: str | None = None,
+        run_id: int | None = None,
+    ) -> list[QuarantineRow]:
+        """Rows in the order in which they came; None asks for any."""
+        conditions = {
+            "state": state, "connection": connection, "stream": stream, "direction": direction, "code": code,
+            "external_id": external_id, "run_id": run_id,
+        }  # fmt: skip
+        statement, chosen = QUARANTINES.narrowed(conditions)
+        return [_quarantine(row) for row in self._rows(statement, limit=limit, after_id=after_id, **chosen)]
+
+    def quarantine_row(self, id: int) -> QuarantineRow:
+        """One row. Raises NotFound."""
+        rows = self._rows(ONE_QUARANTINE, the_id=id)
+        if not rows:
+            raise NotFound(f"there is no quarantine row {id}", where=f"quarantine {id}")
+        return _quarantine(rows[0])
+
+    def count_quarantine(self, state: str = "open") -> dict[tuple[str, str], int]:
+        """(connection, direction) -> how many rows."""
+        return {(row[0], row[1]): row[2] for row in self._rows(QUARANTINE_COUNTS, state=state)}
+
+    # Holds
+
+    def open_holds(self, connection: str | None = None) -> list[HoldRow]:
+        """Holds that wait for a person."""
+        return self.holds(state="open", connection=connection)
+
+    def holds(
+        self,
+        state: str | None = None,
+        connection: str | None = None,
+        guard: str | None = None,
+        run_id: int | None = None,
+        limit: int = 500,
+        after_id: int = 0,
+    ) -> list[HoldRow]:
+        """Holds in the order in which they came; None asks for any."""
+        statement, chosen = HOLDS.narrowed(
+            {"state": state, "connection": connection, "guard": guard, "run_id": run_id}
+        )
+        return [_hold(row) for row in self._rows(statement, limit=limit, after_id=after_id, **chosen)]
+
+    def hold(self, id: int) -> HoldRow:
+        """One hold. Raises NotFound."""
+        rows = self._rows(ONE_HOLD, the_id=id)
+        if not rows:
+            raise NotFound(f"there is no hold {id}", where=f"hold {id}")
+        return _hold(rows[0])
+
+    def add_hold(self, row: HoldRow) -> int:
+        """Keeps a hold under the id it brings (`reserve_ids("hold", 1)`); gives that id."""
+        self._run(
+            ADD_HOLD,
+            **as_new(
+                id=row.id, guard=row.guard, connection=row.connection, stream=row.stream, field=row.field,
+                count=row.count, of=row.of, state=row.state, message=row.message, at=row.at, run_id=row.run_id,
+                ceiling=row.ceiling,
+            ),
+        )  # fmt: skip
+        return row.id
+
+    def join_hold(
+        self,
+        *,
+        guard: str,
+        connection: str,
+        stream: str,
+        field: str,
+        count: int,
+        of: int,
+        at: float,
+        run_id: int | None,
+        message: str,
+    ) -> int:
+        """Adds to the open hold of this guard, connection, stream and field, or opens one; gives its id."""
+        found = self._rows(OPEN_HOLD, connection=connection, guard=guard, stream=stream, field=field)
+        if found:
+            hold = _hold(found[0])
+            self.update_hold(hold.id, count=hold.count + count, of=of, message=message, at=at)
+            return hold.id
+        return self.add_hold(
+            HoldRow(
+                id=self.reserve_ids("hold", 1)[0], guard=guard, connection=connection, stream=stream, field=field,
+                count=count, of=of, state="open", message=message, at=at, run_id=run_id,
+            )
+        )  # fmt: skip
+
+    def update_hold(
+        self,
+        id: int,
+        *,
+        count: int | None = None,
+        of: int | None = None,
+        state: str | None = None,
+        ceiling: int | None = None,
+        message: str | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Changes what is given, leaves the rest. Raises NotFound."""
+        old = self.hold(id)
+        self._run(
+            CHANGE_HOLD,
+            the_id=id,
+            **as_new(
+                count=old.count if count is None else count,
+                of=old.of if of is None else of,
+                state=old.state if state is None else state,
+                ceiling=old.ceiling if ceiling is None else ceiling,
+                message=old.message if message is None else message,
+                at=old.at if at is None else at,
+            ),
+        )
+
+    def add_hold_items(self, hold_id: int, cells: Iterable[tuple[int, str]]) -> None:
+        """(link id, field) of cells that the hold keeps back; "" stands for the whole record."""
+        for link_id, field in sorted(set(cells)):
+            self._run(ADD_ITEM, **as_new(hold_id=hold_id, link_id=link_id, field=field))
+
+    def held_items(self, link_ids: Iterable[int]) -> dict[int, set[tuple[str, int]]]:
+        """Link id -> {(field, hold id)} that open holds keep back; links without any are left out."""
+        found: dict[int, set[tuple[str, int]]] = defaultdict(set)
+        wanted = ids_of(link_ids)
+        for link_id, field, hold_id in self._rows(HELD, ids=wanted) if wanted else ():
+            found[link_id].add((field, hold_id))
+        return dict(found)
+
+    def hold_items(self, hold_id: int, limit: int = 500, after: tuple[int, str] = (0, "")) -> list[tuple[int, str]]:
+        """(link id, field) that a hold keeps back, in that order; `after` is the last one of the page before."""
+        rows = self._rows(ITEMS, the_hold=hold_id, limit=limit, link_id=after[0], field=after[1])
+        return [(row[0], row[1]) for row in rows]
+
+    def drop_hold_items(self, hold_id: int, cells: Iterable[tuple[int, str]] | None = None) -> int:
+        """Forgets cells of a hold, or all of them; tells how many there were."""
+        if cells is None:
+            return self._run(DROP_ITEMS, the_hold=hold_id)
+        return sum(self._run(DROP_ITEM, the_hold=hold_id, the_link=link, the_field=field) for link, field in set(cells))
+
+
+def _quarantine(row: Row) -> QuarantineRow:
+    return QuarantineRow(
+        id=row[0], connection=row[1], stream=row[2], external_id=row[3], field=row[4], direction=row[5], code=row[6],
+        message=row[7], fix=row[8], value=decode(row[9]), at=row[10], run_id=row[11], entity_id=row[12],
+        link_id=row[13], state=row[14],
+    )  # fmt: skip
+
+
+def _hold(row: Row) -> HoldRow:
+    return HoldRow(
+        id=row[0], guard=row[1], connection=row[2], stream=row[3], field=row[4], count=row[5], of=row[6],
+        state=row[7], message=row[8], at=row[9], run_id=row[10], ceiling=row[11],
+    )  # fmt: skip
