@@ -29,7 +29,7 @@ ROWS: list[dict[str, Any]] = [
 def ids(where: str) -> list[str]:
     condition = parse(f"SELECT Id FROM Contact WHERE {where}").where
     assert condition is not None
-    test = compile_condition(condition, lambda name: lambda row: row[name], lambda compare: compare)
+    test = compile_condition(condition, lambda name: lambda row: row[name])
     return [row["Id"] for row in ROWS if test(row)]
 
 
