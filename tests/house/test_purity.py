@@ -34,8 +34,8 @@ MODULES = {
 
 PURE = ("hub/core", "hub/model.py", "hub/errors.py")
 HANDED_DOORS = ("hub/connector.py", "hub/kit", "connectors")
-# The doors that a connector is handed tell it the hub's time. pathlib may take a name apart there (its methods that touch
-# the disk stay refused), and hash() may find equals within one file; what it gives is never kept.
+# The doors that a connector is handed tell it the hub's time. There pathlib may take a name apart (its methods that
+# touch the disk stay refused), and hash() may find equals within one file; what it gives is never kept.
 ALLOWED_WITH_DOORS = frozenset(
     {"door.now()", "files.now()", "hash()", "import pathlib", "import pathlib.PurePath", "import pathlib.PurePosixPath"}
 )
