@@ -27,6 +27,12 @@ OLDEST_SQLITE = (3, 35, 0)  # RETURNING ("RETURNING", sqlite.org)
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 FULL = {sqlite3.SQLITE_FULL}
 
+# As Alembic makes it, so that it finds it (alembic.runtime.migration, `version_table`).
+VERSION_TABLE = (
+    "CREATE TABLE alembic_version "
+    "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+
 Row = tuple[Any, ...]
 
 
@@ -42,6 +48,14 @@ class Database(Protocol):
         ...
 
     def commit(self, cursor: Any) -> None: ...
+
+    def schema(self) -> str | None:
+        """Number of the newest migration that was applied; None in an empty database."""
+        ...
+
+    def create(self, statements: Sequence[str], number: str) -> None:
+        """Makes the tables of an empty database, unless another process is just doing it."""
+        ...
 
     def listed(self, values: list[Any]) -> Any:
         """A list as `Dialect.one_of` takes it."""
@@ -77,7 +91,9 @@ class SqliteDatabase:
 
     def __init__(self, url: str) -> None:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-            raise ConfigFault([Fault(code="STORE-SQLITE", where=url, message=_too_old(), fix="use a newer Python")])
+            raise ConfigFault(
+                [Fault(code="STORE-SQLITE", where="store.url", message=_too_old(), fix="use a newer Python")]
+            )
         self.dialect: Dialect = SqliteDialect()
         self.memory = make_url(url).database in (None, "", ":memory:")
         self.engine = create_engine(
@@ -93,6 +109,18 @@ class SqliteDatabase:
         event.listen(self.engine, "connect", self._prepare)
         self._turn = threading.Lock()  # in memory: of everybody; in a file: of this process's writers
         self._only: Any = self.engine.raw_connection() if self.memory else None
+
+    def schema(self) -> str | None:
+        with self.transaction(writes=False, relaxed=False) as cursor:
+            return _schema(cursor)
+
+    def create(self, statements: Sequence[str], number: str) -> None:
+        with self.transaction(writes=True, relaxed=False) as cursor:
+            if _schema(cursor) is None:
+                for each in (*statements, VERSION_TABLE):
+                    cursor.execute(each)
+                cursor.execute("INSERT INTO alembic_version VALUES (?)", (number,))
+            cursor.execute("COMMIT")
 
     def _prepare(self, connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
@@ -167,6 +195,12 @@ class SqliteDatabase:
 def taken(error: Exception) -> HubError:
     """Another transaction put the same row there first: run again, the page sees it."""
     return busy(f"somebody was first ({str(error).splitlines()[0]})")
+
+
+def _schema(cursor: sqlite3.Cursor) -> str | None:
+    known = cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    found = cursor.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    return None if found is None else str(found[0])
 
 
 def _too_old() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Table, Text, any_, bindparam, select
@@ -12,15 +13,36 @@ from sqlalchemy.sql import ClauseElement, Executable, Select, func
 from sqlalchemy.sql.sqltypes import Integer
 
 from hub.store.statements import Compiled, table
+from hub.store.tables import ID_KINDS, VERSION
+
+
+SEQUENCES = tuple(f"CREATE SEQUENCE {kind}_numbers" for kind in (VERSION, *ID_KINDS))
+
+# A range of ids must be whole: the lock, held for this one moment, keeps others from drawing between the two lines.
+DRAW_FUNCTION = """
+CREATE FUNCTION hub_draw(kind text, many bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE last bigint;
+BEGIN
+    IF many = 1 THEN
+        RETURN nextval((kind || '_numbers')::regclass);
+    END IF;
+    PERFORM pg_advisory_lock(hashtext('hub_draw'), hashtext(kind));
+    last := nextval((kind || '_numbers')::regclass) + many - 1;
+    PERFORM setval((kind || '_numbers')::regclass, last);
+    PERFORM pg_advisory_unlock(hashtext('hub_draw'), hashtext(kind));
+    RETURN last;
+END $$
+"""
 
 
 class SqliteDialect:
     """SQLite: a list travels as one JSON array, which the planner searches the index with."""
 
     name = "sqlite"
+    extras: Sequence[str] = ()
 
     def __init__(self) -> None:
-        self._grammar = sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+        self.grammar = sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
 
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         listed = func.json_each(bindparam(name, type_=Text())).table_valued("value", name=f"{name}_list")
@@ -42,16 +64,17 @@ class SqliteDialect:
         return fresh.on_conflict_do_update(index_elements=["name"], set_=raised).returning(counter.c.value)
 
     def compiled(self, element: ClauseElement) -> Compiled:
-        return _compiled(element, self._grammar)
+        return _compiled(element, self.grammar)
 
 
 class PostgresDialect:
     """PostgreSQL: a list travels as an array."""
 
     name = "postgresql"
+    extras: Sequence[str] = (*SEQUENCES, DRAW_FUNCTION)
 
     def __init__(self) -> None:
-        self._grammar = PGDialect_psycopg(paramstyle="format")
+        self.grammar = PGDialect_psycopg(paramstyle="format")
 
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         element = BigInteger() if isinstance(column.type, Integer) else Text()
@@ -73,7 +96,7 @@ class PostgresDialect:
         return select(drawn)
 
     def compiled(self, element: ClauseElement) -> Compiled:
-        return _compiled(element, self._grammar)
+        return _compiled(element, self.grammar)
 
 
 def _compiled(element: ClauseElement, grammar: Grammar) -> Compiled:

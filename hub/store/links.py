@@ -87,9 +87,7 @@ TOUCH = Statement(
         .values(read_at=d.greater(LINK.c.read_at, bindparam("at", type_=Float())))
     )
 )
-CLEAR_HOLD = Statement(
-    lambda d: update(LINK).where(LINK.c.hold_id == bindparam("the_hold")).values(hold_id=None)
-)
+CLEAR_HOLD = Statement(lambda d: update(LINK).where(LINK.c.hold_id == bindparam("the_hold")).values(hold_id=None))
 COUNT = Statement(lambda d: select(func.count()).where(*_here()))
 COUNT_OTHER = Statement(
     lambda d: select(LINK.c.state, func.count()).where(*_here(), LINK.c.state != word("live")).group_by(LINK.c.state)
@@ -193,9 +191,7 @@ class Links(Entities):
 
     def insert_links(self, rows: Sequence[LinkRow]) -> None:
         """New links. Raises RetryLater STORE-BUSY if another transaction linked one of the records first."""
-        self._insert(
-            NEW_LINKS, [(row.id, row.connection, row.stream, *_changing(row)) for row in rows]
-        )
+        self._insert(NEW_LINKS, [(row.id, row.connection, row.stream, *_changing(row)) for row in rows])
 
     def update_links(self, rows: Sequence[LinkRow]) -> None:
         """Writes everything but id, connection and stream; a raw record of None leaves the stored one."""

@@ -97,15 +97,17 @@ TOMBSTONES = Statement(
     )
 )
 BURIED = Statement(
-    lambda d: select(TOMBSTONE_KEY.c.hash, TOMBSTONE)
-    .join(
-        TOMBSTONE,
-        (TOMBSTONE.c.connection == TOMBSTONE_KEY.c.connection)
-        & (TOMBSTONE.c.stream == TOMBSTONE_KEY.c.stream)
-        & (TOMBSTONE.c.external_id == TOMBSTONE_KEY.c.external_id),
+    lambda d: (
+        select(TOMBSTONE_KEY.c.hash, TOMBSTONE)
+        .join(
+            TOMBSTONE,
+            (TOMBSTONE.c.connection == TOMBSTONE_KEY.c.connection)
+            & (TOMBSTONE.c.stream == TOMBSTONE_KEY.c.stream)
+            & (TOMBSTONE.c.external_id == TOMBSTONE_KEY.c.external_id),
+        )
+        .where(d.one_of(TOMBSTONE_KEY.c.hash, "hashes"))
+        .order_by(TOMBSTONE.c.at)
     )
-    .where(d.one_of(TOMBSTONE_KEY.c.hash, "hashes"))
-    .order_by(TOMBSTONE.c.at)
 )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from hub.errors import ConfigFault, Fault
 from hub.store.databases import Database
+from hub.store.statements import Dialect
 from hub.store.tables import METADATA
 
 SCHEMA = "0001"  # number of the newest migration; they rise
@@ -24,27 +25,19 @@ def ready(database: Database, url: str) -> None:
     """
     found = database.schema()
     if found is None:
-        database.create(statements(database), SCHEMA)
+        database.create(_statements(database.dialect), SCHEMA)
     elif found != SCHEMA:
         raise ConfigFault([_mismatch(found, url)])
 
 
-def statements(database: Database) -> list[str]:
-    """All that an empty database needs, in order."""
-    return [*database.dialect.extras, *_tables(database.dialect.name, database)]
-
-
-_MADE: dict[str, list[str]] = {}
-
-
-def _tables(name: str, database: Database) -> list[str]:
-    if name not in _MADE:
-        grammar = database.engine.dialect
-        made = _MADE[name] = []
-        for each in METADATA.sorted_tables:
-            made.append(str(CreateTable(each).compile(dialect=grammar)))
-            made += [str(CreateIndex(index).compile(dialect=grammar)) for index in sorted(each.indexes, key=str)]
-    return _MADE[name]
+@cache
+def _statements(dialect: Dialect) -> list[str]:
+    made = list(dialect.extras)
+    for each in METADATA.sorted_tables:
+        made.append(str(CreateTable(each).compile(dialect=dialect.grammar)))
+        indexes = sorted(each.indexes, key=lambda index: str(index.name))
+        made += [str(CreateIndex(index).compile(dialect=dialect.grammar)) for index in indexes]
+    return made
 
 
 def _mismatch(found: str, url: str) -> Fault:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Table, Text, bindparam, insert, literal_column, update
+from sqlalchemy.engine import Dialect as Grammar
 from sqlalchemy.sql import ClauseElement, Executable, Select, func
 
 from hub.store.tables import METADATA
@@ -32,6 +33,8 @@ class Dialect(Protocol):
     """What differs between the databases in the text of a statement."""
 
     name: str
+    grammar: Grammar  # SQLAlchemy's
+    extras: Sequence[str]  # what the schema needs beside its tables
 
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """The column is an element of the list bound to `name`, however long: one parameter, one compiled text."""

@@ -193,9 +193,7 @@ class Waiting(Session):
         after_id: int = 0,
     ) -> list[HoldRow]:
         """Holds in the order in which they came; None asks for any."""
-        statement, chosen = HOLDS.narrowed(
-            {"state": state, "connection": connection, "guard": guard, "run_id": run_id}
-        )
+        statement, chosen = HOLDS.narrowed({"state": state, "connection": connection, "guard": guard, "run_id": run_id})
         return [_hold(row) for row in self._rows(statement, limit=limit, after_id=after_id, **chosen)]
 
     def hold(self, id: int) -> HoldRow:
