@@ -212,8 +212,8 @@ def change_of(intent: Intent, stamp: float | None) -> ChangeSet:
 
 def _refusal(batch: Batch, scene: Scene, link: LinkRow, name: str, fault: CellFault, value: Json) -> QuarantineRow:
     return QuarantineRow(
-        connection=batch.connection.name, stream=batch.mapping.name, external_id=link.external_id or "", field=name,
-        direction="out", code=fault.code, message=fault.message, fix=fault.fix, value=value, at=scene.now,
+        connection=batch.connection.name, stream=batch.mapping.name, external_id=link.external_id or f"{batch.mapping.entity}:{link.entity_id}",
+        field=name, direction="out", code=fault.code, message=fault.message, fix=fault.fix, value=value, at=scene.now,
         run_id=batch.run_id, entity_id=link.entity_id, link_id=link.id,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ from hub.core.shadow import is_empty, pack_fields, pack_shadow, unpack_fields, u
 from hub.model import (
     NO_VERSION,
     Cell,
+    ConflictKind,
     ConflictRow,
     EntityRow,
     FieldState,
@@ -36,6 +37,7 @@ from hub.model import (
 from hub.store import Tx
 
 ID_BLOCK = 50  # ids drawn from the store at a time
+GRAVITY = (ConflictKind.CONCURRENT, ConflictKind.REFUSED, ConflictKind.FIRST_CONTACT, ConflictKind.SUPERSEDED)
 SPEAKING = (LinkState.LIVE, LinkState.DUPLICATE, LinkState.OUT_OF_SCOPE)
 
 
@@ -271,7 +273,8 @@ class Scene:
         for root in sorted(self._recheck):
             if root in self._new_entities or root in self.changed:
                 self._scope(root)
-                self._want(root)
+                for connection in self.hub.connections.values():
+                    self.want(root, connection)
             for link in list(self.links_at[root]):
                 if (
                     link.state == LinkState.LIVE
@@ -307,12 +310,12 @@ class Scene:
                 link.state = state
                 self.dirty(link)
 
-    def _want(self, root: int) -> None:
-        """A link in state `wanted` for each stream that should have this entity and has none."""
-        for connection in self.hub.connections.values():
-            mapping = self.missing_in(root, connection)
-            if mapping is not None:
-                self._new_wanted(root, connection, mapping)
+    def want(self, root: int, connection: Connection) -> bool:
+        """A link in state `wanted` if this connection should have the entity and has not; True if there is one now."""
+        mapping = self.missing_in(root, connection)
+        if mapping is not None:
+            self._new_wanted(root, connection, mapping)
+        return mapping is not None
 
     def missing_in(self, root: int, connection: Connection) -> StreamMapping | None:
         """The first stream of a connection that should get a record for this entity, if none has one."""

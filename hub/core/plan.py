@@ -36,10 +36,10 @@ def is_due(
     cell = cell or NEVER_GIVEN
     if state.version == NO_VERSION or same(field, state.value, cell.held):
         return ""
-    if is_empty(state.value) and (
-        is_empty(cell.held) or (blank_policy(mapping, field.name).outward == "keep" and ruling is None)
-    ):
-        return ""
+    if is_empty(state.value):  # an emptied set is a value: its elements were taken out one by one
+        keeps = field.kind != "set" and blank_policy(mapping, field.name).outward == "keep" and ruling is None
+        if is_empty(cell.held) or keeps:
+            return ""
     if field.kind == "consent" and is_empty(state.value):
         return ""
     if "push_if_differs" not in PLANTED and not (cell.own or cell.agreed < state.version):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hub.store.blocking import Blocking
 from hub.store.databases import open_database
 from hub.store.intents import Intents
 from hub.store.links import Links
@@ -22,7 +23,7 @@ from hub.store.schema import ready
 from hub.store.waiting import Waiting
 
 
-class Tx(Links, Intents, Reading, Reviews, Waiting, Runs):
+class Tx(Blocking, Links, Intents, Reading, Reviews, Waiting, Runs):
     """One transaction. Do not keep it."""
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hub.app.context import Connection, Hub
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
+from hub.app.wants import want_missing
 from hub.connector import Idempotency, Settings
 from hub.core.canonical import Canonical, CanonicalField, EntityType, Key, Survivorship
 from hub.core.mapping import FieldRule, StreamMapping, assemble
@@ -196,6 +197,10 @@ class History:
                 "push", vendor.name, lambda: push_stream(self.hub, connection, connection.mappings[STREAM], run_id=None)
             )
 
+    def pull(self, connection: Connection) -> None:
+        pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter())
+        want_missing(self.hub, connection)
+
     def run(self, what: str, name: str, task: Callable[[], object]) -> None:
         """One worker's task; an error of the outside world ends it, as in a run."""
         try:
@@ -277,6 +282,8 @@ class History:
             serve_hints(self.hub, connection, run_id=None, tally=Counter())
             if pull:
                 pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter())
+        for connection in self.hub.connections.values():
+            want_missing(self.hub, connection)
         for name in self.vendors:
             connection = self.hub.connections[name]
             push_stream(self.hub, connection, connection.mappings[STREAM], run_id=None)

@@ -1,0 +1,64 @@
+"""What keeps writes back: creates that a guard holds, and fields that a system refused in just this value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sqlalchemy import bindparam, select, update
+
+from hub.model import HoldRow, Json
+from hub.store.codec import decode
+from hub.store.session import Session, ids_of
+from hub.store.statements import Statement, table, word
+
+LINK, HOLD, QUARANTINE = table("link"), table("hold"), table("quarantine")
+
+WANTED = Statement(
+    lambda d: (
+        select(LINK.c.id)
+        .where(
+            LINK.c.connection == bindparam("connection"),
+            LINK.c.stream == bindparam("stream"),
+            LINK.c.state == word("wanted"),
+            LINK.c.hold_id.is_(None),
+            LINK.c.behind_since.is_not(None),
+        )
+        .order_by(LINK.c.id)
+    )
+)
+KEEP_BACK = Statement(
+    lambda d: update(LINK).where(d.one_of(LINK.c.id, "ids")).values(hold_id=bindparam("the_hold"))
+)
+BLOCKED = Statement(
+    lambda d: select(QUARANTINE.c.link_id, QUARANTINE.c.field, QUARANTINE.c.value).where(
+        d.one_of(QUARANTINE.c.link_id, "ids"),
+        QUARANTINE.c.state == word("open"),
+        QUARANTINE.c.direction == word("out"),
+    )
+)
+
+
+class Blocking(Session):
+    """Questions of the push before it plans."""
+
+    def wanted_unheld(self, connection: str, stream: str) -> list[int]:
+        """Links whose create is due and not held back, in the order of ids."""
+        return [row[0] for row in self._rows(WANTED, connection=connection, stream=stream)]
+
+    def hold_links(self, hold_id: int, link_ids: Iterable[int]) -> int:
+        """Keep these creates back under a hold; tells how many."""
+        wanted = ids_of(link_ids)
+        return self._run(KEEP_BACK, ids=wanted, the_hold=hold_id) if wanted else 0
+
+    def holds_of(self, connection: str, stream: str, guard: str) -> list[HoldRow]:
+        """Every hold that one guard ever put on a stream, oldest first."""
+        found = self.holds(connection=connection, guard=guard, limit=10_000)  # type: ignore[attr-defined]
+        return [hold for hold in found if hold.stream == stream]
+
+    def blocked_fields(self, link_ids: Iterable[int]) -> dict[int, dict[str, Json]]:
+        """Link id -> {field: the value that its system refused}; field "" stands for the whole record."""
+        wanted, found = ids_of(link_ids), defaultdict[int, dict[str, Json]](dict)
+        for link_id, field, value in self._rows(BLOCKED, ids=wanted) if wanted else ():
+            found[link_id][field] = decode(value)
+        return dict(found)
