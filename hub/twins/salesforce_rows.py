@@ -162,7 +162,9 @@ class Rows:
             record = self._twin.see(stored)
             if record and (deleted or not record.deleted) and (test is None or test(record)):
                 found.append(record)
-        sort_rows(found, query.order, lambda f: self.getter(name, f), lambda f: self._fold(name, f))
+        sort_rows(
+            found, query.order, lambda f: _STAMPS.get(f.lower()) or self.getter(name, f), lambda f: self._fold(name, f)
+        )
         return found[query.offset :][: query.limit]
 
     def _candidates(self, query: Query, name: str) -> list[Record]:
@@ -532,6 +534,12 @@ _READERS: dict[str, Getter] = {
     "SystemModstamp": lambda record: render_stamp(record.modified),
     "IsDeleted": lambda record: record.deleted,
     "MasterRecordId": lambda record: record.merged_into,
+}
+# In order of time without writing the time out.
+_STAMPS: dict[str, Getter] = {
+    "systemmodstamp": lambda record: record.modified,
+    "lastmodifieddate": lambda record: record.modified,
+    "createddate": lambda record: record.created,
 }
 _DERIVED: dict[tuple[str, str], Getter] = {
     ("Opportunity", "IsClosed"): lambda record: _stage(record)[1],

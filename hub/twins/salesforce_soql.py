@@ -95,7 +95,7 @@ class Query:
 
 def render_time(at: datetime) -> str:
     """A time as the API writes it: UTC, milliseconds, +0000."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}+0000"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "+0000"
 
 
 def parse(text: str) -> Query:
