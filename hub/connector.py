@@ -115,8 +115,16 @@ class Door(Protocol):
         """The hub's clock, epoch seconds UTC."""
         ...
 
+    def vendor_now(self) -> float:
+        """The vendor's clock, epoch seconds UTC, as the Date of its last answer showed it; before any: the hub's."""
+        ...
+
     def token(self) -> str:
         """The current access token (single-flight refresh); for SDKs that set the header themselves."""
+        ...
+
+    def signed_in_as(self) -> Mapping[str, str]:
+        """What the vendor's token answer said beside the tokens (Salesforce: `id`); empty for a fixed token."""
         ...
 
 

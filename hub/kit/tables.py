@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import pairwise
+from typing import NamedTuple
 
 from hub.connector import FileSnapshot
 from hub.errors import ConfigFault, Fault
@@ -47,23 +48,10 @@ def split_row(row: bytes, delimiter: bytes) -> list[bytes] | None:
     """Cells as written, quotes and all; None if a quote stands where none may."""
     if b'"' not in row:
         return row.split(delimiter)
-    cells: list[bytes] = []
-    position = 0
-    pattern = _cell_pattern(delimiter)
-    while True:
-        found = pattern.match(row, position)
-        if found is None:
-            return None
-        cells.append(found[1])
-        position = found.end()
-        if not found[2]:
-            return cells
-
-
-def _cell_pattern(delimiter: bytes) -> re.Pattern[bytes]:
-    """One cell and what ends it. `re` keeps compiled patterns, so this is a look-up."""
-    mark = re.escape(delimiter)
-    return re.compile(rb'("[^"]*(?:""[^"]*)*"|[^"' + mark + rb"]*)(" + mark + rb"|\Z)")
+    mark = re.escape(delimiter)  # one cell and what ends it; `re` keeps compiled patterns, so this is a look-up
+    found = re.findall(rb'(?:\A|(?<=%b))("[^"]*(?:""[^"]*)*"|[^"%b]*)(%b|\Z)' % (mark, mark, mark), row)
+    cells = [cell for cell, _ in found]
+    return cells if sum(map(len, cells)) + len(cells) - 1 == len(row) else None
 
 
 def unquote(cell: str) -> str:
@@ -81,14 +69,14 @@ def quote(text: str, delimiter: str, *, always: bool) -> str:
 # --- rows --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Where a row is, line ends left out."""
 
     start: int
     end: int
     line: int
-    bad: BadRow | None
+    bad: BadRow | None = None
+    cells: list[bytes] | None = None  # if they had to be told apart already
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +107,20 @@ class _Lines:
             begin = after
             end, after = self.at(begin)
             quotes += self.data.count(b'"', begin, end)
-        if quotes and (quotes % 2 or split_row(self.data[start:end], self.delimiter) is None):
-            bad = BadRow(line, "CSV-QUOTE", "a quote is not closed, or stands inside an unquoted cell", _MEND_QUOTES)
-            return Span(start, stop, line, bad), following
+        cells = None
+        if quotes:
+            cells = split_row(self.data[start:end], self.delimiter) if quotes % 2 == 0 else None
+            if cells is None:
+                why = "a quote is not closed, or stands inside an unquoted cell"
+                return Span(start, stop, line, BadRow(line, "CSV-QUOTE", why, _MEND_QUOTES)), following
         if end - start > MAX_ROW_BYTES:
             bad = BadRow(line, "CSV-LONG", f"the row is longer than {MAX_ROW_BYTES} bytes", "shorten the row")
             return Span(start, end, line, bad), after
-        return Span(start, end, line, None), after
+        return Span(start, end, line, None, cells), after
 
 
 def spans(data: bytes, line_end: bytes, delimiter: bytes) -> Iterator[Span]:
-    """Every row that is not empty."""
+    """Every row that is not empty; `cells` are told apart only where there are quotes."""
     lines = _Lines(data, line_end, delimiter)
     position, line = 0, 1
     while position < len(data):
@@ -190,10 +181,13 @@ class Table:
 
     def cells(self, row: int) -> list[str]:
         """The texts of a row."""
-        text = self.raw(row).decode(self.codec)
-        if '"' not in text:
-            return text.split(self.read.format.delimiter)
-        return [unquote(cell.decode(self.codec)) for cell in split_row(self.raw(row), self.delimiter) or ()]
+        raw = self.raw(row)
+        if b'"' not in raw:
+            return raw.decode(self.codec).split(self.read.format.delimiter)
+        return [
+            cell.decode(self.codec) if cell[:1] != b'"' else unquote(cell.decode(self.codec))
+            for cell in split_row(raw, self.delimiter) or ()
+        ]
 
     def key_text(self, row: int) -> str:
         """The id of a row."""
@@ -249,13 +243,13 @@ def load_table(read: FileSnapshot, key: tuple[str, ...], *, also: Sequence[str] 
     for span in rows:
         raw = body[span.start : span.end]
         bad = span.bad or (None if clean else _unfit(raw, codec, span.line))
-        found = bad or _key_of(table, at, raw, span.line, delimiter)
+        found = bad or _key_of(table, at, raw, span, delimiter)
         if isinstance(found, BadRow):
             table.refuse(found)
             continue
         table.add(span.start, span.end, span.line)
         hashes.append(hash(found))
-    _drop_twins(table, at, hashes, delimiter)
+    _drop_twins(table, hashes)
     return table
 
 
@@ -326,15 +320,18 @@ def _fault(code: str, where: str, message: str, fix: str) -> Fault:
     return Fault(code=code, where=where, message=message, fix=fix)
 
 
-def _key_of(table: Table, at: Sequence[int], raw: bytes, line: int, delimiter: bytes) -> bytes | BadRow:
+def _key_of(table: Table, at: Sequence[int], raw: bytes, span: Span, delimiter: bytes) -> bytes | BadRow:
     """The cells of the key; also counts the cells of the row."""
-    cells = split_row(raw, delimiter) or []
-    if len(cells) != len(table.header):
-        message = f"{len(cells)} cells, but the header has {len(table.header)}"
-        return BadRow(line, "CSV-COLUMNS", message, "quote cells that hold a delimiter or a line end")
+    cells = span.cells
+    count = raw.count(delimiter) + 1 if cells is None else len(cells)
+    if count != len(table.header):
+        message = f"{count} cells, but the header has {len(table.header)}"
+        return BadRow(span.line, "CSV-COLUMNS", message, "quote cells that hold a delimiter or a line end")
+    if cells is None:
+        cells = raw.split(delimiter, max(at) + 1)
     key = [_bare(cells[column]) for column in at]
     if not all(part.strip() for part in key):
-        return BadRow(line, "CSV-KEY-BLANK", f"{' and '.join(table.key)} must not be blank", "fill in the key")
+        return BadRow(span.line, "CSV-KEY-BLANK", f"{' and '.join(table.key)} must not be blank", "fill in the key")
     return key[0] if len(key) == 1 else repr(key).encode()
 
 
@@ -342,28 +339,22 @@ def _bare(cell: bytes) -> bytes:
     return cell[1:-1].replace(b'""', b'"') if cell.startswith(b'"') else cell
 
 
-def _drop_twins(table: Table, at: Sequence[int], hashes: array[int], delimiter: bytes) -> None:
+def _drop_twins(table: Table, hashes: array[int]) -> None:
     """Rows that share a key: nobody knows which of them is right, so none is believed.
 
     Eight bytes a row find the suspects; only those are compared in full.
     """
-    ordered = sorted(hashes)
-    suspects = {value for value, other in pairwise(ordered) if value == other}
+    suspects = {value for value, other in pairwise(sorted(hashes)) if value == other}
     if not suspects:
         return
-    groups: dict[bytes, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for row, value in enumerate(hashes):
         if value in suspects:
-            key = _key_of(table, at, table.raw(row), table.lines[row], delimiter)
-            groups.setdefault(key if isinstance(key, bytes) else b"", []).append(row)
-    twins = [group for group in groups.values() if len(group) > 1]
-    for group in twins:
-        told = ", ".join(str(table.lines[row]) for row in group[:5])
-        message = f"the same key in {len(group)} rows: lines {told}"
-        table.refuse(
-            BadRow(
-                table.lines[group[0]], "CSV-KEY-TWICE", message, "keep one of these rows", key=table.key_text(group[0])
-            )
-        )
-    drop = {row for group in twins for row in group}
+            groups.setdefault(table.key_text(row), []).append(row)
+    twins = {key: rows for key, rows in groups.items() if len(rows) > 1}
+    for key, rows in twins.items():
+        told = ", ".join(str(table.lines[row]) for row in rows[:5])
+        message = f"the same key in {len(rows)} rows: lines {told}"
+        table.refuse(BadRow(table.lines[rows[0]], "CSV-KEY-TWICE", message, "keep one of these rows", key=key))
+    drop = {row for rows in twins.values() for row in rows}
     table.keep([row for row in range(len(table)) if row not in drop])
