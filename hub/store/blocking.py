@@ -9,10 +9,11 @@ from sqlalchemy import bindparam, select, update
 
 from hub.model import HoldRow, Json
 from hub.store.codec import decode
-from hub.store.session import Session, ids_of
+from hub.store.session import ids_of
 from hub.store.statements import Statement, table, word
+from hub.store.waiting import Waiting
 
-LINK, HOLD, QUARANTINE = table("link"), table("hold"), table("quarantine")
+LINK, QUARANTINE = table("link"), table("quarantine")
 
 WANTED = Statement(
     lambda d: (
@@ -28,7 +29,9 @@ WANTED = Statement(
     )
 )
 KEEP_BACK = Statement(
-    lambda d: update(LINK).where(d.one_of(LINK.c.id, "ids")).values(hold_id=bindparam("the_hold"))
+    lambda d: (
+        update(LINK).where(d.one_of(LINK.c.id, "ids")).values(hold_id=bindparam("the_hold", type_=LINK.c.hold_id.type))
+    )
 )
 BLOCKED = Statement(
     lambda d: select(QUARANTINE.c.link_id, QUARANTINE.c.field, QUARANTINE.c.value).where(
@@ -39,7 +42,7 @@ BLOCKED = Statement(
 )
 
 
-class Blocking(Session):
+class Blocking(Waiting):
     """Questions of the push before it plans."""
 
     def wanted_unheld(self, connection: str, stream: str) -> list[int]:
@@ -53,8 +56,7 @@ class Blocking(Session):
 
     def holds_of(self, connection: str, stream: str, guard: str) -> list[HoldRow]:
         """Every hold that one guard ever put on a stream, oldest first."""
-        found = self.holds(connection=connection, guard=guard, limit=10_000)  # type: ignore[attr-defined]
-        return [hold for hold in found if hold.stream == stream]
+        return self.holds(connection=connection, stream=stream, guard=guard, limit=10_000)
 
     def blocked_fields(self, link_ids: Iterable[int]) -> dict[int, dict[str, Json]]:
         """Link id -> {field: the value that its system refused}; field "" stands for the whole record."""

@@ -212,7 +212,7 @@ def open_database(url: str) -> Database:
     openers: dict[str, Callable[[str], Database]] = {"sqlite": SqliteDatabase}
     kind = make_url(url).get_backend_name()
     if kind in ("postgresql", "postgres"):
-        from hub.store.postgres import PostgresDatabase  # noqa: PLC0415 - its driver costs a tenth of a second
+        from hub.store.postgres import PostgresDatabase  # its driver costs a tenth of a second
 
         openers[kind] = PostgresDatabase
     if kind not in openers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import BigInteger, ColumnElement, Table, Text, any_, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,7 +14,6 @@ from sqlalchemy.sql.sqltypes import Integer
 
 from hub.store.statements import Compiled, table
 from hub.store.tables import ID_KINDS, VERSION
-
 
 SEQUENCES = tuple(f"CREATE SEQUENCE {kind}_numbers" for kind in (VERSION, *ID_KINDS))
 
@@ -63,8 +62,8 @@ class SqliteDialect:
         raised = {"value": counter.c.value + fresh.excluded.value}
         return fresh.on_conflict_do_update(index_elements=["name"], set_=raised).returning(counter.c.value)
 
-    def compiled(self, element: ClauseElement) -> Compiled:
-        return _compiled(element, self.grammar)
+    def compiled(self, statement: Executable) -> Compiled:
+        return _compiled(statement, self.grammar)
 
 
 class PostgresDialect:
@@ -95,11 +94,11 @@ class PostgresDialect:
         drawn = func.hub_draw(bindparam("kind", type_=Text()), bindparam("many", type_=BigInteger()))
         return select(drawn)
 
-    def compiled(self, element: ClauseElement) -> Compiled:
-        return _compiled(element, self.grammar)
+    def compiled(self, statement: Executable) -> Compiled:
+        return _compiled(statement, self.grammar)
 
 
-def _compiled(element: ClauseElement, grammar: Grammar) -> Compiled:
-    compiled: Any = element.compile(dialect=grammar)
-    constants = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
+def _compiled(statement: Executable, grammar: Grammar) -> Compiled:
+    compiled: Any = cast("ClauseElement", statement).compile(dialect=grammar)
+    constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
     return Compiled(sql=str(compiled), names=tuple(compiled.positiontup or ()), constants=constants)

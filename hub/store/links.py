@@ -182,9 +182,8 @@ class Links(Entities):
         wanted = {(stream, external_id) for stream, external_id in keys}
         if not wanted:
             return {}
-        rows = self._rows(
-            NAMED, connection=connection, streams=texts_of(s for s, _ in wanted), external_ids=texts_of(e for _, e in wanted)
-        )  # fmt: skip
+        streams, ids = texts_of(stream for stream, _ in wanted), texts_of(external_id for _, external_id in wanted)
+        rows = self._rows(NAMED, connection=connection, streams=streams, external_ids=ids)
         found = {(row[0], row[1]): row[2] for row in rows if (row[0], row[1]) in wanted}
         roots = self.roots(found.values())
         return {key: roots[entity_id] for key, entity_id in found.items()}

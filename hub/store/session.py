@@ -10,7 +10,6 @@ from hub.store.databases import Database, Row
 from hub.store.statements import Insert, Statement, Update
 from hub.store.tables import ID_KINDS, VERSION
 
-
 DRAW = Statement(lambda dialect: dialect.draw())
 
 
@@ -29,7 +28,8 @@ class Session:
 
     def reserve_ids(self, kind: str, n: int) -> range:
         """`n` fresh ids of a kind of `ID_KINDS`, rising; gaps mean nothing."""
-        assert kind in ID_KINDS, f"{kind} has no ids"
+        if kind not in ID_KINDS:
+            raise ValueError(f"{kind} has no ids")
         last = self._drawn(kind, n)
         return range(last - n + 1, last + 1)
 
@@ -45,9 +45,13 @@ class Session:
 
     def _run(self, statement: Statement, **params: Any) -> int:
         """Carries a statement out; tells how many rows it touched."""
-        assert self._writes, "a reading transaction writes nothing"
+        self._may_write()
         self._execute(statement, params)
         return int(self._cursor.rowcount)
+
+    def _may_write(self) -> None:
+        if not self._writes:
+            raise RuntimeError("a reading transaction writes nothing")
 
     def _execute(self, statement: Statement, params: dict[str, Any]) -> None:
         database, compiled = self._database, statement.on(self._database.dialect)
@@ -64,7 +68,7 @@ class Session:
 
     def _insert(self, into: Insert, rows: Sequence[Row]) -> None:
         """New rows, in one go. The foreign text in them was checked by whoever made the tuples."""
-        assert self._writes, "a reading transaction writes nothing"
+        self._may_write()
         if not rows:
             return
         try:
@@ -73,7 +77,7 @@ class Session:
             raise self._database.translated(error) from error
 
     def _update(self, change: Update, rows: Sequence[Row]) -> None:
-        assert self._writes, "a reading transaction writes nothing"
+        self._may_write()
         if not rows:
             return
         try:

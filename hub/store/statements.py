@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Table, Text, bindparam, insert, literal_column, update
 from sqlalchemy.engine import Dialect as Grammar
-from sqlalchemy.sql import ClauseElement, Executable, Select, func
+from sqlalchemy.sql import Executable, Select, func
 
 from hub.store.tables import METADATA
 
@@ -56,7 +56,7 @@ class Dialect(Protocol):
         """Raises the counter `kind` by `many` and gives its new value."""
         ...
 
-    def compiled(self, element: ClauseElement) -> Compiled: ...
+    def compiled(self, statement: Executable) -> Compiled: ...
 
 
 def table(name: str) -> Table:
@@ -66,7 +66,8 @@ def table(name: str) -> Table:
 
 def word(value: str) -> ColumnElement[str]:
     """A word of ours, spelled out in the statement: the planner must see it to use an index over some rows."""
-    assert value.isidentifier()
+    if not value.isidentifier():
+        raise ValueError(f"{value!r} is no plain word")
     return literal_column(f"'{value}'", Text())
 
 
@@ -92,9 +93,7 @@ class Statement:
     def on(self, dialect: Dialect) -> Compiled:
         found = self._compiled.get(dialect.name)
         if found is None:
-            built = self._build(dialect)
-            assert isinstance(built, ClauseElement)
-            found = self._compiled[dialect.name] = dialect.compiled(built)
+            found = self._compiled[dialect.name] = dialect.compiled(self._build(dialect))
         return found
 
 
@@ -118,7 +117,8 @@ class Update:
     def __init__(self, name: str, columns: Sequence[str], *, key: str = "id", keep: Sequence[str] = ()) -> None:
         self.table = table(name)
         self.columns = tuple(column.name for column in self.table.columns if column.name in columns)
-        assert len(self.columns) == len(columns), f"{name} lacks some of {columns}"
+        if len(self.columns) != len(columns):
+            raise ValueError(f"{name} lacks some of {columns}")
         self.key, self.keep = key, frozenset(keep)
         self.statement = Statement(self._one)
 

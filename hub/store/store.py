@@ -1,8 +1,8 @@
 """The store: the one door to the database. `Store` opens transactions, `Tx` holds a method per question.
 
-Everything is page-wise: lists in, dicts out, one statement per table. What a page changes is in one transaction, so that
-it is there wholly or not at all; a transaction that could not be had raises RetryLater with code STORE-BUSY, and the
-caller runs its page again from its inputs. The store keeps, it does not decide: nothing here knows what a value means.
+Everything is page-wise: lists in, dicts out, one statement per table. What a page changes is in one transaction: it is
+there wholly or not at all. A transaction that could not be had raises RetryLater with code STORE-BUSY, and the caller
+runs its page again from its inputs. The store keeps, it does not decide: nothing here knows what a value means.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from hub.store.blocking import Blocking
+from hub.store.config import Config
 from hub.store.databases import open_database
 from hub.store.intents import Intents
+from hub.store.ledger import Ledger
 from hub.store.links import Links
 from hub.store.reading import Reading
 from hub.store.reviews import Reviews
 from hub.store.runs import Runs
 from hub.store.schema import ready
-from hub.store.waiting import Waiting
 
 
-class Tx(Blocking, Links, Intents, Reading, Reviews, Waiting, Runs):
+class Tx(Links, Intents, Reading, Reviews, Blocking, Runs, Ledger, Config):
     """One transaction. Do not keep it."""
 
 
@@ -75,7 +76,8 @@ class Store:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        assert not getattr(self._mine, "inside", False), "this thread is in a transaction already"
+        if getattr(self._mine, "inside", False):
+            raise RuntimeError("this thread is in a transaction already")
         self._mine.inside = True
         try:
             yield

@@ -306,9 +306,14 @@ class Quarantine(Base, table=True):
     __tablename__ = "quarantine"
     __table_args__ = (
         _some(
-            "uq_quarantine_open", "connection", "stream", "external_id", "field", "direction",
-            where="state = 'open'", unique=True,
+            "uq_quarantine_record", "connection", "stream", "external_id", "field", "direction",
+            where="state = 'open' AND external_id <> ''", unique=True,
         ),
+        _some(
+            "uq_quarantine_link", "link_id", "field", "direction",
+            where="state = 'open' AND external_id = ''", unique=True,
+        ),
+        _some("ix_quarantine_link", "link_id", where="state = 'open'"),
     )  # fmt: skip
     id: int = _number(key=True)
     connection: str = _words()

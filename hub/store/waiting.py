@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Integer, Text, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.sql import Executable
 
 from hub.errors import NotFound
@@ -19,24 +20,41 @@ from hub.store.statements import Dialect, Statement, as_new, given, table, word
 QUARANTINE, HOLD, ITEM = table("quarantine"), table("hold"), table("hold_item")
 
 
-def _add_quarantine(d: Dialect) -> Executable:
-    new = d.upsert(QUARANTINE).values(given("quarantine"))
-    names = ("code", "message", "fix", "value", "at", "run_id", "entity_id", "link_id")
-    return new.on_conflict_do_update(
-        index_elements=["connection", "stream", "external_id", "field", "direction"],
-        index_where=QUARANTINE.c.state == word("open"),
-        set_={name: new.excluded[name] for name in names},
-    )
+def _add_quarantine(*, named: bool) -> Statement:
+    """A cell is known by its record; that of a create that was refused, by its link."""
+
+    def build(d: Dialect) -> Executable:
+        new: Any = d.upsert(QUARANTINE).values(given("quarantine"))
+        place = ["connection", "stream", "external_id"] if named else ["link_id"]
+        has_name = QUARANTINE.c.external_id != NO_ID if named else QUARANTINE.c.external_id == NO_ID
+        names = ("code", "message", "fix", "value", "at", "run_id", "entity_id", "link_id")
+        done: Executable = new.on_conflict_do_update(
+            index_elements=[*place, "field", "direction"],
+            index_where=(QUARANTINE.c.state == word("open")) & has_name,
+            set_={name: new.excluded[name] for name in names},
+        )
+        return done
+
+    return Statement(build)
 
 
-ADD_QUARANTINE = Statement(_add_quarantine)
+NO_ID: ColumnElement[str] = literal_column("''", Text())
+ADD_QUARANTINE = {named: _add_quarantine(named=named) for named in (False, True)}
 OPEN_CELLS = Statement(
     lambda d: select(QUARANTINE.c.id, QUARANTINE.c.external_id, QUARANTINE.c.field).where(
         QUARANTINE.c.state == word("open"),
         QUARANTINE.c.connection == bindparam("connection"),
         QUARANTINE.c.stream == bindparam("stream"),
         QUARANTINE.c.direction == bindparam("direction"),
+        QUARANTINE.c.external_id != NO_ID,
         d.one_of(QUARANTINE.c.external_id, "external_ids"),
+    )
+)
+OF_LINKS = Statement(
+    lambda d: select(QUARANTINE.c.id).where(
+        QUARANTINE.c.state == word("open"),
+        QUARANTINE.c.direction == bindparam("direction"),
+        d.one_of(QUARANTINE.c.link_id, "ids"),
     )
 )
 CLOSE = Statement(
@@ -55,13 +73,14 @@ QUARANTINE_COUNTS = Statement(
     )
 )
 
+CHANGING_HOLD = ("count", "of", "state", "message", "ceiling", "at")
 ADD_HOLD = Statement(lambda d: d.upsert(HOLD).values(given("hold")))
 ONE_HOLD = Statement(lambda d: select(HOLD).where(HOLD.c.id == bindparam("the_id")))
 CHANGE_HOLD = Statement(
     lambda d: (
         update(HOLD)
         .where(HOLD.c.id == bindparam("the_id"))
-        .values({name: bindparam(f"new_{name}") for name in ("count", "of", "state", "message", "ceiling", "at")})
+        .values({name: bindparam(f"new_{name}", type_=HOLD.c[name].type) for name in CHANGING_HOLD})
     )
 )
 OPEN_HOLD = Statement(
@@ -107,7 +126,7 @@ DROP_ITEM = Statement(
 )
 DROP_ITEMS = Statement(lambda d: delete(ITEM).where(ITEM.c.hold_id == bindparam("the_hold")))
 QUARANTINES = Listing(QUARANTINE, "state", "connection", "stream", "direction", "code", "external_id", "run_id")
-HOLDS = Listing(HOLD, "state", "connection", "guard", "run_id")
+HOLDS = Listing(HOLD, "state", "connection", "stream", "guard", "run_id")
 
 
 class Waiting(Session):
@@ -120,7 +139,7 @@ class Waiting(Session):
         ids = iter(self.reserve_ids("quarantine", len(rows)) if rows else ())
         for row in rows:
             self._run(
-                ADD_QUARANTINE,
+                ADD_QUARANTINE[row.external_id != ""],
                 **as_new(
                     id=next(ids), connection=row.connection, stream=row.stream, external_id=row.external_id,
                     field=row.field, direction=row.direction, code=row.code, message=row.message, fix=row.fix,
@@ -139,6 +158,11 @@ class Waiting(Session):
             external_ids=texts_of(external_id for external_id, _ in well),
         )  # fmt: skip
         return self.close_quarantine([row[0] for row in rows if (row[1], row[2]) in well])
+
+    def mend_links(self, link_ids: Iterable[int], direction: str = "out") -> int:
+        """All open rows of these links are mended: what was refused went through, or is no longer wanted."""
+        rows = self._rows(OF_LINKS, ids=ids_of(link_ids), direction=direction)
+        return self.close_quarantine([row[0] for row in rows])
 
     def close_quarantine(self, ids: Iterable[int], state: str = "mended") -> int:
         """Ends open rows as mended or dropped; tells how many were open."""
@@ -191,9 +215,12 @@ class Waiting(Session):
         run_id: int | None = None,
         limit: int = 500,
         after_id: int = 0,
+        stream: str | None = None,
     ) -> list[HoldRow]:
         """Holds in the order in which they came; None asks for any."""
-        statement, chosen = HOLDS.narrowed({"state": state, "connection": connection, "guard": guard, "run_id": run_id})
+        statement, chosen = HOLDS.narrowed(
+            {"state": state, "connection": connection, "guard": guard, "run_id": run_id, "stream": stream}
+        )
         return [_hold(row) for row in self._rows(statement, limit=limit, after_id=after_id, **chosen)]
 
     def hold(self, id: int) -> HoldRow:

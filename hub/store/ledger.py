@@ -1,0 +1,263 @@
+"""Events, grants and budgets: what customers did, what is owed for it, and what may still be given.
+
+Exactly-once rests on three things here: an event and a grant have keys that are unique for ever, money is taken by one
+conditional update, and the lines of the ledger are only ever added to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Float, bindparam, func, insert, select, update
+from sqlalchemy.sql import Executable
+
+from hub.errors import NotFound
+from hub.model import EventRow, Grant
+from hub.store.codec import decode, encode
+from hub.store.databases import Row
+from hub.store.listing import Listing
+from hub.store.rows import BudgetRow, GrantEntry
+from hub.store.session import Session, ids_of, texts_of
+from hub.store.statements import Dialect, Statement, Update, as_new, given, table, word
+
+EVENT, GRANT, ENTRY, BUDGET = table("event"), table("grant"), table("grant_entry"), table("budget")
+CHANGING = [
+    "state", "recipient", "not_before", "first_sent", "last_possible", "order_id", "attempts", "epoch", "detail",
+]  # fmt: skip
+
+
+def _amount() -> BindParameter[int]:
+    return bindparam("amount", type_=BigInteger())
+
+
+def _this_budget() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return BUDGET.c.name == bindparam("the_budget"), BUDGET.c.period == bindparam("the_period")
+
+
+def _reserve(_: Dialect) -> Executable:
+    """One conditional update (reliability.md 4.9): of two who ask at once the second sees what the first took."""
+    cap = bindparam("cap", type_=BigInteger())
+    fits = BUDGET.c.reserved_minor + BUDGET.c.spent_minor + _amount() <= cap
+    return (
+        update(BUDGET)
+        .where(*_this_budget(), fits)
+        .values(reserved_minor=BUDGET.c.reserved_minor + _amount(), cap_minor=cap)
+    )
+
+
+def _spend(_: Dialect) -> Executable:
+    taken = {"reserved_minor": BUDGET.c.reserved_minor - _amount(), "spent_minor": BUDGET.c.spent_minor + _amount()}
+    return update(BUDGET).where(*_this_budget(), BUDGET.c.reserved_minor >= _amount()).values(taken)
+
+
+def _give_back(column: str) -> Statement:
+    return Statement(
+        lambda d: (
+            update(BUDGET)
+            .where(*_this_budget(), BUDGET.c[column] >= _amount())
+            .values({column: BUDGET.c[column] - _amount()})
+        )
+    )
+
+
+def _add_event(d: Dialect) -> Executable:
+    return d.upsert(EVENT).values(given("event")).on_conflict_do_nothing(index_elements=["key"])
+
+
+def _add_grant(d: Dialect) -> Executable:
+    return d.upsert(GRANT).values(given("grant")).on_conflict_do_nothing(index_elements=["key"])
+
+
+ADD_EVENT = Statement(_add_event)
+KNOWN = Statement(lambda d: select(EVENT.c.key).where(d.one_of(EVENT.c.key, "keys")))
+EVENTS_OF = Statement(
+    lambda d: (
+        select(EVENT)
+        .where(d.one_of(EVENT.c.entity_id, "ids") | d.one_of(EVENT.c.subject_id, "subjects"))
+        .order_by(EVENT.c.id)
+    )
+)
+BY_KEYS = Statement(lambda d: select(EVENT).where(d.one_of(EVENT.c.key, "keys")))
+EVENTS = Listing(EVENT, "name", "entity_id", "subject_id", "source")
+
+ADD_GRANT = Statement(_add_grant)
+ONE_GRANT = Statement(lambda d: select(GRANT).where(GRANT.c.id == bindparam("the_id")))
+GRANTS = Listing(GRANT, "state", "connection", "rule", "subject_id", "key", "reference", "budget", "event_id")
+CHANGED_GRANTS = Update("grant", CHANGING)
+COUNT_GRANTS = Statement(
+    lambda d: select(func.count()).where(
+        d.one_of(GRANT.c.subject_id, "subjects"),
+        GRANT.c.rule == bindparam("rule"),
+        GRANT.c.created_at >= bindparam("since", type_=Float()),
+        GRANT.c.state.not_in((word("rejected"), word("reversed"))),
+    )
+)
+ADD_ENTRY = Statement(
+    lambda d: insert(ENTRY).values({name: value for name, value in given("grant_entry").items() if name != "id"})
+)
+ENTRIES = Statement(lambda d: select(ENTRY).where(ENTRY.c.grant_id == bindparam("the_grant")).order_by(ENTRY.c.id))
+
+OPEN_BUDGET = Statement(lambda d: d.upsert(BUDGET).values(given("budget")).on_conflict_do_nothing())
+RESERVE, SPEND = Statement(_reserve), Statement(_spend)
+GIVE_BACK = {spent: _give_back("spent_minor" if spent else "reserved_minor") for spent in (False, True)}
+BUDGETS = Statement(lambda d: select(BUDGET).order_by(BUDGET.c.name, BUDGET.c.period))
+
+
+class Ledger(Session):
+    """What customers did and what they are owed."""
+
+    # Events
+
+    def insert_events(self, rows: Sequence[EventRow]) -> set[str]:
+        """Keeps events; gives the keys that were new. What is known already stays as it was first told."""
+        if not rows:
+            return set()
+        known = {row[0] for row in self._rows(KNOWN, keys=texts_of(row.key for row in rows))}
+        fresh = {row.key: row for row in reversed(rows) if row.key not in known}  # of two, the first
+        ids = iter(self.reserve_ids("event", len(fresh)) if fresh else ())
+        new = set()
+        for row in reversed(fresh.values()):
+            added = self._run(
+                ADD_EVENT,
+                **as_new(
+                    id=next(ids), key=row.key, name=row.name, entity_id=row.entity_id, subject_id=row.subject_id,
+                    at=row.at, source=row.source, silent=row.silent, values=encode(dict(row.values)),
+                ),
+            )  # fmt: skip
+            if added:
+                new.add(row.key)
+        return new
+
+    def events(
+        self,
+        entity_ids: Iterable[int] = (),
+        subject_ids: Iterable[int] = (),
+        name: str | None = None,
+        since: float | None = None,
+    ) -> list[EventRow]:
+        """What these entities did, or what was done for these subjects, in the order in which it became known."""
+        found = map(_event, self._rows(EVENTS_OF, ids=ids_of(entity_ids), subjects=ids_of(subject_ids)))
+        return [
+            event
+            for event in found
+            if (name is None or event.name == name) and (since is None or event.at >= since)
+        ]  # fmt: skip
+
+    def events_by_keys(self, keys: Iterable[str]) -> dict[str, EventRow]:
+        """Key -> event; keys that never happened are left out."""
+        return {row[1]: _event(row) for row in self._rows(BY_KEYS, keys=texts_of(keys))}
+
+    def events_page(
+        self,
+        after_id: int = 0,
+        limit: int = 500,
+        *,
+        name: str | None = None,
+        entity_id: int | None = None,
+        subject_id: int | None = None,
+        source: str | None = None,
+    ) -> list[EventRow]:
+        """All events in the order in which they became known; None asks for any."""
+        conditions = {"name": name, "entity_id": entity_id, "subject_id": subject_id, "source": source}
+        statement, chosen = EVENTS.narrowed(conditions)
+        return [_event(row) for row in self._rows(statement, after_id=after_id, limit=limit, **chosen)]
+
+    # Grants
+
+    def add_grant(self, row: Grant) -> bool:
+        """Keeps a grant under the id it brings. False: there is one with its key already, whatever became of it."""
+        return self._run(ADD_GRANT, **as_new(**_columns(row))) == 1
+
+    def grant(self, id: int) -> Grant:
+        """One grant. Raises NotFound."""
+        rows = self._rows(ONE_GRANT, the_id=id)
+        if not rows:
+            raise NotFound(f"there is no grant {id}", where=f"grant {id}")
+        return _grant(rows[0])
+
+    def grants(
+        self,
+        state: str | None = None,
+        connection: str | None = None,
+        *,
+        rule: str | None = None,
+        subject_id: int | None = None,
+        key: str | None = None,
+        reference: str | None = None,
+        budget: str | None = None,
+        event_id: int | None = None,
+        limit: int = 500,
+        after_id: int = 0,
+    ) -> list[Grant]:
+        """Grants in the order in which they were made; None asks for any."""
+        conditions = {
+            "state": state, "connection": connection, "rule": rule, "subject_id": subject_id, "key": key,
+            "reference": reference, "budget": budget, "event_id": event_id,
+        }  # fmt: skip
+        statement, chosen = GRANTS.narrowed(conditions)
+        return [_grant(row) for row in self._rows(statement, limit=limit, after_id=after_id, **chosen)]
+
+    def update_grants(self, rows: Sequence[Grant]) -> None:
+        """Writes what changes in a grant's life; who, what and how much never do."""
+        self._update(
+            CHANGED_GRANTS,
+            [(*(value for name, value in _columns(row).items() if name in CHANGING), row.id) for row in rows],
+        )
+
+    def count_grants_of(self, subject_ids: Iterable[int], rule: str, since: float) -> int:
+        """Grants of a rule made to these subjects since then, those rejected or taken back left out."""
+        found = self._rows(COUNT_GRANTS, subjects=ids_of(subject_ids), rule=rule, since=since)
+        return int(found[0][0])
+
+    def add_grant_entry(self, grant_id: int, kind: str, amount: str, at: float, detail: str = "") -> None:
+        """One more line in a grant's ledger."""
+        self._run(ADD_ENTRY, **as_new(grant_id=grant_id, kind=kind, amount=amount, at=at, detail=detail))
+
+    def entries(self, grant_id: int) -> list[GrantEntry]:
+        """The lines of a grant's ledger, oldest first."""
+        return [
+            GrantEntry(id=row[0], grant_id=row[1], kind=row[2], amount=row[3], at=row[4], detail=row[5])
+            for row in self._rows(ENTRIES, the_grant=grant_id)
+        ]
+
+    # Budgets
+
+    def reserve(self, budget: str, period: str, amount_minor: int, cap: int) -> bool:
+        """Sets money aside, if it fits under the cap (minor units). False: it does not, and nothing was taken."""
+        if amount_minor > cap:
+            return False
+        start = as_new(name=budget, period=period, cap_minor=cap, reserved_minor=0, spent_minor=0)
+        self._run(OPEN_BUDGET, **start)
+        return self._run(RESERVE, the_budget=budget, the_period=period, amount=amount_minor, cap=cap) == 1
+
+    def spend(self, budget: str, period: str, amount_minor: int) -> bool:
+        """What was set aside was paid. False: not that much was set aside."""
+        return self._run(SPEND, the_budget=budget, the_period=period, amount=amount_minor) == 1
+
+    def give_back(self, budget: str, period: str, amount_minor: int, *, spent: bool = False) -> bool:
+        """What was set aside (or, if `spent`, paid) is free again. False: there was not that much."""
+        return self._run(GIVE_BACK[spent], the_budget=budget, the_period=period, amount=amount_minor) == 1
+
+    def budgets(self) -> list[BudgetRow]:
+        return [
+            BudgetRow(budget=row[0], period=row[1], cap_minor=row[2], reserved_minor=row[3], spent_minor=row[4])
+            for row in self._rows(BUDGETS)
+        ]
+
+
+def _columns(row: Grant) -> dict[str, object]:
+    """Column -> value, in the order of the table."""
+    values = {name: getattr(row, name) for name in GRANT.columns.keys()}  # noqa: SIM118 - a column collection is no dict
+    return {**values, "recipient": encode(row.recipient)}
+
+
+def _event(row: Row) -> EventRow:
+    return EventRow(
+        id=row[0], key=row[1], name=row[2], entity_id=row[3], subject_id=row[4], at=row[5], source=row[6],
+        silent=bool(row[7]), values=decode(row[8]),
+    )  # fmt: skip
+
+
+def _grant(row: Row) -> Grant:
+    values = dict(zip(GRANT.columns.keys(), row, strict=True))
+    return Grant(**{**values, "recipient": decode(values["recipient"])})
