@@ -255,6 +255,7 @@ class History:
         for number in range(self.rng.choice((1, 2, 2, 6))):
             for vendor in self.rng.sample(sorted(self.vendors), self.rng.choice((1, 1, 2))):
                 self.person_creates(self.vendors[vendor], f"P{number}")
+        self.clock.advance(60.0)  # what was there before the hub came is in every index
         for _ in range(self.steps):
             self.clock.advance(self.faults.choice((0.01, 0.1, 1.0, 3.0, 20.0)))
             try:
