@@ -58,6 +58,7 @@ class _Remote:
     read: str = ""
     write: str = ""
     answer: str = ""
+    answer_type: str = ""
     take: str = "label"
     association: str = ""
 
@@ -116,10 +117,10 @@ def _remote(sheet: Sheet, direction: str, facts: StreamFacts) -> _Remote | None:
 
 
 def _remote_of_keys(at: Sheet) -> _Remote | None:
-    at.closed(("in", "out", "answer", "take", "association"))
-    answer, association = at.text("answer"), at.text("association")
-    if answer:
-        return _Remote(answer=answer, take=at.choice("take", ("label", "ref", "id"), "label"))
+    at.closed(("in", "out", "answer", "answer_type", "take", "association"))
+    answer, kind, association = at.text("answer"), at.text("answer_type"), at.text("association")
+    if answer or kind:
+        return _Remote(answer=answer, answer_type=kind, take=at.choice("take", ("label", "ref", "id"), "label"))
     if association:
         return _Remote(association=association)
     if not (at.has("in") or at.has("out")):
@@ -327,7 +328,7 @@ def _word_writer(words: Mapping[Json, Json], skip: bool) -> Normaliser:
 
 
 def _check_inverse(sheet: Sheet, rule: FieldRule, remote: _Remote, steps: Sequence[Step]) -> None:
-    if rule.direction != "in" and remote.answer:
+    if rule.direction != "in" and (remote.answer or remote.answer_type):
         sheet.fault("MAP-006", "an answer of a form cannot be written", "say direction: in")
         return
     if rule.direction != "both" or sheet.has("constant"):
@@ -352,10 +353,9 @@ def _with_getter(sheet: Sheet, rule: FieldRule, remote: _Remote, facts: StreamFa
     if sheet.has("constant"):
         constant = sheet.value["constant"]
         return replace(rule, get=lambda record: constant)
-    if remote.answer:
-        return replace(
-            rule, remote_in=f"answer:{remote.answer}", get=make_answer_getter(remote.answer, take=remote.take)
-        )
+    if remote.answer or remote.answer_type:
+        getter = make_answer_getter(remote.answer, kind=remote.answer_type, take=remote.take)
+        return replace(rule, remote_in=f"answer:{remote.answer or remote.answer_type}", get=getter)
     if remote.association:
         getter = make_association_getter(remote.association, rule.to)
         path = f"association:{remote.association}"
@@ -479,7 +479,7 @@ def _make_put(
 
 def _settle(rule: FieldRule, steps: Sequence[Step], remote: _Remote, facts: StreamFacts) -> Normaliser | None:
     """Out and in again. None where every step gives its own value back."""
-    out, inward, inward_in, put = rule.outward, rule.inward, rule.inward_in, rule.put
+    out, inward, inward_in = rule.outward, rule.inward, rule.inward_in
     if rule.direction == "in" or all(step.outward is None and step.put is None for step in steps):
         return None
 
@@ -490,8 +490,9 @@ def _settle(rule: FieldRule, steps: Sequence[Step], remote: _Remote, facts: Stre
         if inward_in is None:
             return raw if inward is None else inward(raw)
         body: dict[str, Json] = {}
-        if put is not None:
-            put(body, raw, value)
+        for step in steps:
+            if step.put_in is not None:
+                step.put_in(body, value)
         return inward_in(raw, View({facts.root: body} if facts.root else body, {}))
 
     return settle

@@ -91,8 +91,8 @@ def _assign(place: Json, key: str, value: Json) -> None:
         place[key] = value
 
 
-def make_answer_getter(ref: str, *, take: str = "label") -> Getter:
-    """Reads a form answer by its field's `ref` (else its id); skipped questions are MISSING.
+def make_answer_getter(ref: str, *, kind: str = "", take: str = "label") -> Getter:
+    """Reads a form answer by its field's `ref` (else its id), or the first of a type; skipped questions are MISSING.
 
     The value stands under a key named like the answer's type (Typeform, "Responses": answers). A choice gives its
     `label` (what `take` names: label, ref or id) or the free text typed instead; choices give a list.
@@ -101,7 +101,7 @@ def make_answer_getter(ref: str, *, take: str = "label") -> Getter:
     def get(record: Mapping[str, Json]) -> Json:
         for answer in record.get("answers") or ():
             place = answer.get("field") or {}
-            if place.get("ref") == ref or place.get("id") == ref:
+            if (kind and answer.get("type") == kind) or (ref and ref in (place.get("ref"), place.get("id"))):
                 return _answer_value(answer, take)
         return MISSING
 

@@ -32,6 +32,7 @@ class Step:
     inward_in: Callable[[Json, View], Json] | None = None  # instead of inward, where the rest of the record matters
     outward: Normaliser | None = None  # None: nothing to do
     put: Callable[[dict[str, Json], Json], None] | None = None  # further paths that the write fills; gets the value
+    put_in: Callable[[dict[str, Json], Json], None] | None = None  # the same, where reading will look for them
     extra_in: tuple[str, ...] = ()  # further remote paths that it reads
     extra_out: tuple[str, ...] = ()  # further remote paths that it writes
     looks_at: tuple[str, ...] = ()  # canonical names it reads beside its own

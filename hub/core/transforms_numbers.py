@@ -145,7 +145,15 @@ def _money(
         return _money_of_one_currency(str(options.get("currency", place.currency)).upper(), to_minor, to_remote)
     get = make_getter(source, root=place.root, literal=place.literal)
     target = options.get("currency_out", source)
-    put = make_setter(target, literal=place.literal)
+
+    def put_currency(path: str) -> Callable[[dict[str, Json], Json], None]:
+        put = make_setter(path, literal=place.literal)
+
+        def run(body: dict[str, Json], value: Json) -> None:
+            if not is_blank(value):
+                put(body, value["currency"].lower() if lower else value["currency"])
+
+        return run
 
     def inward(value: Json, view: View) -> Json:
         code = get(view.record)
@@ -156,14 +164,11 @@ def _money(
         code = read_text(code).strip().upper()
         return {"minor": to_minor(value, code), "currency": code}
 
-    def put_currency(body: dict[str, Json], value: Json) -> None:
-        if not is_blank(value):
-            put(body, value["currency"].lower() if lower else value["currency"])
-
     return Step(
         inward_in=inward,
         outward=lambda value: to_remote(value["minor"], value["currency"]),
-        put=put_currency,
+        put=put_currency(target),
+        put_in=put_currency(source),
         extra_in=(source,),
         extra_out=(target,),
     )

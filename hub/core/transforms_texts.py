@@ -257,24 +257,27 @@ register(
 def _lines(options: Mapping[str, Json], place: Place) -> Step:
     """A text of several lines in two fields. The first field is the rule's own."""
     second_in, second_out = options["second"], options.get("second_out", options["second"])
-    get, put = (
-        make_getter(second_in, root=place.root, literal=place.literal),
-        make_setter(second_out, literal=place.literal),
-    )
+    get = make_getter(second_in, root=place.root, literal=place.literal)
 
     def inward(value: Json, view: View) -> Json:
         rest = get(view.record)
         first = read_text(value)
         return first if rest is MISSING or is_blank(rest) else f"{first}\n{read_text(rest)}"
 
-    def put_rest(body: dict[str, Json], value: Json) -> None:
-        lines = str(value).split("\n") if not is_blank(value) else []
-        put(body, ", ".join(line.strip() for line in lines[1:]) or None)
+    def put_rest(path: str) -> Callable[[dict[str, Json], Json], None]:
+        put = make_setter(path, literal=place.literal)
+
+        def run(body: dict[str, Json], value: Json) -> None:
+            lines = [line.strip() for line in str(value).split("\n")] if not is_blank(value) else []
+            put(body, ", ".join(line for line in lines[1:] if line) or None)
+
+        return run
 
     return Step(
         inward_in=inward,
         outward=lambda value: str(value).split("\n", 1)[0].strip(),
-        put=put_rest,
+        put=put_rest(second_out),
+        put_in=put_rest(second_in),
         extra_in=(second_in,),
         extra_out=(second_out,),
         loses="the breaks after the second line",

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
