@@ -24,16 +24,18 @@ def require_progress(before: Json, after: Json, *, where: str) -> Json:
     return after
 
 
-def require_ascending(keys: Sequence[tuple[float, str]], *, where: str) -> None:
-    """Raises NeedsReview unless (stamp, id) strictly rises: a page that lies about its order must not move a cursor."""
-    for earlier, later in pairwise(keys):
-        if later <= earlier:
-            raise NeedsReview(
-                "the page is not in the order that was asked for",
-                code="PAGE-ORDER",
-                where=where,
-                fix="the cursor is kept; run a backfill of this stream",
-            )
+def require_ascending(stamps: Sequence[float], *, where: str) -> None:
+    """Raises NeedsReview if a stamp falls within a page: one that lies about its order must not move a cursor.
+
+    Ties are the vendor's to order: how it compares ids need not be how Python compares text.
+    """
+    if any(later < earlier for earlier, later in pairwise(stamps)):
+        raise NeedsReview(
+            "the page is not in the order that was asked for",
+            code="PAGE-ORDER",
+            where=where,
+            fix="the cursor is kept; run a backfill of this stream",
+        )
 
 
 def ties_at_end(stamps: Sequence[float]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hub.errors import HubError, NotFound, OutcomeUnknown, PreconditionFailed, RecordRejected, RetryLater, SignInExpired
 from hub.model import PushResult
@@ -42,6 +42,29 @@ def _outcome(error: HubError) -> str:
     return "rejected"
 
 
-def not_sent(indexes: Iterable[int]) -> list[PushResult]:
-    """Changes whose call was not started because the push ran out of time, or an earlier call must be settled."""
-    return [PushResult(index=index, outcome="throttled", code="PUSH-NOT-SENT") for index in indexes]
+Send = tuple[Sequence[int], Callable[[], list[PushResult]]]  # positions of the changes in a call, and the call
+
+
+def send_in_turn(sends: Iterable[Send], now: Callable[[], float]) -> list[PushResult]:
+    """Make the calls of a push one after the other; a result for each change, in the order of the changes.
+
+    After a call that must be waited for or settled, and after 30 s, no other is started: its changes were certainly
+    not sent.
+
+    Args:
+        sends: the calls, lazily.
+        now: the door's clock.
+    """
+    started, stopped = now(), False
+    results: list[PushResult] = []
+    for indexes, send in sends:
+        if stopped or now() - started > START_WITHIN_S:
+            results += [PushResult(index=index, outcome="throttled", code="PUSH-NOT-SENT") for index in indexes]
+            continue
+        try:
+            answered = send()
+        except HubError as error:
+            answered = failed_results(indexes, error)
+        results += answered
+        stopped = any(result.outcome in ("unknown", "throttled", "auth_expired") for result in answered)
+    return sorted(results, key=lambda result: result.index)

@@ -6,12 +6,36 @@ ValueError, and the connector turns that into a fault of the one row.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import formatdate
 
 from hub.core.values import currency_exponent
 from hub.errors import HubError
+from hub.model import Json, SourceRecord
+
+
+def read_rows(
+    rows: Iterable[dict[str, Json]], read: Callable[[dict[str, Json]], SourceRecord], *, id_key: str
+) -> tuple[list[SourceRecord], list[dict[str, str]]]:
+    """Records, and faults in the form of `Page.faults`: a row that cannot be read does not stop its page.
+
+    Args:
+        rows: decoded rows of a page.
+        read: one row to a record; raises KeyError, TypeError, AttributeError or ValueError if it cannot.
+        id_key: where the row's id stands.
+    """
+    records, faults = [], []
+    for row in rows:
+        try:
+            records.append(read(row))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            external_id = str(row.get(id_key, "")) if isinstance(row, dict) else ""
+            message = f"the row has no usable id or time ({type(error).__name__})"
+            fault = {"external_id": external_id, "code": "REC-UNREADABLE", "message": message}
+            faults.append({**fault, "fix": "look at the record over there"})
+    return records, faults
 
 
 def parse_time(text: str) -> float:

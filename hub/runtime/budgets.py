@@ -77,7 +77,8 @@ class Budgets:
         self._wait_for_resume(patience_s)
         self._check_quotas()
         for limit in self._limits:
-            if not limit.operations or operation in limit.operations:
+            told = limit.name in self._used  # the vendor's own figure replaces ours
+            if not told and (not limit.operations or operation in limit.operations):
                 self._take(limit, operation, cost if limit.unit != "calls" else 1, patience_s)
         self._keep_pace(patience_s)
         with ExitStack() as stack:

@@ -14,6 +14,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,7 +24,7 @@ import requests
 import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
-from hub.connector import Auth, Connector, HttpResponse, Settings
+from hub.connector import Auth, Connector, HttpResponse, RateLimit, Settings
 from hub.errors import ConfigFault, Fault, HubError, OutcomeUnknown, QuotaUsedUp, RetryLater
 from hub.kit.statuses import Kind, error_of, kind_of
 from hub.model import Json
@@ -84,6 +85,7 @@ class HttpDoor:
         self._retries = RetryBudget()
         self._transport = addresses.checked_session(local=local)
         self._sign_in = SignIn(auth, credentials, clock=self._clock, ask=self._ask_token, shelf=shelf, where=account)
+        self._ahead_s = 0.0  # vendor's clock less ours, by the last answer that carried a Date
         self._unreachable = 0  # connections in a row that could not be made
         self._closed_until = 0.0  # monotonic; circuit open until then
 
@@ -148,9 +150,18 @@ class HttpDoor:
         """The hub's clock, epoch seconds UTC."""
         return self._clock.now()
 
+    def vendor_now(self) -> float:
+        """The vendor's clock by its last answer's Date; before any answer the hub's."""
+        return self._clock.now() + self._ahead_s
+
     def token(self) -> str:
         """The current access token."""
         return self._sign_in.token()
+
+    def signed_in_as(self) -> Mapping[str, str]:
+        """What the vendor's token answer said beside the tokens; signs in first if need be."""
+        self._sign_in.token()
+        return self._sign_in.notes
 
     # what the engine uses ------------------------------------------------------------------------------------------
 
@@ -250,7 +261,9 @@ class HttpDoor:
         finally:
             answer.close()
         sent = {name.lower(): value for name, value in answer.headers.items()}
-        return HttpResponse(status=answer.status_code, headers=sent, body=body, at=self._time_of(sent))
+        at = self._time_of(sent)
+        self._ahead_s = at - self._clock.now()
+        return HttpResponse(status=answer.status_code, headers=sent, body=body, at=at)
 
     def _read(self, call: Call, raw: Any) -> bytes:
         """The decoded body; gives up when it grows or drips beyond the bounds."""
@@ -400,6 +413,12 @@ def fill_base_url(template: str, settings: Mapping[str, Json], where: str) -> st
     return _PLACEHOLDER.sub(fill, template)
 
 
+def _limits(connector: Connector, settings: Settings) -> list[RateLimit]:
+    """The connector's limits, with the figures of `settings.limits` ({name: calls}) for accounts that have others."""
+    own = settings.values.get("limits") or {}
+    return [replace(limit, calls=int(own.get(limit.name, limit.calls))) for limit in connector.limits]
+
+
 def open_door(
     connector: Connector,
     settings: Settings,
@@ -443,6 +462,6 @@ def open_door(
         credentials=settings.auth,
         local=settings.local,
         clock=clock,
-        budgets=make_budgets(connector.limits, clock=clock, reserve=reserve, where=account),
+        budgets=make_budgets(_limits(connector, settings), clock=clock, reserve=reserve, where=account),
         **more,
     )

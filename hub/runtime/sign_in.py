@@ -23,6 +23,7 @@ from hub.errors import RetryLater, SignInExpired
 from hub.kit.statuses import Kind, kind_of
 from hub.runtime.clock import Clock
 
+_NOTES = ("id", "instance_url", "scope")  # of a token answer, kept beside the tokens
 _EARLY_S = 60.0  # a token is renewed this long before it runs out, so that none expires under way
 
 Tokens = Mapping[str, str]
@@ -67,6 +68,7 @@ class SignIn:
         self._shelf = shelf or TokenShelf()
         self._where = where
         self._lock = threading.Lock()
+        self.notes: dict[str, str] = {}  # what else the token answer said; no secrets
         self._token = ""
         self._expires_at: float | None = None
         self._refused = ""  # why the vendor refuses the credentials; set once, so that nobody storms it
@@ -131,6 +133,7 @@ class SignIn:
         self._take_in(tokens)
 
     def _take_in(self, tokens: Tokens) -> None:
+        self.notes.update((name, tokens[name]) for name in _NOTES if name in tokens)
         if "refresh_token" in tokens:
             self._credentials["refresh_token"] = tokens["refresh_token"]
         if tokens.get("access_token"):
@@ -165,6 +168,7 @@ class SignIn:
         tokens = {"access_token": str(found["access_token"])}
         if found.get("refresh_token"):
             tokens["refresh_token"] = str(found["refresh_token"])
+        tokens |= {name: str(found[name]) for name in _NOTES if found.get(name)}
         if found.get("expires_in"):  # Salesforce names none; Plum may send it as text
             tokens["expires_at"] = str(self._clock.now() + float(found["expires_in"]))
         return tokens

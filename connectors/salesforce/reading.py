@@ -1,0 +1,134 @@
+"""Reading: keyset pages, records by id, records by a field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from simple_salesforce.format import format_soql
+
+from connectors.salesforce.api import OBJECTS, SalesforceApi, call, select, whoami, with_visible_fields
+from hub.connector import Page
+from hub.errors import RecordRejected
+from hub.kit.paging import batches, require_ascending, require_progress, rest_at
+from hub.kit.reading import parse_time, read_rows, to_iso
+from hub.model import Json, SourceRecord
+
+PAGE = 2000  # rows of a query page, and ids of one collection retrieve (REST API guide)
+LOOKBACK_S = 600.0  # a long transaction commits after its stamps were given (airbyte #27146)
+
+
+def _record(api: SalesforceApi, stream: str, row: dict[str, Json]) -> SourceRecord:
+    """A row as it came, but for `attributes`. Raises KeyError, TypeError or ValueError if it cannot be read."""
+    row.pop("attributes", None)
+    external_id, stamp = id18(row["Id"]), parse_time(row["SystemModstamp"])
+    op, survivor = "upsert", None
+    if row.get("IsDeleted"):
+        master = row.get("MasterRecordId")
+        op, survivor = ("merged_into", id18(master)) if master else ("delete", None)
+    elif stream == "leads" and row.get("IsConverted") and row.get("ConvertedContactId"):
+        op, survivor = "merged_into", "contacts:" + id18(row["ConvertedContactId"])
+    author = row.get("LastModifiedById")
+    ours = id18(author) == api.me if author and api.me else None
+    data, marker = {} if op == "delete" else row, row.get(api.marker) or None
+    return SourceRecord(
+        external_id=external_id, data=data, stamp=stamp, op=op, merged_into=survivor, marker=marker, by_hub=ours
+    )
+
+
+def records_of(
+    api: SalesforceApi, stream: str, rows: Sequence[Json]
+) -> tuple[list[SourceRecord], list[dict[str, str]]]:
+    """Records, and faults of rows that cannot be read."""
+    _know_me(api)
+    return read_rows(rows, lambda row: _record(api, stream, row), id_key="Id")
+
+
+def _know_me(api: SalesforceApi) -> None:
+    """Whose writes are ours; asked once."""
+    if api.me is None:
+        api.me = id18(whoami(api)[1])
+
+
+def id18(text: str) -> str:
+    """The 18-character form of an id: three letters of checksum tell upper from lower case of the first 15."""
+    if len(text) != 15:
+        return text
+    suffix = ""
+    for start in (0, 5, 10):
+        bits = sum(1 << place for place, letter in enumerate(text[start : start + 5]) if "A" <= letter <= "Z")
+        suffix += "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[bits]
+    return text + suffix
+
+
+def pull(api: SalesforceApi, stream: str, cursor: Json) -> Page:
+    """One page. Cursor: {"t": stamp as text, "id": last id of that stamp, "from": start of this read, "all": bool}.
+
+    At rest `id` is "" and `t` lies ten minutes before the read that reached the end.
+    """
+    at = cursor or {"t": "", "id": "", "from": None, "all": True}
+    answer = select(api, stream, _after(at), deleted=True)
+    started = at["from"] or api.door.vendor_now()
+    records, faults = records_of(api, stream, answer["records"])
+    where = f"{api.door.account}/{stream}"
+    require_ascending([record.stamp or 0.0 for record in records], where=where)
+    if answer["done"]:
+        rest = {"t": to_iso(rest_at(started, LOOKBACK_S)), "id": "", "from": None, "all": False}
+        whole = bool(at["all"]) and not faults
+        return Page(
+            records=records, next_cursor=rest, complete=True, listing_complete=whole, faults=faults, read_at=started
+        )
+    following = {**at, "from": started}
+    if records:
+        following |= {"t": to_iso(records[-1].stamp or 0.0), "id": records[-1].external_id}
+    require_progress({**at, "from": started}, following, where=where)
+    return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
+
+
+def _after(at: Mapping[str, Json]) -> str:
+    """Keyset condition: (stamp, id) after the cursor. One row more than a page: `done` then tells if there is more."""
+    after = ""
+    if at["t"]:
+        stamp = to_iso(parse_time(at["t"]))
+        after = f"WHERE SystemModstamp >= {stamp} "
+        if at["id"]:
+            tie = format_soql("(SystemModstamp = {:literal} AND Id > {})", stamp, at["id"])
+            after = f"WHERE ({tie} OR SystemModstamp > {stamp}) "
+    return f"{after}ORDER BY SystemModstamp, Id LIMIT {PAGE + 1}"
+
+
+def fetch(api: SalesforceApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:
+    """Records by id, 2,000 a call, a strong read.
+
+    An id without answer is looked for among the deleted ones; if it is not there either (hard delete, or no longer
+    shared with our user), it is left out: that is no proof of a delete.
+    """
+    found: list[SourceRecord] = []
+    for part in batches(list(dict.fromkeys(ids)), PAGE):
+        found += _fetch_page(api, stream, part)
+    return found
+
+
+def _fetch_page(api: SalesforceApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:
+    path = f"composite/sobjects/{OBJECTS[stream]}"
+    rows = with_visible_fields(
+        api, stream, lambda names: call(api, "POST", path, "fetch", json={"ids": list(ids), "fields": names})
+    )
+    records, _ = records_of(api, stream, [row for row in rows if row])
+    missing = [asked for asked, row in zip(ids, rows, strict=True) if not row]
+    if not missing or stream == "users":
+        return records
+    answer = select(api, stream, f"WHERE Id IN ({listed(missing)})", deleted=True)
+    return records + records_of(api, stream, answer["records"])[0]
+
+
+def listed(values: Iterable[str]) -> str:
+    return ",".join(format_soql("{}", value) for value in values)
+
+
+def find(api: SalesforceApi, stream: str, name: str, value: str) -> list[SourceRecord]:
+    """Live records whose field has this value; a strong read."""
+    if not re.fullmatch(r"\w+", name):
+        raise RecordRejected("no field name", code="REC-FIELD", field=name, where=api.door.account)
+    condition = format_soql("WHERE {:literal} = {} LIMIT 200", name, value)
+    return records_of(api, stream, select(api, stream, condition, deleted=False)["records"])[0]
