@@ -17,18 +17,22 @@ from hub.store.tables import ID_KINDS, VERSION
 
 SEQUENCES = tuple(f"CREATE SEQUENCE {kind}_numbers" for kind in (VERSION, *ID_KINDS))
 
-# A range of ids must be whole: the lock, held for this one moment, keeps others from drawing between the two lines.
+# A range must be whole. Two workers: A draws 50, and before it has moved the sequence on, B draws one and gets a number in
+# A's range. So both hold a lock for the moment that it takes; not to the end of their transactions, or they would queue.
+# Versions are drawn one at a time and need none.
 DRAW_FUNCTION = """
 CREATE FUNCTION hub_draw(kind text, many bigint) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE last bigint;
+DECLARE
+    numbers regclass := (kind || '_numbers')::regclass;
+    last bigint;
 BEGIN
-    IF many = 1 THEN
-        RETURN nextval((kind || '_numbers')::regclass);
+    IF kind = 'version' THEN
+        RETURN nextval(numbers);
     END IF;
-    PERFORM pg_advisory_lock(hashtext('hub_draw'), hashtext(kind));
-    last := nextval((kind || '_numbers')::regclass) + many - 1;
-    PERFORM setval((kind || '_numbers')::regclass, last);
-    PERFORM pg_advisory_unlock(hashtext('hub_draw'), hashtext(kind));
+    PERFORM pg_advisory_lock(7411 * 10000000000 + numbers::oid::bigint);
+    last := nextval(numbers) + many - 1;
+    PERFORM setval(numbers, last);
+    PERFORM pg_advisory_unlock(7411 * 10000000000 + numbers::oid::bigint);
     RETURN last;
 END $$
 """

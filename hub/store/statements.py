@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Table, Text, bindparam, insert, literal_column, update
+from sqlalchemy import JSON, ColumnElement, Table, Text, bindparam, column, insert, literal_column, update
 from sqlalchemy.engine import Dialect as Grammar
 from sqlalchemy.sql import Executable, Select, func
 
@@ -73,7 +73,7 @@ def word(value: str) -> ColumnElement[str]:
 
 def given(name: str) -> dict[str, Any]:
     """Column -> parameter `new_…`, for a statement that puts in one whole row."""
-    return {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in table(name).columns}
+    return {each.name: bindparam(f"new_{each.name}", type_=each.type) for each in table(name).columns}
 
 
 def as_new(**row: Any) -> dict[str, Any]:
@@ -104,29 +104,42 @@ class Insert:
 
     def __init__(self, name: str, *, without: Sequence[str] = ()) -> None:
         self.table = table(name)
-        self.columns = tuple(column.name for column in self.table.columns if column.name not in without)
-        values = {column: bindparam(f"new_{column}", type_=self.table.c[column].type) for column in self.columns}
+        self.columns = tuple(each.name for each in self.table.columns if each.name not in without)
+        values = {each: bindparam(f"new_{each}", type_=self.table.c[each].type) for each in self.columns}
         self.statement = Statement(lambda dialect: insert(self.table).values(values))
 
 
 class Update:
     """Changed rows of one table: tuples of `columns` and then `key`. None in a column of `keep` leaves it as it is."""
 
-    __slots__ = ("table", "columns", "key", "keep", "statement")
+    __slots__ = ("table", "columns", "key", "keep", "statement", "page")
 
     def __init__(self, name: str, columns: Sequence[str], *, key: str = "id", keep: Sequence[str] = ()) -> None:
         self.table = table(name)
-        self.columns = tuple(column.name for column in self.table.columns if column.name in columns)
+        self.columns = tuple(each.name for each in self.table.columns if each.name in columns)
         if len(self.columns) != len(columns):
             raise ValueError(f"{name} lacks some of {columns}")
         self.key, self.keep = key, frozenset(keep)
         self.statement = Statement(self._one)
+        self.page = Statement(self._many)
 
     def _one(self, dialect: Dialect) -> Executable:
         values: dict[str, Any] = {}
         for name in self.columns:
-            column = self.table.c[name]
-            new: Any = bindparam(f"new_{name}", type_=column.type)
-            values[name] = func.coalesce(new, column) if name in self.keep else new
+            old = self.table.c[name]
+            new: Any = bindparam(f"new_{name}", type_=old.type)
+            values[name] = func.coalesce(new, old) if name in self.keep else new
         key = bindparam("the_key", type_=self.table.c[self.key].type)
         return update(self.table).where(self.table.c[self.key] == key).values(values)
+
+    def _many(self, _: Dialect) -> Executable:
+        """All rows in one statement, out of one JSON parameter: PostgreSQL."""
+        names = (*self.columns, self.key)
+        listed = func.json_to_recordset(bindparam("rows", type_=JSON()))
+        new = listed.table_valued(*(column(name, self.table.c[name].type) for name in names))
+        fresh = new.render_derived(name="fresh", with_types=True)
+        values: dict[str, Any] = {
+            name: func.coalesce(fresh.c[name], self.table.c[name]) if name in self.keep else fresh.c[name]
+            for name in self.columns
+        }
+        return update(self.table).where(self.table.c[self.key] == fresh.c[self.key]).values(values)
