@@ -335,18 +335,26 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     first = not scene.cells(link.id)
     shown = _with_references(page, link, mapped)
     intent = page.intents.get(link.id)
+    unsettled = False
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
         if intent.id in page.answers:
             close_landed(scene, link, intent, stored_by(intent, shown))
-        else:
-            settle_intent(page, link, intent, shown, record)
+        elif settle_intent(page, link, intent, shown, record):
+            unsettled = True
+            shown = {name: value for name, value in shown.items() if name not in intent.values}
+            due_at = (intent.last_possible or page.scene.now) + page.stream.lag_s + page.stream.stamp_tick_s + 1.0
+            page.hints.append(
+                (link.connection, page.mapping.source, record.external_id, None, due_at, "a write to settle")
+            )
     window = _window(page, link, record, mapped)
     cells, edits = dict(scene.cells(link.id)), 0
     for name, value in shown.items():
         if page.mapping.entity_type.fields[name].derived or name not in page.mapping.in_fields:
             continue
         edits += _observe_field(page, link, root, cells, name, value, window)
-    _accept_read(page, link, record, cells, waits=bool(mapped.references) and len(shown) < _expected(mapped))
+    _accept_read(
+        page, link, record, cells, waits=unsettled or (bool(mapped.references) and len(shown) < _expected(mapped))
+    )
     page.counts["new" if first else ("changed" if edits else "unchanged")] += 1
     for fault in mapped.faults:
         page.counts["faulty_cells"] += 1
@@ -496,6 +504,9 @@ def _gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
             }
         ]
     )  # fmt: skip
+    for name, cell in scene.cells(link.id).items():
+        if cell.own:
+            scene.depart(root, name, cell.own, is_set=page.mapping.entity_type.fields[name].kind == "set")
     scene.touch_all(root)
     page.counts["deleted" if record.op != "merged_into" else "merged_away"] += 1
 

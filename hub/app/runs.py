@@ -19,7 +19,16 @@ from hub.errors import HubError, QuotaUsedUp, RetryLater, SignInExpired
 
 LEASE_S = 120.0
 PUSH_ROUNDS = 4  # parents before children, references after both; then whatever is left waits for the next run
-TROUBLE = ("quarantined", "faulty_cells", "failed", "held_cells", "held_deletes", "waiting_cells", "unknown", "duplicate")
+TROUBLE = (
+    "quarantined",
+    "faulty_cells",
+    "failed",
+    "held_cells",
+    "held_deletes",
+    "waiting_cells",
+    "unknown",
+    "duplicate",
+)
 
 Watch = Callable[[str, str, str, int], None]  # (connection, phase, stream, rows so far)
 
@@ -102,9 +111,7 @@ def _begin(hub: Hub, connection: Connection, owner: str) -> ConnectionRun | None
                 tx.add_slot(connection.name, now, "skipped", "another run holds this connection")
                 return None
             run_id = tx.start_run(connection.name, "sync", now, lease=_lease_of(connection.name))
-    return ConnectionRun(
-        connection=connection.name, run_id=run_id, calls_before=Counter(connection.counts())
-    )
+    return ConnectionRun(connection=connection.name, run_id=run_id, calls_before=Counter(connection.counts()))
 
 
 def _lease_of(connection: str) -> str:

@@ -23,7 +23,9 @@ from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty, pack_fields, pack_shadow, unpack_fields, unpack_shadow
 from hub.model import (
     NO_VERSION,
+    WHOLE,
     Cell,
+    Claim,
     ConflictKind,
     ConflictRow,
     EntityRow,
@@ -57,6 +59,7 @@ class Scene:
     rulings: dict[int, dict[str, RulingRow]] = field(default_factory=lambda: defaultdict(dict))
     changed: dict[int, dict[str, tuple[Json, Json]]] = field(default_factory=lambda: defaultdict(dict))
     conflicts: list[ConflictRow] = field(default_factory=list)
+    departed: dict[tuple[int, str], dict[str, list[Claim]]] = field(default_factory=dict)
     fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
     _cells: dict[int, dict[str, Cell]] = field(default_factory=dict)
@@ -188,12 +191,14 @@ class Scene:
                     voices,
                     version=self.version,
                     ruling=self.rulings[root].get(name),
+                    departed=self.departed.pop((root, name), None),
                 )
                 self._accept(root, name, decision, voices)
         self._touched.clear()
 
     def _accept(self, root: int, name: str, decision: Decision, voices: Mapping[int, Voice]) -> None:
         old = self.states(root).get(name)
+        self._retire(root, name, decision)
         if decision.losers:
             self.conflicts.append(self._conflict(root, name, decision, voices))
             if "agreed_on_lost" in PLANTED:
@@ -211,6 +216,20 @@ class Scene:
             self.changed[root][name] = (old.value if old else None, decision.state.value)
             if root not in self._new_entities:
                 self._history[root][name] = self._change(old, decision, voices)
+
+    def _retire(self, root: int, name: str, decision: Decision) -> None:
+        """Claims that do not return: their links are behind."""
+        for link_id, part in decision.retired:
+            cell = self.cells(link_id)[name]
+            own = {each: claim for each, claim in cell.own.items() if each != part}
+            self.set_cells(link_id, {**self.cells(link_id), name: Cell(held=cell.held, own=own)})
+            self.recheck(root, name)
+
+    def depart(self, root: int, name: str, claims: Mapping[str, Claim], *, is_set: bool) -> None:
+        """These claims leave the set: a write of ours landed on them, or their link is gone."""
+        place = self.departed.setdefault((root, name), {})
+        for part, claim in claims.items():
+            place.setdefault(part if is_set else WHOLE, []).append(claim)
 
     def set_value(self, root: int, name: str, value: Json) -> None:
         """A derived field has a new value; such fields have no claims."""

@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 def settle_intent(
     page: PageContext, link: LinkRow, intent: Intent, shown: Mapping[str, Json], record: SourceRecord
-) -> None:
-    """Judge an open intent by a record that was just read, and close it if the record proves anything."""
+) -> bool:
+    """Judge an open intent by a record that was just read, and close it if the record proves anything.
+
+    Returns:
+        True if it stays open: the fields it sent are left alone until it is settled, since what they show may be ours.
+    """
     scene, fields = page.scene, page.mapping.entity_type.fields
     if intent.op == "create":  # the record carries our id, or was answered: it exists, so the create landed
         close_landed(scene, link, intent, stored_by(intent, shown))
         page.counts["settled"] += 1
-        return
+        return False
     forms = {
         name: held_form(page.mapping, name, value) for name, value in intent.values.items() if not name.startswith(CASE)
     }
@@ -39,6 +43,7 @@ def settle_intent(
     match judgement.verdict:
         case Verdict.WAIT:
             page.counts["intents_waiting"] += 1
+            return True
         case Verdict.LANDED:
             close_landed(scene, link, intent, stored_by(intent, judgement.stored))
             page.counts["settled"] += 1
@@ -49,20 +54,24 @@ def settle_intent(
             close_landed(scene, link, intent, judgement.stored)
             _note_strangers(scene, link, judgement.strange)
             page.counts["settled"] += 1
+    return False
 
 
 def stored_by(intent: Intent, shown: Mapping[str, Json]) -> dict[str, Json]:
     """What a landed write left: the fields as read; computed values, which are not read, as they were sent."""
     return {
-        name: shown.get(name, value)
-        for name, value in intent.values.items()
-        if name in shown or name.startswith(CASE)
+        name: shown.get(name, value) for name, value in intent.values.items() if name in shown or name.startswith(CASE)
     }
 
 
 def close_landed(scene: Scene, link: LinkRow, intent: Intent, stored: Mapping[str, Json]) -> None:
     """The write is there: what was sent is held, as of the version it was frozen at; the claim it met retires."""
     root = scene.root_of[link.entity_id]
+    fields = scene.entity_type(root).fields
+    for name in stored:
+        cell = scene.cells(link.id).get(name)
+        if cell is not None and cell.own:
+            scene.depart(root, name, cell.own, is_set=fields[name].kind == "set")
     scene.set_cells(link.id, settle_cells(scene.cells(link.id), stored, intent.version))
     for name in stored:
         if not name.startswith(CASE):

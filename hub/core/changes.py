@@ -129,29 +129,34 @@ def judge_intent(
         shown: canonical field -> value as read.
         forms: canonical field -> what this system would hold after our write, as far as the mapping knows.
         lag_s: how old a read may be; an acknowledged write without visible effect is believed after that.
+
+    Values alone prove nothing while the call can still land: a person may have typed the same.
     """
     sent = {name: shown[name] for name in intent.values if name in shown}
     changed = {n for n, value in sent.items() if not same(fields[n], value, cells[n].held if n in cells else None)}
     moved = bool(changed) if stamp is None or intent.pre_stamp is None else stamp > intent.pre_stamp
     ours = {
-        n
-        for n, value in sent.items()
-        if same(fields[n], value, forms.get(n)) or same(fields[n], value, intent.values[n])
+        name
+        for name, value in sent.items()
+        if same(fields[name], value, forms.get(name)) or same(fields[name], value, intent.values[name])
     }
-    if not moved and not changed:
-        patience = (intent.last_possible or intent.created_at) + lag_s
-        if now < patience:
-            return Judgement(verdict=Verdict.WAIT, stored={}, strange={})
-        landed = intent.state == "acked" or (bool(sent) and ours == set(sent) and intent.first_sent is not None)
+    acked = intent.state == "acked"
+    if moved and by_hub:
+        return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
+    if acked and moved and ours == set(sent):
+        return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
+    if now < (intent.last_possible or intent.created_at) + lag_s:
+        return Judgement(verdict=Verdict.WAIT, stored={}, strange={})
+    if (
+        acked
+    ):  # it landed; what shows neither the past nor our form was written by a stranger, or re-formed by the vendor
+        strange = {name: sent[name] for name in changed - ours}
+        stored = {name: value for name, value in sent.items() if name not in strange}
+        return Judgement(verdict=Verdict.MIXED if strange else Verdict.LANDED, stored=stored, strange=strange)
+    if not changed:
+        landed = bool(sent) and ours == set(sent)
         return Judgement(
             verdict=Verdict.LANDED if landed else Verdict.NOT_LANDED, stored=sent if landed else {}, strange={}
         )
-    if by_hub or (changed <= ours and changed):
-        return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
-    if intent.state == "acked" and not changed:
-        return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
-    if not changed and now < (intent.last_possible or intent.created_at):
-        return Judgement(verdict=Verdict.WAIT, stored={}, strange={})
-    stored = {name: sent[name] for name in changed & ours}
-    strange = {name: sent[name] for name in changed - ours}
-    return Judgement(verdict=Verdict.MIXED if changed else Verdict.NOT_LANDED, stored=stored, strange=strange)
+    stored, strange = {n: sent[n] for n in changed & ours}, {n: sent[n] for n in changed - ours}
+    return Judgement(verdict=Verdict.MIXED, stored=stored, strange=strange)

@@ -171,6 +171,9 @@ def _bind(
     steps = _steps(sheet, place)
     if steps is None:
         return None
+    if kind in ("money", "consent") and not sheet.has("wire") and not sheet.has("constant"):
+        sheet.fault("MAP-009", f"{rule.name} is {kind} and does not say how it is written there", "add wire:")
+        return None
     words = _words(sheet, typed)
     if words is not None:
         steps.append(words)

@@ -49,6 +49,7 @@ class Decision:
     winner: Claim | None  # None: a ruling, or no claim at all
     open: bool  # a person must decide
     decided_by: str
+    retired: Sequence[tuple[int, str]] = ()  # (link, part) of claims whose later claim left the set: they do not return
 
 
 def is_later(c: Claim, d: Claim, *, by_base: bool = True) -> bool:
@@ -207,6 +208,29 @@ def _losers(
     return losers
 
 
+def _uses_order(field: CanonicalField) -> bool:
+    """True where a later claim ends an earlier one, whatever the ranks."""
+    return field.kind != "consent" and field.survivorship.rule in ("newest", "longest", "majority", "union")
+
+
+def _ended(
+    field: CanonicalField, cells: Mapping[int, Cell], departed: Mapping[str, Sequence[Claim]]
+) -> list[tuple[int, str]]:
+    """(link, part) of claims that a departed claim was later than.
+
+    A claim leaves the set when a write of ours lands on it, when its link is gone, or when a new memory replaces it.
+    What it had ended must not come back to life for that: the value would go back (law L5).
+    """
+    if not _uses_order(field):
+        return []
+    return [
+        (link, part)
+        for link, cell in cells.items()
+        for part, claim in cell.own.items()
+        if any(is_later(gone, claim) for gone in departed.get(part if field.kind == "set" else WHOLE, ()))
+    ]
+
+
 def decide_field(
     field: CanonicalField,
     cells: Mapping[int, Cell],
@@ -216,6 +240,7 @@ def decide_field(
     version: int,
     ruling: RulingRow | None = None,
     also: Sequence[FieldState] = (),
+    departed: Mapping[str, Sequence[Claim]] | None = None,
 ) -> Decision:
     """Derive one field of one entity anew, in the running transaction.
 
@@ -227,7 +252,10 @@ def decide_field(
         version: of the running transaction; the field carries it if its value changes.
         ruling: the newest ruling of a person on this field, if any.
         also: states that join as memory (a merge).
+        departed: part -> claims that leave the set in this transaction; what they had ended leaves with them.
     """
+    retired = _ended(field, cells, departed or {})
+    cells = without(cells, retired)
     found = evidence(field, cells, [state, *also], voices)
     value, memory = decide(field, found, state.value, voices)
     winner = memory.get(WHOLE) if field.kind != "set" else None
@@ -243,6 +271,7 @@ def decide_field(
     changed = value != state.value
     if any(other.value != value for other in also):
         changed = True
+    retired += _ended(field, cells, _replaced(field, state, memory, cells))
     new_version = version if changed else max([state.version, *(other.version for other in also)])
     if new_version == NO_VERSION and memory:
         new_version = version
@@ -253,7 +282,31 @@ def decide_field(
         winner=winner,
         open=waits,
         decided_by="" if waits else decided_by,
+        retired=retired,
     )
+
+
+def _replaced(
+    field: CanonicalField, state: FieldState, memory: Mapping[str, Claim], cells: Mapping[int, Cell]
+) -> dict[str, list[Claim]]:
+    """Part -> claims that only the old memory knew and the new one does not."""
+    stays = set(map(repr, memory.values())) | {repr(claim) for cell in cells.values() for claim in cell.own.values()}
+    gone: dict[str, list[Claim]] = {}
+    for part, claim in state.memory.items():
+        if repr(claim) not in stays:
+            gone.setdefault(part if field.kind == "set" else WHOLE, []).append(claim)
+    return gone
+
+
+def without(cells: Mapping[int, Cell], retired: Sequence[tuple[int, str]]) -> Mapping[int, Cell]:
+    """The cells without retired claims; such a link is behind, since nothing it holds is agreed any more."""
+    if not retired:
+        return cells
+    left = dict(cells)
+    for link, part in retired:
+        own = {name: claim for name, claim in left[link].own.items() if name != part}
+        left[link] = Cell(held=left[link].held, agreed=NO_VERSION, own=own)
+    return left
 
 
 def is_open(cell: Cell, field: CanonicalField, ruling: RulingRow | None, expected: Json) -> bool:

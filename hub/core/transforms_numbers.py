@@ -8,9 +8,11 @@ from decimal import Decimal
 from hub.core.formats import MappingFault
 from hub.core.mapping import View
 from hub.core.paths import MISSING, make_getter, make_setter
-from hub.core.transforms import Option, Place, Step, Transform, register
+from hub.core.transforms import Option, Place, Step, Transform
 from hub.core.values import currency_exponent, is_blank, plain_decimal, read_number, read_text
 from hub.model import Json
+
+ENTRIES: list[Transform] = []
 
 # Numbers
 
@@ -57,7 +59,7 @@ def _as_text(value: Json) -> str:
     return str(value)
 
 
-register(
+ENTRIES.append(
     Transform(
         name="number",
         wire=False,
@@ -70,7 +72,7 @@ register(
         },
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="json_number",
         wire=True,
@@ -79,7 +81,7 @@ register(
         make=lambda options, place: Step(outward=_json_number),
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="text",
         wire=True,
@@ -108,7 +110,7 @@ def _bool_words(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=inward, outward=lambda value: words["true" if value else "false"][0])
 
 
-register(
+ENTRIES.append(
     Transform(
         name="bool_words",
         wire=True,
@@ -221,7 +223,7 @@ def _minor_units(options: Mapping[str, Json], place: Place) -> Step:
     return _money(options, place, to_minor, to_remote, lower=True)
 
 
-register(
+ENTRIES.append(
     Transform(
         name="major_decimal",
         wire=True,
@@ -231,7 +233,7 @@ register(
         options=_MONEY_OPTIONS | {"as": Option(text="written as text or number", choices=("text", "number"))},
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="minor_units",
         wire=True,

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from hub.core.formats import MappingFault, country_name, is_region, read_country, read_phone
 from hub.core.mapping import View
 from hub.core.paths import MISSING, make_getter, make_setter
-from hub.core.transforms import SCALAR_TYPES, TEXTS, Option, Place, Step, Transform, register
+from hub.core.transforms import SCALAR_TYPES, TEXTS, Option, Place, Step, Transform
 from hub.core.values import is_blank, read_text
 from hub.model import Json
+
+ENTRIES: list[Transform] = []
 
 # Cleaning
 
@@ -74,7 +76,7 @@ def _replace(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=lambda value: inward_words.get(value, value), outward=outward, loses=loses)
 
 
-register(
+ENTRIES.append(
     Transform(
         name="trim",
         wire=False,
@@ -83,7 +85,7 @@ register(
         make=_both(str.strip),
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="collapse",
         wire=False,
@@ -93,7 +95,7 @@ register(
     )
 )
 for _name, _change in (("lower", str.lower), ("upper", str.upper), ("title", _title)):
-    register(
+    ENTRIES.append(
         Transform(
             name=_name,
             wire=False,
@@ -103,7 +105,7 @@ for _name, _change in (("lower", str.lower), ("upper", str.upper), ("title", _ti
             loses="upper and lower case",
         )
     )
-register(
+ENTRIES.append(
     Transform(
         name="cut",
         wire=False,
@@ -115,7 +117,7 @@ register(
         loses="what is longer",
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="blank_words",
         wire=False,
@@ -126,7 +128,7 @@ register(
         alone="words",
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="replace",
         wire=False,
@@ -166,7 +168,7 @@ def _phone(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward_in=inward, looks_at=(source,), loses=loses)
 
 
-register(
+ENTRIES.append(
     Transform(
         name="phone",
         wire=False,
@@ -187,7 +189,7 @@ def _country(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=lambda value: read_country(read_text(value)), outward=lambda value: country_name(value, form))
 
 
-register(
+ENTRIES.append(
     Transform(
         name="country",
         wire=False,
@@ -242,7 +244,7 @@ def _full_name(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=inward, outward=lambda value: join_name(value) or None, loses="where first and last name part")
 
 
-register(
+ENTRIES.append(
     Transform(
         name="full_name",
         wire=False,
@@ -284,7 +286,7 @@ def _lines(options: Mapping[str, Json], place: Place) -> Step:
     )
 
 
-register(
+ENTRIES.append(
     Transform(
         name="lines",
         wire=True,
@@ -320,7 +322,7 @@ def _join(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=inward, outward=outward)
 
 
-register(
+ENTRIES.append(
     Transform(
         name="join",
         wire=True,
@@ -395,7 +397,7 @@ def _consent_answer(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward_in=inward, extra_in=(options["at"],), two_way=False)
 
 
-register(
+ENTRIES.append(
     Transform(
         name="opt_out_flag",
         wire=True,
@@ -405,7 +407,7 @@ register(
         options={"as": Option(text="true/false written as JSON or as text", choices=("json", "text"))},
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="marketing_state",
         wire=True,
@@ -415,7 +417,7 @@ register(
         options={"source": Option(text="what the statement is recorded as coming from")},
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="consent_answer",
         wire=True,

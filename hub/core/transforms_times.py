@@ -9,9 +9,11 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.core.formats import MappingFault
-from hub.core.transforms import Option, Place, Step, Transform, register
+from hub.core.transforms import Option, Place, Step, Transform
 from hub.core.values import normalise_instant, plain_decimal, read_number, read_text
 from hub.model import Json
+
+ENTRIES: list[Transform] = []
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
@@ -119,7 +121,7 @@ def _date_format(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=inward, outward=outward)
 
 
-register(
+ENTRIES.append(
     Transform(
         name="iso",
         wire=True,
@@ -128,7 +130,7 @@ register(
         make=lambda options, place: Step(),
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="epoch_s",
         wire=True,
@@ -138,7 +140,7 @@ register(
         loses="fractions of a second",
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="epoch_ms",
         wire=True,
@@ -148,7 +150,7 @@ register(
         loses="fractions of a millisecond",
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="epoch_ms_utc_midnight",
         wire=True,
@@ -158,7 +160,7 @@ register(
         options={"as": Option(text="written as number or text", choices=("number", "text"))},
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="local",
         wire=True,
@@ -173,7 +175,7 @@ register(
         loses="fractions of a second",
     )
 )
-register(
+ENTRIES.append(
     Transform(
         name="date",
         wire=False,

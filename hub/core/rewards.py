@@ -1,0 +1,482 @@
+"""Rewards, decided: what happened, what is owed for it, and what may follow when a provider's answer is lost.
+
+In the order of the flow: a change makes an *event* when a declared condition turns true; an event makes a *grant* under
+each rule that asks for it; a grant becomes one order at a provider. Times, ids and money already given are arguments;
+the ledger (hub.store.ledger) and the calls (hub.app.reward_orders) are somebody else's.
+
+Invariant (law L12): a grant's key, and its reference at the provider, follow from instance, rule, subject and period
+alone. Whoever decides again, after whatever crash, comes to the same key and sends the same reference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+
+from hub.core.canonical import Canonical, EntityType, EventType
+from hub.core.expressions import EntityExpression, Expression, compile_for_entity, entity_values
+from hub.core.formats import email_key
+from hub.core.guards import Bound
+from hub.core.shadow import is_empty
+from hub.core.values import currency_exponent, plain_decimal, to_instant
+from hub.model import EventRow, Grant, Json
+
+Values = Mapping[str, Json]  # canonical field -> value of one entity
+
+PEOPLE = ("contact", "owner")  # entity types that can be given something
+PERIODS = ("day", "month", "year", "ever")
+EVENT = "event"  # once_per: each event pays by itself
+LONGEST_REFERENCE = 100  # of Plum's poNumber (vendor docs, "Place order"), the shortest among providers known to us
+
+
+class GrantState(StrEnum):
+    """Where a grant is. `refused`: never owed money; all others had it set aside once."""
+
+    REFUSED = "refused"  # over a limit or budget, or nobody to give it to; kept to be seen
+    WAITING_APPROVAL = "waiting_approval"  # a person must let it go
+    RESERVED = "reserved"  # owed, nothing sent that could still land
+    SENDING = "sending"  # a call may be under way
+    UNKNOWN = "unknown"  # an order may or may not exist
+    ISSUED = "issued"  # the provider has the order
+    REJECTED = "rejected"  # the provider, or a person, said no
+    NEEDS_PERSON = "needs_person"  # no machine can tell
+    REVERSED = "reversed"  # taken back before anything was ordered
+
+
+_S = GrantState
+HOLDING = frozenset({_S.WAITING_APPROVAL, _S.RESERVED, _S.SENDING, _S.UNKNOWN, _S.NEEDS_PERSON})  # money set aside
+MOVES: Mapping[GrantState, frozenset[GrantState]] = {
+    _S.WAITING_APPROVAL: frozenset({_S.RESERVED, _S.REJECTED, _S.REVERSED}),
+    _S.RESERVED: frozenset({_S.SENDING, _S.REVERSED}),
+    _S.SENDING: frozenset({_S.SENDING, _S.RESERVED, _S.UNKNOWN, _S.ISSUED, _S.REJECTED, _S.NEEDS_PERSON, _S.REVERSED}),
+    _S.UNKNOWN: frozenset({_S.SENDING, _S.RESERVED, _S.UNKNOWN, _S.ISSUED, _S.NEEDS_PERSON, _S.REVERSED}),
+    _S.NEEDS_PERSON: frozenset({_S.ISSUED, _S.REJECTED}),
+    _S.ISSUED: frozenset(),
+    _S.REJECTED: frozenset(),
+    _S.REVERSED: frozenset(),
+    _S.REFUSED: frozenset(),
+}
+
+
+# What rewards.yaml declares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """Money."""
+
+    minor: int  # minor units
+    currency: str  # ISO 4217
+
+    @property
+    def text(self) -> str:
+        """Decimal text in major units: 2500 of EUR is "25"."""
+        return plain_decimal(Decimal(self.minor).scaleb(-currency_exponent(self.currency)))
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.currency}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What may be given in one period, by the hub's clock."""
+
+    name: str
+    amount: Amount
+    per: str  # of PERIODS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerPerson:
+    """How often one person may get a rule's reward within a period, by the hub's clock."""
+
+    count: int
+    per: str  # of PERIODS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Give:
+    """What is ordered."""
+
+    connection: str
+    product: str  # the provider's product id
+    amount: Amount
+    deliver: str = "provider"  # who sends it to the person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleCondition:
+    """A rule's `when:` over the event's entity (`order.total`) and the entities it refers to (`contact.country`)."""
+
+    expression: Expression
+    entity: EntityType
+    parents: Mapping[str, EntityType]  # ref field that the expression looks through -> type there
+    currency: str  # the hub's
+
+    def __call__(self, values: Values, parents: Mapping[str, Values]) -> bool:
+        names = entity_values(self.entity, values, currency=self.currency, prefix=f"{self.entity.name}.")
+        for name, kind in self.parents.items():
+            names |= entity_values(kind, parents.get(name, {}), currency=self.currency, prefix=f"{name}.")
+        return bool(self.expression(names))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule of rewards.yaml."""
+
+    name: str
+    text: str  # for people
+    on: str  # event: "order.paid"
+    when: RuleCondition | None  # None: always
+    who: str  # ref field of the event's entity that names the receiver; "": the entity itself
+    give: Give
+    once_per: str  # EVENT, or one of PERIODS, by the event's time
+    budget: str
+    active_from: float  # epoch seconds; what happened before never pays
+    per_person: PerPerson | None = None
+    wait_s: float = 0.0  # time for a refund to cancel it before the order
+    approve_over: Amount | None = None
+    reverse_on: tuple[str, ...] = ()  # events of the same entity that take it back
+    where: str = ""  # file:line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewards:
+    """All of rewards.yaml."""
+
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    currency: str = "EUR"  # the hub's
+    zone: tzinfo = UTC  # where months and years begin
+    version: int = 0
+    digest: str = ""
+
+
+# Events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """An event type, ready to be asked whether it happened."""
+
+    name: str  # "order.paid"
+    event: EventType
+    condition: EntityExpression
+    subject: str  # ref field; "": the entity itself, or nobody
+    awaits: bool  # it happens once its subject is known, too
+    uses: frozenset[str]  # fields whose change may make it happen
+
+    def holds(self, values: Values) -> bool:
+        return bool(self.condition(values)) and (not self.awaits or values.get(self.subject) is not None)
+
+    def turned_true(self, before: Values, after: Values, *, first_load: bool) -> bool:
+        """False (or absent) before, true now. At a first load nobody waits for a subject: it is all history."""
+        if first_load:
+            return bool(self.condition(after))
+        return self.holds(after) and not self.holds(before)
+
+    def moment(self, values: Values, *, otherwise: float, now: float) -> float:
+        """When it happened: never in the future, whatever a system says."""
+        told = values.get(self.event.at) if self.event.at else None
+        return min(now, to_instant(told) if told else otherwise)
+
+
+def triggers_of(canonical: Canonical, *, currency: str) -> dict[str, tuple[Trigger, ...]]:
+    """Entity type -> its events, compiled. Raises MappingFault: a condition outside the language."""
+    found = {}
+    for entity in canonical.entities.values():
+        made = []
+        for event in entity.events.values():
+            condition = compile_for_entity(event.when, entity, currency=currency)
+            subject = event.subject or _usual_subject(entity)
+            waits_for = frozenset({subject}) if event.subject else frozenset()
+            made.append(
+                Trigger(
+                    name=f"{entity.name}.{event.name}", event=event, condition=condition, subject=subject,
+                    awaits=bool(event.subject), uses=condition.uses | waits_for,
+                )
+            )  # fmt: skip
+        if made:
+            found[entity.name] = tuple(made)
+    return found
+
+
+def _usual_subject(entity: EntityType) -> str:
+    """Whose event it is when nothing is declared: a person's own, else its contact's."""
+    declared = entity.fields.get("contact")
+    return "contact" if entity.name not in PEOPLE and declared is not None and declared.kind == "ref" else ""
+
+
+def event_key(trigger_name: str, entity_id: int) -> str:
+    """Once per entity and name. Names hold no colon, so no two events share a key."""
+    return f"{trigger_name}:{entity_id}"
+
+
+# Periods and keys
+
+
+def period_of(per: str, at: float, zone: tzinfo) -> str:
+    """The label of the period that a moment falls in: "2026-11-02", "2026-11", "2026", "ever"."""
+    there = datetime.fromtimestamp(at, zone)
+    return {"day": f"{there:%Y-%m-%d}", "month": f"{there:%Y-%m}", "year": f"{there:%Y}", "ever": "ever"}[per]
+
+
+def period_start(per: str, at: float, zone: tzinfo) -> float:
+    """The first instant of the period that a moment falls in; 0 for `ever`."""
+    if per == "ever":
+        return 0.0
+    there = datetime.fromtimestamp(at, zone)
+    month = 1 if per == "year" else there.month
+    day = there.day if per == "day" else 1
+    return datetime(there.year, month, day, tzinfo=zone).timestamp()
+
+
+def digest_of(*parts: str) -> str:
+    """SHA-256 of a tuple of texts, each with its length before it: ("a|b", "c") and ("a", "b|c") differ."""
+    told = b"".join(f"{len(body)}:".encode() + body for body in (part.encode() for part in parts))
+    return hashlib.sha256(told).hexdigest()
+
+
+def grant_key(instance: str, rule: Rule, root: int, event: EventRow, zone: tzinfo) -> str:
+    """What can be granted once: this rule, this person, this event or period, by this hub."""
+    span = event.key if rule.once_per == EVENT else period_of(rule.once_per, event.at, zone)
+    return digest_of("grant", instance, rule.name, str(root), rule.once_per, span)
+
+
+def refusal_key(instance: str, rule: Rule, event: EventRow) -> str:
+    """A refusal is kept once per event, and leaves the grant's own key free for the next."""
+    return digest_of("refusal", instance, rule.name, event.key)
+
+
+def reference_of(instance: str, key: str) -> str:
+    """The order's number at the provider: the same for every attempt, another for every grant of every hub."""
+    return f"{instance[:40]}-rwd-{key[:40]}"[:LONGEST_REFERENCE]
+
+
+def budget_label(budget: Budget, at: float, zone: tzinfo) -> str:
+    """A budget and its period, as a grant carries them: its money goes back to where it came from."""
+    return f"{budget.name}@{period_of(budget.per, at, zone)}"
+
+
+def split_label(label: str) -> tuple[str, str]:
+    """(budget, period) of a grant's label."""
+    name, _, period = label.partition("@")
+    return name, period
+
+
+# Grants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a reward that its rule would have given is not given."""
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
+
+
+NOBODY = Refusal(code="RWD-NOBODY", text="nobody is named to receive it")
+NO_ADDRESS = Refusal(code="RWD-ADDRESS", text="the receiver has no e-mail address")
+
+
+def over_limit(limit: PerPerson) -> Refusal:
+    return Refusal(code="RWD-LIMIT", text=f"the person had {limit.count} in this {limit.per}")
+
+
+def over_budget(budget: Budget) -> Refusal:
+    return Refusal(code="RWD-BUDGET", text=f"budget {budget.name} ({budget.amount} per {budget.per}) is used up")
+
+
+def rules_for(rewards: Rewards, event: EventRow) -> list[Rule]:
+    """Rules that an event may pay under, by name: the same order whoever asks. A silent event pays under none."""
+    if event.silent:
+        return []
+    on_it = [rule for rule in rewards.rules.values() if rule.on == event.name and event.at >= rule.active_from]
+    return sorted(on_it, key=lambda rule: rule.name)
+
+
+def rules_reversed_by(rewards: Rewards, event: EventRow) -> list[Rule]:
+    return [rule for rule in rewards.rules.values() if event.name in rule.reverse_on]
+
+
+def recipient_of(values: Values) -> dict[str, Json]:
+    """What an order needs to know of a person, as of now: a later change of address does not move it."""
+    name = values.get("name")
+    shown = " ".join(str(name[part]) for part in ("first_name", "last_name") if name.get(part)) if is_group(name) else name
+    told = {"email": values.get("email"), "phone": values.get("phone"), "name": shown}
+    return {each: value for each, value in told.items() if not is_empty(value)}
+
+
+def is_group(value: Json) -> bool:
+    return isinstance(value, Mapping)
+
+
+def needs_approval(rule: Rule) -> bool:
+    return rule.approve_over is not None and rule.give.amount.minor > rule.approve_over.minor
+
+
+# Bursts: the guard `rewards`
+
+
+BURST_S = 3600.0  # the guard counts by the hour: what one run gives, and what many small ones do
+
+
+def add_to_burst(document: Json, at: float, amount_minor: int) -> dict[str, Json]:
+    """What a budget gave in this hour, with one more grant."""
+    hour = int(at // BURST_S)
+    kept = document if isinstance(document, Mapping) and document.get("hour") == hour else {"count": 0, "minor": 0}
+    return {"hour": hour, "count": kept["count"] + 1, "minor": kept["minor"] + amount_minor}
+
+
+def is_burst(bound: Bound, document: Mapping[str, Json], cap_minor: int) -> bool:
+    """Both bounds passed: more grants than usual, and more than the share of the budget that may go in an hour."""
+    return bool(document["count"] > bound.over and document["minor"] > bound.share * cap_minor)
+
+
+# What may follow an attempt (reliability.md §4.9)
+
+
+class Step(StrEnum):
+    """What a grant needs next."""
+
+    WAIT = "wait"
+    SEND = "send"
+    LOOK_UP = "look_up"  # ask the provider for the reference: there, or certainly not
+    PERSON = "person"
+
+
+class Entry(StrEnum):
+    """Lines of a grant's ledger."""
+
+    REFUSED = "refused"
+    RESERVED = "reserved"
+    HELD = "held"  # waits for approval
+    APPROVED = "approved"
+    DECLINED = "declined"
+    SENT = "sent"
+    THROTTLED = "throttled"
+    UNKNOWN = "unknown"
+    DOUBTFUL = "doubtful"  # refused now, but an earlier attempt may have landed
+    NOT_FOUND = "not_found"  # looked up: not there, and it can no longer land; a clean slate
+    ISSUED = "issued"
+    REJECTED = "rejected"
+    NEEDS_PERSON = "needs_person"
+    CONFIRMED = "confirmed"  # by a person
+    REVERSAL = "reversal"
+    CONTRADICTION = "contradiction"  # an answer that does not fit what was settled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """What the orders stream of a provider guarantees."""
+
+    kind: str  # A, B, C, D: hub.connector.Idempotency
+    key_life_s: float = 0.0  # B: how long a repeated key is one effect
+    settle_s: float = 0.0  # after the last instant at which an order can land: until a look-up would show it
+    can_look_up: bool = False
+
+
+KEY_SHARE = 0.8  # of a key's life, counted from its *first* use
+
+
+def next_step(grant: Grant, kinds: Sequence[str], provider: Provider, now: float) -> Step:
+    """What may be done with a grant now.
+
+    Args:
+        kinds: the kinds of the grant's ledger lines, oldest first; only needed beyond `reserved`.
+    """
+    if now < grant.not_before:
+        return Step.WAIT
+    if grant.state == GrantState.RESERVED:
+        return Step.SEND
+    under_way = grant.state == GrantState.SENDING and now <= (grant.last_possible or 0.0)
+    if under_way or grant.state not in (GrantState.SENDING, GrantState.UNKNOWN):
+        return Step.WAIT
+    return _after_unknown(grant, kinds, provider, now)
+
+
+def _after_unknown(grant: Grant, kinds: Sequence[str], provider: Provider, now: float) -> Step:
+    """An order may exist. Repeat only where the provider makes a repeat harmless, else look, else ask."""
+    if not (is_reversed(kinds) or is_doubtful(kinds)):
+        if provider.kind == "A":
+            return Step.SEND
+        if provider.kind == "B" and now - (grant.first_sent or 0.0) < KEY_SHARE * provider.key_life_s:
+            return Step.SEND
+    if provider.kind == "D" or not provider.can_look_up:
+        return Step.PERSON
+    return Step.LOOK_UP if now > (grant.last_possible or 0.0) + provider.settle_s else Step.WAIT
+
+
+def is_reversed(kinds: Sequence[str]) -> bool:
+    """Taken back while an order may already exist: it must not be sent again."""
+    return Entry.REVERSAL in kinds
+
+
+def is_doubtful(kinds: Sequence[str]) -> bool:
+    """Since the last clean slate, a repeat was refused: repeating once more would be refused for ever."""
+    return Entry.DOUBTFUL in kinds[_last(kinds, Entry.NOT_FOUND) + 1 :]
+
+
+def _last(kinds: Sequence[str], wanted: str) -> int:
+    return max((index for index, kind in enumerate(kinds) if kind == wanted), default=-1)
+
+
+# Orders
+
+
+def order_body(grant: Grant) -> dict[str, Json]:
+    """The order as the provider's `orders` stream takes it; its number travels as the change's reference."""
+    amount = Decimal(grant.amount)
+    body: dict[str, Json] = {
+        "productId": grant.product,
+        "quantity": 1,
+        "denomination": int(amount) if amount == amount.to_integral_value() else float(amount),
+        "currency": grant.currency,
+        "email": grant.recipient["email"],
+        "tag": grant.rule,
+        "notifyReceiverEmail": 1,
+        "notifyAdminEmail": 0,
+    }
+    if "phone" in grant.recipient:
+        body["contact"] = grant.recipient["phone"]
+    return body
+
+
+COMPARED = ("productId", "denomination", "email", "quantity")
+
+
+def order_differences(body: Mapping[str, Json], found: Mapping[str, Json]) -> list[str]:
+    """In what an order that has our number is not the order that we want: product, amount, receiver.
+
+    What the provider does not tell cannot differ, but the amount it must tell: an order that shows nothing to compare
+    is not adopted.
+    """
+    wrong = [name for name in COMPARED if found.get(name) is not None and not _alike(name, body[name], found[name])]
+    return wrong if found.get("denomination") is not None else ["denomination", *wrong]
+
+
+def _alike(name: str, wanted: Json, told: Json) -> bool:
+    if name in ("denomination", "quantity"):
+        try:
+            return Decimal(str(wanted)) == Decimal(str(told))
+        except InvalidOperation:
+            return False
+    if name == "email":
+        return email_key(str(wanted)) == email_key(str(told))
+    return str(wanted) == str(told)
+
+
+def ledger_totals(grants: Iterable[Grant]) -> tuple[Decimal, Decimal]:
+    """(set aside, spent) as the grants themselves say: what the budget's row must agree with."""
+    held = spent = Decimal(0)
+    for grant in grants:
+        held += Decimal(grant.amount) if grant.state in HOLDING else 0
+        spent += Decimal(grant.amount) if grant.state == GrantState.ISSUED else 0
+    return held, spent
