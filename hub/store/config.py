@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from sqlalchemy import Integer, bindparam, delete, insert, select
 from sqlalchemy.sql import Executable
@@ -26,10 +25,9 @@ def _keep(name: str, key: str) -> Statement:
     """Puts in one whole row, or takes the place of the one with its key."""
 
     def build(d: Dialect) -> Executable:
-        new: Any = d.upsert(table(name)).values(given(name))
+        new = d.upsert(table(name)).values(given(name))
         others = {column.name: new.excluded[column.name] for column in table(name).columns if column.name != key}
-        done: Executable = new.on_conflict_do_update(index_elements=[key], set_=others)
-        return done
+        return new.on_conflict_do_update(index_elements=[key], set_=others)
 
     return Statement(build)
 

@@ -135,7 +135,7 @@ class SqliteDatabase:
         try:
             lent = self._only or self.engine.raw_connection()
             try:
-                connection: sqlite3.Connection = lent.driver_connection
+                connection: Any = lent.driver_connection
                 cursor = connection.cursor()
                 self._begin(cursor, writes=writes, relaxed=relaxed)
                 try:

@@ -12,14 +12,14 @@ from sqlalchemy.engine import Dialect as Grammar
 from sqlalchemy.sql import ClauseElement, Executable, Select, func
 from sqlalchemy.sql.sqltypes import Integer
 
-from hub.store.statements import Compiled, table
+from hub.store.statements import Compiled, Upsert, table
 from hub.store.tables import ID_KINDS, VERSION
 
 SEQUENCES = tuple(f"CREATE SEQUENCE {kind}_numbers" for kind in (VERSION, *ID_KINDS))
 
-# A range must be whole. Two workers: A draws 50, and before it has moved the sequence on, B draws one and gets a number in
-# A's range. So both hold a lock for the moment that it takes; not to the end of their transactions, or they would queue.
-# Versions are drawn one at a time and need none.
+# A range must be whole. Two workers: A draws 50, and before it has moved the sequence on, B draws one and gets a number
+# in A's range. So both hold a lock for the moment that it takes; not to the end of their transactions, or they would
+# queue. Versions are drawn one at a time and need none.
 DRAW_FUNCTION = """
 CREATE FUNCTION hub_draw(kind text, many bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -45,13 +45,13 @@ class SqliteDialect:
     extras: Sequence[str] = ()
 
     def __init__(self) -> None:
-        self.grammar = sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+        self.grammar: Grammar = sqlite.dialect(paramstyle="qmark")
 
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         listed = func.json_each(bindparam(name, type_=Text())).table_valued("value", name=f"{name}_list")
         return column.in_(select(listed.c.value))
 
-    def upsert(self, table: Table) -> Any:
+    def upsert(self, table: Table) -> Upsert:
         return sqlite.insert(table)
 
     def locked(self, query: Select[Any]) -> Select[Any]:
@@ -59,6 +59,9 @@ class SqliteDialect:
 
     def greater(self, column: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
         return func.max(func.coalesce(column, other), other)
+
+    def lowered(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.lower(column)
 
     def draw(self) -> Executable:
         counter = table("counter")
@@ -77,13 +80,13 @@ class PostgresDialect:
     extras: Sequence[str] = (*SEQUENCES, DRAW_FUNCTION)
 
     def __init__(self) -> None:
-        self.grammar = PGDialect_psycopg(paramstyle="format")
+        self.grammar: Grammar = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
 
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         element = BigInteger() if isinstance(column.type, Integer) else Text()
         return column == any_(bindparam(name, type_=postgresql.ARRAY(element)))
 
-    def upsert(self, table: Table) -> Any:
+    def upsert(self, table: Table) -> Upsert:
         return postgresql.insert(table)
 
     def locked(self, query: Select[Any]) -> Select[Any]:
@@ -92,6 +95,9 @@ class PostgresDialect:
 
     def greater(self, column: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
         return func.greatest(column, other)
+
+    def lowered(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.lower(column.collate("C"))
 
     def draw(self) -> Executable:
         # A function of the first migration: the row lock of a counter would make all writers wait for each other.

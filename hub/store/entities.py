@@ -58,12 +58,12 @@ CHANGED_ENTITIES = Update("entity", ["version", "state", "alias_of", "values", "
 
 
 def _page(*, of_type: bool, query: bool) -> Statement:
-    def build(_: Dialect) -> Executable:
+    def build(d: Dialect) -> Executable:
         found = select(ENTITY).where(ENTITY.c.id > bindparam("after_id", type_=BigInteger()))
         if of_type:
             found = found.where(ENTITY.c.type == bindparam("type"))
         if query:
-            found = found.where(func.lower(ENTITY.c["values"]).like(bindparam("query", type_=Text()), escape="\\"))
+            found = found.where(d.lowered(ENTITY.c["values"]).like(bindparam("query", type_=Text()), escape="\\"))
         return found.order_by(ENTITY.c.id).limit(bindparam("limit", type_=Integer()))
 
     return Statement(build)
@@ -175,7 +175,7 @@ class Entities(Session):
 
     def count_entities(self) -> dict[str, int]:
         """Entity type -> how many live ones."""
-        other = dict(self._rows(COUNT_OTHER))
+        other: dict[str, int] = dict(self._rows(COUNT_OTHER))
         return {type_: n - other.get(type_, 0) for type_, n in self._rows(COUNT)}
 
     # History

@@ -232,7 +232,7 @@ class Links(Entities):
 
     def count_links(self, connection: str, stream: str) -> dict[str, int]:
         """State -> how many links; counted from indexes alone."""
-        other = dict(self._rows(COUNT_OTHER, connection=connection, stream=stream))
+        other: dict[str, int] = dict(self._rows(COUNT_OTHER, connection=connection, stream=stream))
         total = self._rows(COUNT, connection=connection, stream=stream)[0][0]
         live = total - sum(other.values())
         return {**({"live": live} if live else {}), **other}

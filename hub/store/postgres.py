@@ -86,7 +86,9 @@ class PostgresDatabase:
         except PoolTimeout as error:
             raise busy("all its connections are in use") from error
         except DBAPIError as error:
-            raise RetryLater("the database cannot be reached", code="STORE-GONE", fix="start it; check store.url") from error
+            raise RetryLater(
+                "the database cannot be reached", code="STORE-GONE", fix="start it; check store.url"
+            ) from error
 
     def _begin(self, connection: psycopg.Connection[Row], *, writes: bool, relaxed: bool) -> None:
         """Readers see one moment throughout. A relaxed commit may be lost with the machine, never torn."""

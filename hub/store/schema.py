@@ -5,8 +5,6 @@ Migrations (hub.store.migrate) come to the same tables step by step; a test hold
 
 from __future__ import annotations
 
-from functools import cache
-
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from hub.errors import ConfigFault, Fault
@@ -14,10 +12,13 @@ from hub.store.databases import Database
 from hub.store.statements import Dialect
 from hub.store.tables import METADATA
 
-SCHEMA = "0001"  # number of the newest migration; they rise
+SCHEMA = "0002"  # number of the newest migration; they rise
 
 
-def ready(database: Database, url: str) -> None:
+MADE: dict[str, list[str]] = {}  # dialect -> statements; compiled once, for the simulator makes many stores
+
+
+def ready(database: Database) -> None:
     """Makes the tables in an empty database; refuses one of another version.
 
     Raises:
@@ -27,11 +28,16 @@ def ready(database: Database, url: str) -> None:
     if found is None:
         database.create(_statements(database.dialect), SCHEMA)
     elif found != SCHEMA:
-        raise ConfigFault([_mismatch(found, url)])
+        raise ConfigFault([mismatch(found)])
 
 
-@cache
 def _statements(dialect: Dialect) -> list[str]:
+    if dialect.name not in MADE:
+        MADE[dialect.name] = _made(dialect)
+    return MADE[dialect.name]
+
+
+def _made(dialect: Dialect) -> list[str]:
     made = list(dialect.extras)
     for each in METADATA.sorted_tables:
         made.append(str(CreateTable(each).compile(dialect=dialect.grammar)))
@@ -40,7 +46,8 @@ def _statements(dialect: Dialect) -> list[str]:
     return made
 
 
-def _mismatch(found: str, url: str) -> Fault:
+def mismatch(found: str) -> Fault:
+    """What to say of a database that is at another number."""
     if found < SCHEMA:
         return Fault(
             code="STORE-OLDER", where="store", message=f"the database is at {found}, this hub needs {SCHEMA}",

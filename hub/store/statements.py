@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import JSON, ColumnElement, Table, Text, bindparam, column, insert, literal_column, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect as Grammar
 from sqlalchemy.sql import Executable, Select, func
 
 from hub.store.tables import METADATA
+
+Upsert = sqlite.Insert | postgresql.Insert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Dialect(Protocol):
         """The column is an element of the list bound to `name`, however long: one parameter, one compiled text."""
         ...
 
-    def upsert(self, table: Table) -> Any:
+    def upsert(self, table: Table) -> Upsert:
         """An insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
         ...
 
@@ -50,6 +53,10 @@ class Dialect(Protocol):
 
     def greater(self, column: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
         """The greater of a column, which may be null, and a value, which is not."""
+        ...
+
+    def lowered(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Text with its ASCII letters in lower case: the same on both, whatever the language of the database."""
         ...
 
     def draw(self) -> Executable:

@@ -8,7 +8,7 @@ runs its page again from its inputs. The store keeps, it does not decide: nothin
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,11 +20,13 @@ from hub.store.ledger import Ledger
 from hub.store.links import Links
 from hub.store.reading import Reading
 from hub.store.reviews import Reviews
+from hub.store.rows import ViewSpec
 from hub.store.runs import Runs
 from hub.store.schema import ready
+from hub.store.views import Views
 
 
-class Tx(Links, Intents, Reading, Reviews, Blocking, Runs, Ledger, Config):
+class Tx(Links, Intents, Reading, Reviews, Blocking, Runs, Ledger, Config, Views):
     """One transaction. Do not keep it."""
 
 
@@ -49,7 +51,7 @@ class Store:
         self._database = open_database(url)
         self._seam = seam
         self._mine = threading.local()  # whether this thread is inside a transaction
-        ready(self._database, url)
+        ready(self._database)
 
     @contextmanager
     def transaction(self, *, relaxed: bool = False) -> Iterator[Tx]:
@@ -70,6 +72,11 @@ class Store:
         """One transaction that only reads, and sees one moment of the database throughout."""
         with self._alone(), self._database.transaction(writes=False, relaxed=False) as cursor:
             yield Tx(self._database, cursor, writes=False)
+
+    def create_views(self, specs: Iterable[ViewSpec]) -> list[str]:
+        """Makes the typed views for people with SQL tools anew; gives their names. Raises ConfigFault STORE-VIEW."""
+        with self.transaction() as tx:
+            return tx.create_views(specs)
 
     def close(self) -> None:
         self._database.close()

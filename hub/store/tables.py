@@ -89,7 +89,7 @@ def _some(name: str, *columns: str, where: str, unique: bool = False) -> Index:
 class Base(SQLModel):
     """Gives the tables a registry of their own."""
 
-    metadata: ClassVar[MetaData] = METADATA  # type: ignore[misc]
+    metadata: ClassVar[MetaData] = METADATA
 
 
 # Truth

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Text, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.sql import Executable
@@ -24,16 +23,15 @@ def _add_quarantine(*, named: bool) -> Statement:
     """A cell is known by its record; that of a create that was refused, by its link."""
 
     def build(d: Dialect) -> Executable:
-        new: Any = d.upsert(QUARANTINE).values(given("quarantine"))
+        new = d.upsert(QUARANTINE).values(given("quarantine"))
         place = ["connection", "stream", "external_id"] if named else ["link_id"]
         has_name = QUARANTINE.c.external_id != NO_ID if named else QUARANTINE.c.external_id == NO_ID
         names = ("code", "message", "fix", "value", "at", "run_id", "entity_id", "link_id")
-        done: Executable = new.on_conflict_do_update(
+        return new.on_conflict_do_update(
             index_elements=[*place, "field", "direction"],
             index_where=(QUARANTINE.c.state == word("open")) & has_name,
             set_={name: new.excluded[name] for name in names},
         )
-        return done
 
     return Statement(build)
 
