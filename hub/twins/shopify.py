@@ -14,7 +14,7 @@ import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode
 
@@ -166,10 +166,6 @@ class TwinShopify(Twin):
 
     # --- one call ----------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _graph(self) -> Graph:
-        return Graph({**shopify_reads.RESOLVERS, **shopify_writes.RESOLVERS})
-
     def describe(self, request: Request) -> tuple[str, bool]:
         if request.path == _TOKEN_PATH:
             return "token", True
@@ -188,7 +184,7 @@ class TwinShopify(Twin):
             name = payload.get("operationName")
         except (BadJson, KeyError, TypeError, AttributeError):
             return None
-        return _Asked(document=self._graph.document(str(text), name), variables=variables)
+        return _Asked(document=_graph().document(str(text), name), variables=variables)
 
     def authorise(self, request: Request) -> Response | None:
         if request.path == _TOKEN_PATH:
@@ -212,10 +208,11 @@ class TwinShopify(Twin):
         figures: Fields = {"requestedQueryCost": cost, "actualQueryCost": None}
         if retry_after_s is not None:
             figures["throttleStatus"] = self._status(max(0.0, cost - retry_after_s * self.restore_rate))
+            self.throttled_until = max(self.throttled_until, self.now() + retry_after_s)
         return Response.json({"errors": [error], "extensions": {"cost": figures}})
 
     def _cost_of(self, asked: _Asked) -> int:
-        prepared = self._graph.prepare(asked.document, asked.variables)
+        prepared = _graph().prepare(asked.document, asked.variables)
         return prepared.cost if isinstance(prepared, Prepared) else 1
 
     def _status(self, available: float) -> Fields:
@@ -240,7 +237,7 @@ class TwinShopify(Twin):
         asked = self._read(request)
         if asked is None:
             return Response.json({"errors": {"query": "Required parameter missing or invalid"}}, 400)
-        prepared = self._graph.prepare(asked.document, asked.variables)
+        prepared = _graph().prepare(asked.document, asked.variables)
         if isinstance(prepared, Refused):
             return Response.json({"errors": prepared.errors})
         return self._run(request, prepared)
@@ -250,7 +247,7 @@ class TwinShopify(Twin):
         if limited and (wait := self.bucket.take(self.now(), prepared.cost)):
             return self.refuse_for(request, wait)
         visit = Visit(self)
-        answer, cost = self._graph.run(prepared, visit)
+        answer, cost = _graph().run(prepared, visit)
         if limited:
             self.bucket.take(self.now(), min(0, cost - prepared.cost))  # what was asked for too much flows back
         extensions: Fields = {
@@ -526,6 +523,12 @@ class TwinShopify(Twin):
 
     def hook_request(self, target: Target, events: Sequence[HookEvent], attempt: int) -> tuple[bytes, dict[str, str]]:
         return self.messages.request(target, events[0])
+
+
+@cache
+def _graph() -> Graph:
+    """The schema is the same for every shop and dear to build."""
+    return Graph({**shopify_reads.RESOLVERS, **shopify_writes.RESOLVERS})
 
 
 def _custom_keys(fields: Fields) -> list[str]:

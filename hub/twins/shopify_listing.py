@@ -308,7 +308,8 @@ def _text(read: Callable[[Record], Json]) -> FieldTest:
         if quoted:
             return lambda record: str(read(record) or "").lower() == wanted
         if wanted.endswith("*"):
-            return lambda record: str(read(record) or "").lower().startswith(wanted[:-1])
+            prefix = wanted[:-1]
+            return lambda record: any(w.startswith(prefix) for w in _split(str(read(record) or "").lower()))
         words = _split(wanted)
         return lambda record: words <= _split(str(read(record) or "").lower())
 

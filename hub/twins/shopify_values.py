@@ -253,7 +253,7 @@ def _clean_contacts(given: Fields, out: Fields, kept: Fields, shop_country: str)
         out["phone"] = clean_phone(text, country) if text else None
         if text and out["phone"] is None:
             refusals.append(Refusal(field=("phone",), message="Phone is invalid", code="INVALID"))
-    if not any({**kept, **out}.get(name) for name in ("firstName", "lastName", "email", "phone")):
+    if not refusals and not any({**kept, **out}.get(name) for name in ("firstName", "lastName", "email", "phone")):
         message = "Customer must have a name, phone number or email address"
         refusals.append(Refusal(field=(), message=message, code="BLANK"))
     return refusals
