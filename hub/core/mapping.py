@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import field as _field  # FieldRule has a field called `field`
 from typing import NamedTuple
 
 from hub.core.canonical import Blank, CanonicalField, EntityType
@@ -84,6 +85,11 @@ class FieldRule:
     to: str = ""  # reference: stream it names
     missing: str = "skip"  # reference without a link: skip, create
     lossy: bool = False  # accepted
+    steps: tuple[str, ...] = ()  # names of wire and transforms, from the remote value inward
+    words_in: Mapping[str, Json] = _field(default_factory=dict)  # `values:`: word over there -> canonical value
+    words_out: Mapping[Json, Json] = _field(default_factory=dict)  # canonical value -> word written
+    unknown_in: str = "quarantine"  # word that `values:` does not know: quarantine, skip
+    unknown_out: str = "quarantine"  # canonical value without a word
     where: str = ""  # file:line
 
 
@@ -300,9 +306,23 @@ def to_external(
             if computed is not None or not creating:
                 case.put(body, computed)
     if creating:
+        body = _without_blanks(body)
         for put, constant in mapping.on_create_put:
             put(body, constant)
     return Outward(body, sent, skipped, blocked)
+
+
+def _without_blanks(body: dict[str, Json]) -> dict[str, Json]:
+    """There is nothing to clear in a record that does not exist yet."""
+    kept = {}
+    for key, value in body.items():
+        if isinstance(value, dict):
+            value = _without_blanks(value)
+        elif isinstance(value, list):
+            value = [_without_blanks(each) if isinstance(each, dict) else each for each in value]
+        if value is not None:
+            kept[key] = value
+    return kept
 
 
 def _write_field(
@@ -319,13 +339,14 @@ def _write_field(
     if mapping.entity_type.fields[name].kind == "consent" and is_blank(value):
         return
     try:
-        written = [(rule, _outward(rule, value, external_ids)) for rule in rules]
+        parts = [(rule, (value or {}).get(rule.part) if rule.part else value) for rule in rules]
+        written = [(rule, _outward(rule, part, external_ids), part) for rule, part in parts]
     except _NotWritten as reason:
         skipped[name] = reason.fault
         return
-    for rule, raw in written:
+    for rule, raw, part in written:
         if rule.put is not None and not (creating and raw is None):
-            rule.put(body, raw, value)
+            rule.put(body, raw, part)
     sent[name] = held_form(mapping, name, value)
 
 
@@ -336,15 +357,14 @@ class _NotWritten(Exception):
 
 
 def _outward(rule: FieldRule, value: Json, external_ids: Mapping[tuple[str, int], str]) -> Json:
-    part: Json = (value or {}).get(rule.part) if rule.part else value
-    if is_blank(part):
+    if is_blank(value):
         return None
     if rule.to:
-        return _parent_id(rule, part, external_ids)
+        return _parent_id(rule, value, external_ids)
     try:
-        return rule.outward(part) if rule.outward is not None else part
+        return rule.outward(value) if rule.outward is not None else value
     except MappingFault as fault:
-        raise _NotWritten(_cell_fault(rule, fault, part)) from None
+        raise _NotWritten(_cell_fault(rule, fault, value)) from None
 
 
 def _parent_id(rule: FieldRule, entity_id: int, external_ids: Mapping[tuple[str, int], str]) -> str:

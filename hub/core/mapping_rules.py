@@ -90,6 +90,7 @@ def read_rule(sheet: Sheet, name: str, facts: StreamFacts) -> FieldRule | None:
         missing=sheet.choice("missing", ("skip", "create"), "skip"),
         lossy=sheet.choice("lossy", ("accept",), "") == "accept",
         where=sheet.where,
+        steps=_step_names(sheet),
     )
     _check_direction(sheet, rule, declared)
     return _bind(sheet, rule, declared, remote, facts)
@@ -176,7 +177,8 @@ def _bind(
         return None
     words = _words(sheet, typed)
     if words is not None:
-        steps.append(words)
+        steps.append(words[0])
+        rule = replace(rule, **words[1])
     longest = sheet.integer("max", least=1)
     if longest is not None:
         steps.append(_length(longest))
@@ -196,6 +198,12 @@ def _steps(sheet: Sheet, place: Place) -> list[Step] | None:
     if None in found:
         return None
     return [step for step in found if step is not None]
+
+
+def _step_names(sheet: Sheet) -> tuple[str, ...]:
+    transforms = sheet.at("transforms").value
+    found = [sheet.at("wire").value, *(transforms if isinstance(transforms, list) else ())]
+    return tuple(str(next(iter(each), "") if isinstance(each, Mapping) else each) for each in found if each is not None)
 
 
 def _step(at: Sheet, place: Place, *, wire: bool) -> Step | None:
@@ -234,7 +242,8 @@ def _length(longest: int) -> Step:
 # Words of enums
 
 
-def _words(sheet: Sheet, typed: CanonicalField) -> Step | None:
+def _words(sheet: Sheet, typed: CanonicalField) -> tuple[Step, Mapping[str, Json]] | None:
+    """The step that `values:` makes, and what the rule keeps of it."""
     if not sheet.has("values"):
         if sheet.has("prefer") or sheet.has("unknown"):
             sheet.fault("CFG-016", "prefer and unknown belong to values", "add values:, or leave them out")
@@ -244,12 +253,13 @@ def _words(sheet: Sheet, typed: CanonicalField) -> Step | None:
     policy = sheet.at("unknown")
     if sheet.has("unknown"):
         policy.closed(("in", "out"))
-    skip_in = policy.choice("in", ("quarantine", "skip"), "quarantine") == "skip"
-    skip_out = policy.choice("out", ("quarantine", "skip"), "quarantine") == "skip"
-    read, write = _word_reader(inward, skip_in), _word_writer(outward, skip_out)
+    unknown_in = policy.choice("in", ("quarantine", "skip"), "quarantine")
+    unknown_out = policy.choice("out", ("quarantine", "skip"), "quarantine")
+    read, write = _word_reader(inward, unknown_in == "skip"), _word_writer(outward, unknown_out == "skip")
     if typed.kind == "set":
-        return Step(inward=_each(read), outward=_each(write))
-    return Step(inward=read, outward=write)
+        read, write = _each(read), _each(write)
+    kept = {"words_in": inward, "words_out": outward, "unknown_in": unknown_in, "unknown_out": unknown_out}
+    return Step(inward=read, outward=write), kept
 
 
 def _each(one: Normaliser) -> Normaliser:

@@ -205,14 +205,15 @@ ENTRIES.append(
 # Names and lines
 
 _SUFFIXES = frozenset(["jr", "jr.", "sr", "sr.", "ii", "iii", "iv", "phd", "ph.d.", "md", "m.d.", "esq", "esq."])
-_NAME_PARTS = ("first_name", "last_name", "suffix")
+_NAME_PARTS = ("first_name", "middle_name", "last_name", "suffix")
 
 
 def split_name(text: str) -> dict[str, Json]:
     """Parts of a full name: last word is the last name, before it first names, after it a known suffix.
 
-    "Byron, Ada" is read the other way round; a single word is a last name. A guess by nature: only for systems that
-    have one name field.
+    "Byron, Ada" is read the other way round; a single word is a last name. Middle names count as first names, so the
+    middle name is said to be blank: left open, it would be filled from elsewhere and written twice. A guess by nature:
+    only for systems that have one name field.
     """
     words = text.split()
     suffix = None
@@ -221,7 +222,8 @@ def split_name(text: str) -> dict[str, Json]:
         words[-1] = words[-1].rstrip(",")
     if len(words) > 1 and words[0].endswith(",") and len(words[0]) > 1:
         words = [*words[1:], words[0].rstrip(",")]
-    return {"first_name": " ".join(words[:-1]) or None, "last_name": words[-1] if words else None, "suffix": suffix}
+    first, last = " ".join(words[:-1]) or None, words[-1] if words else None
+    return {"first_name": first, "middle_name": None, "last_name": last, "suffix": suffix}
 
 
 def join_name(parts: Mapping[str, Json]) -> str:
