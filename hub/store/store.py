@@ -51,7 +51,11 @@ class Store:
         self._database = open_database(url)
         self._seam = seam
         self._mine = threading.local()  # whether this thread is inside a transaction
-        ready(self._database)
+        try:
+            ready(self._database)
+        except BaseException:
+            self._database.close()
+            raise
 
     @contextmanager
     def transaction(self, *, relaxed: bool = False) -> Iterator[Tx]:

@@ -115,8 +115,8 @@ def _link() -> None:
         words("shadow"),
         octets("raw", null=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_link")),
-        sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name=op.f("fk_link_entity_id")),
         sa.UniqueConstraint("connection", "stream", "external_id", name=op.f("uq_link_record")),
+        sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name=op.f("fk_link_entity_id")),
     )
     some("ix_link_behind", "link", ["connection", "stream", "id"], where="behind_since IS NOT NULL")
     op.create_index("ix_link_entity", "link", ["entity_id"])

@@ -175,8 +175,8 @@ def _event() -> None:
         flag("silent"),
         words("values"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
-        sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name=op.f("fk_event_entity_id")),
         sa.UniqueConstraint("key", name=op.f("uq_event_key")),
+        sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name=op.f("fk_event_entity_id")),
     )
     op.create_index("ix_event_entity", "event", ["entity_id"])
     op.create_index("ix_event_subject", "event", ["subject_id", "name"])
@@ -207,9 +207,9 @@ def _grant() -> None:
         time("created_at"),
         words("detail"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grant")),
-        sa.ForeignKeyConstraint(["subject_id"], ["entity.id"], name=op.f("fk_grant_subject_id")),
         sa.UniqueConstraint("key", name=op.f("uq_grant_key")),
         sa.UniqueConstraint("connection", "reference", name=op.f("uq_grant_reference")),
+        sa.ForeignKeyConstraint(["subject_id"], ["entity.id"], name=op.f("fk_grant_subject_id")),
     )
     op.create_index("ix_grant_state", "grant", ["state", "id"])
     op.create_index("ix_grant_subject", "grant", ["subject_id", "rule"])
