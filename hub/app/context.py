@@ -10,6 +10,7 @@ from hub.connector import Api, Connector, Settings, Stream
 from hub.core.canonical import Canonical
 from hub.core.guards import DEFAULTS, Bound
 from hub.core.mapping import StreamMapping
+from hub.errors import HubError
 from hub.model import Json
 from hub.store import Store
 
@@ -38,10 +39,16 @@ class Connection:
     mapping_version: int = 0
     every_s: Mapping[str, float] = field(default_factory=dict)  # stream -> schedule
     counts: Callable[[], Mapping[str, int]] = dict  # calls per operation since the start, from the door
+    fault: HubError | None = None  # why it cannot be used (credentials, host, mapping); the others go on without it
 
     @property
     def writes(self) -> bool:
         return self.mode in PUSHABLE_MODES and self.connector.push is not None
+
+    def require(self) -> None:
+        """Raises the reason if this connection cannot be used."""
+        if self.fault is not None:
+            raise self.fault
 
     def mappings_from(self, source: str) -> list[StreamMapping]:
         """The mappings that read a stream's records (a form answer is a submission and speaks for a contact)."""

@@ -7,17 +7,17 @@ written, and again while that brings anything new. A connection that fails stops
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub.app.context import Connection, Hub
 from hub.app.ingest import again
+from hub.app.leases import KeepAlive, LeaseLost, connection_lease, take
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
 from hub.app.wants import want_missing
-from hub.errors import HubError, QuotaUsedUp, RetryLater, SignInExpired
+from hub.errors import HubError, NotFound, QuotaUsedUp, RetryLater, SignInExpired
 
-LEASE_S = 120.0
 PUSH_ROUNDS = 4  # parents before children, references after both; then whatever is left waits for the next run
 TROUBLE = (
     "quarantined",
@@ -50,14 +50,15 @@ class ConnectionRun:
     tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     calls_before: Counter[str] = field(default_factory=Counter)
     status: str = "running"
+    epoch: int = 0  # of the lease it runs under
 
     def add(self, stream: str, direction: str, counts: Counter[str]) -> None:
         self.streams.setdefault((stream, direction), Counter()).update(counts)
         self.counts.update(counts)
 
     def judge(self) -> str:
-        """True status (law L23): an error is failed, a planned pause is paused, any row that did not get through partial."""
-        if self.code in (QuotaUsedUp.default_code,):
+        """True status (law L23): an error is failed, a planned pause paused, a row that did not get through partial."""
+        if self.code == QuotaUsedUp.default_code:
             return "paused"
         if self.error:
             return "failed"
@@ -69,7 +70,10 @@ def sync(
     names: Iterable[str] | None = None,
     *,
     owner: str,
+    kind: str = "sync",
+    pull: bool = True,
     push: bool = True,
+    only: Mapping[str, Collection[str]] | None = None,
     watch: Watch = unwatched,
     finish: Callable[[Hub, dict[str, ConnectionRun]], None] | None = None,
 ) -> list[ConnectionRun]:
@@ -78,44 +82,72 @@ def sync(
     Args:
         names: connections; None for all.
         owner: who holds the leases (host and process).
+        kind: of the run rows: sync, webhook.
+        pull: False serves hints and writes what is due, without reading the streams.
         push: False reads only.
+        only: connection -> streams to read; a connection that is not in it is read whole.
         finish: called before the runs are closed (rewards are issued there).
 
     Returns:
         One run per connection whose lease could be had, in the order of hub.yaml.
+
+    Raises:
+        NotFound: there is no connection of that name.
     """
-    wanted = [hub.connections[name] for name in (names if names is not None else hub.connections)]
-    runs = {each.name: run for each in wanted if (run := _begin(hub, each, owner)) is not None}
+    wanted = [connection_of(hub, name) for name in (names if names is not None else hub.connections)]
+    runs = {each.name: run for each in wanted if (run := _begin(hub, each, owner, kind)) is not None}
+    active = [each for each in wanted if each.name in runs]
     try:
-        active = [each for each in wanted if each.name in runs]
-        for connection in active:
-            _guarded(hub, runs[connection.name], lambda c=connection: _pull(hub, c, runs[c.name], watch))
-        for connection in active:
-            _guarded(hub, runs[connection.name], lambda c=connection: _serve(hub, c, runs[c.name]))
-        if push:
-            _push_rounds(hub, active, runs, watch)
-        if finish is not None:
-            finish(hub, runs)
+        with KeepAlive(hub, owner, {connection_lease(name): run.epoch for name, run in runs.items()}) as leases:
+
+            def look(connection: str, phase: str, stream: str, rows: int) -> None:
+                leases.check(connection_lease(connection))
+                watch(connection, phase, stream, rows)
+
+            for connection in active if pull else ():
+                streams = None if only is None else only.get(connection.name)
+                _guarded(
+                    hub, runs[connection.name], lambda c=connection, s=streams: _pull(hub, c, runs[c.name], look, s)
+                )
+            for connection in active:
+                _guarded(hub, runs[connection.name], lambda c=connection: _serve(hub, c, runs[c.name]))
+            if push:
+                _push_rounds(hub, active, runs, look)
+            if finish is not None:
+                finish(hub, runs)
+    except BaseException as error:  # a bug, or the end of the process: these runs did not succeed, and say so
+        for run in runs.values():
+            run.error, run.code = run.error or f"stopped by {type(error).__name__}", run.code or "RUN-STOPPED"
+        raise
     finally:
         for run in runs.values():
             _end(hub, run, owner)
     return list(runs.values())
 
 
-def _begin(hub: Hub, connection: Connection, owner: str) -> ConnectionRun | None:
+def connection_of(hub: Hub, name: str) -> Connection:
+    """The connection of that name. Raises NotFound with the names that there are."""
+    if name not in hub.connections:
+        known = ", ".join(hub.connections) or "none"
+        raise NotFound(f"there is no connection {name}", where="hub.yaml", fix=f"known are: {known}")
+    return hub.connections[name]
+
+
+def _begin(hub: Hub, connection: Connection, owner: str, kind: str) -> ConnectionRun | None:
     """Lease and run row, or None if another worker has this connection; the skipped slot is a row, too."""
-    now = hub.clock.now()
+    now, lease = hub.clock.now(), connection_lease(connection.name)
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
-            if tx.lease(_lease_of(connection.name), owner, now, LEASE_S) is None:
-                tx.add_slot(connection.name, now, "skipped", "another run holds this connection")
+            epoch = take(tx, lease, owner, now)
+            if epoch is None:
+                if kind == "sync":
+                    tx.add_slot(connection.name, now, "skipped", "another run holds this connection")
                 return None
-            run_id = tx.start_run(connection.name, "sync", now, lease=_lease_of(connection.name))
-    return ConnectionRun(connection=connection.name, run_id=run_id, calls_before=Counter(connection.counts()))
-
-
-def _lease_of(connection: str) -> str:
-    return f"connection:{connection}"
+            tx.mark_interrupted(now)
+            run_id = tx.start_run(connection.name, kind, now, lease=lease)
+    return ConnectionRun(
+        connection=connection.name, run_id=run_id, epoch=epoch, calls_before=Counter(connection.counts())
+    )
 
 
 def _guarded(hub: Hub, run: ConnectionRun, task: Callable[[], None]) -> None:
@@ -128,15 +160,20 @@ def _guarded(hub: Hub, run: ConnectionRun, task: Callable[[], None]) -> None:
         run.error, run.code = str(error), error.code
 
 
-def _pull(hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch) -> None:
+def _pull(
+    hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch, streams: Collection[str] | None = None
+) -> None:
+    connection.require()
     failures = []
     for source in connection.in_order():
+        if streams is not None and source not in streams:
+            continue
         try:
             counts = pull_stream(
                 hub, connection, source, run_id=run.run_id, tally=run.tally,
                 progress=lambda stream, rows: watch(connection.name, "pull", stream, rows),
             )  # fmt: skip
-        except SignInExpired:
+        except (SignInExpired, LeaseLost):
             raise
         except HubError as error:  # this stream stops where it is; its siblings are read all the same
             failures.append(error)
@@ -148,6 +185,7 @@ def _pull(hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch) ->
 
 
 def _serve(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
+    connection.require()
     run.add("hints", "in", serve_hints(hub, connection, run_id=run.run_id, tally=run.tally))
 
 
@@ -185,4 +223,4 @@ def _end(hub: Hub, run: ConnectionRun, owner: str) -> None:
             for (stream, direction), counts in run.streams.items():
                 tx.add_run_stream(run.run_id, stream, direction, counts)
             tx.finish_run(run.run_id, hub.clock.now(), run.status, run.counts, run.error)
-            tx.release(_lease_of(run.connection), owner)
+            tx.release(connection_lease(run.connection), owner)

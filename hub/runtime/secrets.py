@@ -1,0 +1,126 @@
+"""Secrets at rest: encrypted under keys from outside the database, so that a copy of it gives nothing away.
+
+Keys come from HUB_SECRET_KEY (one, or several with commas: the first encrypts, all decrypt, so that keys can be
+changed), else from the file `.hub-key` beside hub.yaml, which is made when the first secret is kept. Whoever has both
+the key and the database has the secrets: back them up apart.
+
+Invariant: no message, repr or log line of this module holds a secret or a key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from hub.errors import ConfigFault, Fault, NotFound
+
+KEY_SETTING = "HUB_SECRET_KEY"
+KEY_FILE = ".hub-key"
+
+
+class Vault:
+    """Encrypts and decrypts the hub's secrets.
+
+    Args:
+        folder: the project's directory.
+        environ: the environment.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self._file = folder / KEY_FILE
+        self._named = environ.get(KEY_SETTING, "")
+        self._keys: MultiFernet | None = None
+
+    def seal(self, text: str) -> bytes:
+        """Ciphertext of a secret; makes the key file if there is no key yet."""
+        if not self._named and not self._file.exists():
+            self._make_key()
+        return self._open().encrypt(text.encode())
+
+    def unseal(self, ciphertext: bytes, name: str) -> str:
+        """The secret. Raises ConfigFault SEC-KEY if no key opens it."""
+        try:
+            return self._open().decrypt(ciphertext).decode()
+        except InvalidToken:
+            fix = f"bring the old key back, or: hub secrets set {name}"
+            raise _fault(f"the secret {name} was kept under another key", fix) from None
+
+    def _open(self) -> MultiFernet:
+        if self._keys is None:
+            self._keys = MultiFernet([self._key(text) for text in self._texts()])
+        return self._keys
+
+    def _texts(self) -> list[str]:
+        if self._named:
+            return [text.strip() for text in self._named.split(",") if text.strip()]
+        try:
+            return self._file.read_text("ascii").split()
+        except FileNotFoundError:
+            fix = f"set {KEY_SETTING}, or bring {KEY_FILE} back"
+            raise _fault("there is no key for the hub's secrets", fix) from None
+        except (OSError, UnicodeDecodeError):
+            raise _fault(f"{KEY_FILE} cannot be read", "give the hub's user the right to read it") from None
+
+    def _key(self, text: str) -> Fernet:
+        try:
+            return Fernet(text)
+        except ValueError:
+            place = KEY_SETTING if self._named else KEY_FILE
+            raise _fault(f"{place} holds no key", "a key is 32 random bytes in URL-safe base64") from None
+
+    def _make_key(self) -> None:
+        """A fresh key, readable by nobody else from its first moment."""
+        try:
+            handle = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return  # another process was first; its key counts
+        except OSError:
+            fix = f"make the project's folder writable, or set {KEY_SETTING}"
+            raise _fault(f"{KEY_FILE} cannot be written", fix) from None
+        with os.fdopen(handle, "wb") as file:
+            file.write(Fernet.generate_key() + b"\n")
+
+
+def _fault(message: str, fix: str) -> ConfigFault:
+    return ConfigFault([Fault(code="SEC-KEY", where="secrets", message=message, fix=fix)])
+
+
+def resolve(
+    given: Mapping[str, str], *, environ: Mapping[str, str], secret: Callable[[str], str], where: str
+) -> dict[str, str]:
+    """Settings with `env:NAME` and `secret:NAME` replaced by what they name; other texts stay.
+
+    Args:
+        secret: gives a kept secret by name; raises NotFound if there is none.
+        where: place in hub.yaml, for messages.
+
+    Raises:
+        ConfigFault: every variable that is not set (SEC-ENV) or secret that is not kept (SEC-NONE), together.
+    """
+    found: dict[str, str] = {}
+    faults: list[Fault] = []
+    for key, text in given.items():
+        kind, _, name = text.partition(":")
+        if kind == "env":
+            if environ.get(name):
+                found[key] = environ[name]
+            else:
+                faults.append(_missing("SEC-ENV", where, f"{key}: the environment has no {name}", f"set {name}"))
+        elif kind == "secret":
+            try:
+                found[key] = secret(name)
+            except NotFound:
+                fix = f"hub secrets set {name}"
+                faults.append(_missing("SEC-NONE", where, f"{key}: there is no secret {name}", fix))
+        else:
+            found[key] = text
+    if faults:
+        raise ConfigFault(faults)
+    return found
+
+
+def _missing(code: str, where: str, message: str, fix: str) -> Fault:
+    return Fault(code=code, where=where, message=message, fix=fix)
