@@ -259,6 +259,8 @@ def _link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, ext
     if match.outcome == "keyless" and page.mapping.name != page.mapping.source:
         page.counts["keyless"] += 1
         return None
+    if match.entity_id is not None and _create_in_flight(page, match.entity_id, external_id):
+        return None
     root = match.entity_id if match.entity_id is not None else _new_entity(page)
     for key in keys:
         page.scene.fresh_keys[page.mapping.entity, *key].add(root)
@@ -267,6 +269,20 @@ def _link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, ext
             {"kind": "review", "entity_id": root, "others": list(match.weak), "at": page.scene.now, "by": "weak key"}
         )
     return _attach(page, root, external_id, adopted=False)
+
+
+def _create_in_flight(page: PageContext, root: int, external_id: str) -> bool:
+    """True while a create of ours for this entity may still land: the record is read again when that is settled."""
+    for link in page.scene.links_at[root]:
+        intent = page.intents.get(link.id)
+        if (link.connection, link.stream, link.state) != (page.connection.name, page.mapping.name, LinkState.WANTED):
+            continue
+        if intent is not None and page.scene.now < (intent.last_possible or 0.0):
+            due_at = (intent.last_possible or 0.0) + page.stream.lag_s + 1.0
+            page.hints.append((link.connection, page.mapping.source, external_id, None, due_at, "a create to settle"))
+            page.counts["deferred"] += 1
+            return True
+    return False
 
 
 def _owners(page: PageContext, keys: set[tuple[str, str]]) -> dict[tuple[str, str], list[int]]:

@@ -14,6 +14,7 @@ from hub.core.changes import Verdict, judge_intent, settle_cells
 from hub.core.mapping import held_form
 from hub.core.plan import CASE
 from hub.core.shadow import is_empty
+from hub.core.values import same
 from hub.model import NO_VERSION, Cell, ConflictKind, Intent, Json, LinkRow, SourceRecord
 
 if TYPE_CHECKING:
@@ -29,13 +30,19 @@ def settle_intent(
         True if it stays open: the fields it sent are left alone until it is settled, since what they show may be ours.
     """
     scene, fields = page.scene, page.mapping.entity_type.fields
-    if intent.op == "create":  # the record carries our id, or was answered: it exists, so the create landed
-        close_landed(scene, link, intent, stored_by(intent, shown))
-        page.counts["settled"] += 1
-        return False
     forms = {
         name: held_form(page.mapping, name, value) for name, value in intent.values.items() if not name.startswith(CASE)
     }
+    if intent.op == "create":  # the record carries our id, or was answered: it exists, so the create landed
+        strange = {
+            name: shown[name]
+            for name, form in forms.items()
+            if name in shown and not record.by_hub and not same(fields[name], shown[name], form)
+        }
+        close_landed(scene, link, intent, stored_by(intent, {n: v for n, v in shown.items() if n not in strange}))
+        _note_strangers(scene, link, strange)
+        page.counts["settled"] += 1
+        return False
     judgement = judge_intent(
         intent, fields, scene.cells(link.id), shown, forms=forms, stamp=record.stamp, by_hub=record.by_hub,
         now=page.read_at, lag_s=page.stream.lag_s + page.stream.stamp_tick_s,
