@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from hub.app.context import Connection, Hub
 from hub.app.ingest import again
@@ -106,11 +107,10 @@ def sync(
 
             for connection in active if pull else ():
                 streams = None if only is None else only.get(connection.name)
-                _guarded(
-                    hub, runs[connection.name], lambda c=connection, s=streams: _pull(hub, c, runs[c.name], look, s)
-                )
+                run = runs[connection.name]
+                _guarded(run, partial(_pull, hub, connection, run, look, streams))
             for connection in active:
-                _guarded(hub, runs[connection.name], lambda c=connection: _serve(hub, c, runs[c.name]))
+                _guarded(runs[connection.name], partial(_serve, hub, connection, runs[connection.name]))
             if push:
                 _push_rounds(hub, active, runs, look)
             if finish is not None:
@@ -135,22 +135,24 @@ def connection_of(hub: Hub, name: str) -> Connection:
 
 def _begin(hub: Hub, connection: Connection, owner: str, kind: str) -> ConnectionRun | None:
     """Lease and run row, or None if another worker has this connection; the skipped slot is a row, too."""
-    now, lease = hub.clock.now(), connection_lease(connection.name)
+    now, lease, epoch, run_id = hub.clock.now(), connection_lease(connection.name), None, 0
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
             epoch = take(tx, lease, owner, now)
             if epoch is None:
                 if kind == "sync":
                     tx.add_slot(connection.name, now, "skipped", "another run holds this connection")
-                return None
+                break
             tx.mark_interrupted(now)
             run_id = tx.start_run(connection.name, kind, now, lease=lease)
+    if epoch is None:
+        return None
     return ConnectionRun(
         connection=connection.name, run_id=run_id, epoch=epoch, calls_before=Counter(connection.counts())
     )
 
 
-def _guarded(hub: Hub, run: ConnectionRun, task: Callable[[], None]) -> None:
+def _guarded(run: ConnectionRun, task: Callable[[], None]) -> None:
     """A connection's trouble is its own; it is written down and the others go on."""
     if run.error:
         return
@@ -193,10 +195,11 @@ def _push_rounds(hub: Hub, active: Sequence[Connection], runs: dict[str, Connect
     for _ in range(PUSH_ROUNDS):
         moved = 0
         for connection in active:
-            before = Counter(runs[connection.name].counts)
-            _guarded(hub, runs[connection.name], lambda c=connection: _push(hub, c, runs[c.name], watch))
-            _guarded(hub, runs[connection.name], lambda c=connection: _serve(hub, c, runs[c.name]))
-            after = runs[connection.name].counts - before
+            run = runs[connection.name]
+            before = Counter(run.counts)
+            _guarded(run, partial(_push, hub, connection, run, watch))
+            _guarded(run, partial(_serve, hub, connection, run))
+            after = run.counts - before
             moved += after["created"] + after["updated"] + after["settled"] + after["changed"]
         if not moved:
             return
