@@ -68,6 +68,7 @@ class Scene:
     _recheck: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _new_links: set[int] = field(default_factory=set)
     _new_entities: set[int] = field(default_factory=set)
+    _stored: set[int] = field(default_factory=set)  # new entities whose rows are there already
     _dirty_links: set[int] = field(default_factory=set)
     _dirty_entities: set[int] = field(default_factory=set)
     _history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
@@ -373,17 +374,29 @@ class Scene:
 
     # Saving
 
+    def store_new(self) -> None:
+        """Give new entities their rows now: what happens in this transaction (events, grants) may point at them."""
+        fresh = self._new_entities - self._stored
+        for root in fresh:
+            self._pack(root)
+        self.tx.insert_entities([self.entities[each] for each in sorted(fresh)])
+        self._stored |= fresh
+        self._dirty_entities -= fresh
+
+    def _pack(self, root: int) -> None:
+        row, states = self.entities[root], self.states(root)
+        row.values = {name: state.value for name, state in states.items()}
+        row.fields = pack_fields(states)
+        row.version = max((state.version for state in states.values()), default=NO_VERSION)
+
     def save(self) -> None:
         """Write the working set back: one statement per table and kind."""
         for link_id in (self._dirty_links | self._new_links) & self._cells.keys():
             self.links[link_id].shadow = pack_shadow(self._cells[link_id])
-        for root in self._dirty_entities | self._new_entities:
-            row, states = self.entities[root], self.states(root)
-            row.values = {name: state.value for name, state in states.items()}
-            row.fields = pack_fields(states)
-            row.version = max((state.version for state in states.values()), default=NO_VERSION)
-        self.tx.insert_entities([self.entities[each] for each in sorted(self._new_entities)])
-        self.tx.update_entities([self.entities[each] for each in sorted(self._dirty_entities - self._new_entities)])
+        self.store_new()
+        for root in self._dirty_entities:
+            self._pack(root)
+        self.tx.update_entities([self.entities[each] for each in sorted(self._dirty_entities)])
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
         rekeyed = self._new_entities | self._dirty_entities
