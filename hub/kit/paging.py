@@ -1,11 +1,11 @@
-"""Reading and writing in pages: progress that is checked, ties that are not lost, bad rows that are found by halves.
+"""Reading in pages: progress that is checked, ties that are not lost.
 
 Nothing here keeps state: cursors are the connector's own JSON values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
@@ -57,29 +57,3 @@ def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Runs of at most `size` items, in order."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def send_by_halves(
-    rows: Sequence[T],
-    send: Callable[[Sequence[T]], bool],
-    refuse: Callable[[T], None],
-) -> None:
-    """Send rows as one batch; if the whole batch is refused, by halves down to the row.
-
-    Args:
-        rows: what to send.
-        send: sends a batch; False: the vendor refused all of it because of a row in it, nothing was written.
-        refuse: told of each row that is refused alone.
-
-    At most ⌈log₂ n⌉ + 1 extra calls per bad row pair of halves (fault matrix, 28).
-    """
-    if not rows:
-        return
-    if send(rows):
-        return
-    if len(rows) == 1:
-        refuse(rows[0])
-        return
-    middle = len(rows) // 2
-    send_by_halves(rows[:middle], send, refuse)
-    send_by_halves(rows[middle:], send, refuse)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from pyrate_limiter import AbstractBucket, InMemoryBucket, Rate, RateItem
 
@@ -153,5 +154,11 @@ class Budgets:
                 self._share = min(1.0, self._share + _RECOVERY)
 
     def told(self, name: str, used: int, of: int) -> None:
-        """The vendor's own figure for a budget, all apps and people together."""
-        self._used[name] = (used, of, self._clock.monotonic())
+        """The vendor's own figure for a budget. A quota: what all apps and people have used. A short one: its size."""
+        limit = next((each for each in self._limits if each.name == name), None)
+        if limit is None or limit.per_s >= _LONG_S:
+            self._used[name] = (used, of, self._clock.monotonic())
+        elif of > 0 and of != limit.calls:
+            with self._lock:
+                self._limits[self._limits.index(limit)] = replace(limit, calls=of)
+                self._buckets[name].rates = [self._rate(replace(limit, calls=of))]

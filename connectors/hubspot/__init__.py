@@ -1,0 +1,94 @@
+"""HubSpot, through hubspot-api-client on the hub's door.
+
+Docs: CRM API guides (objects, search, batch, associations, properties), usage guidelines, webhooks, request validation.
+
+The first read lists everything, 100 a call, with associations inline. Later ones search by modification time, 200 a
+call, ascending and by keyset: at a page's edge the records of that millisecond are named and left out, and a
+millisecond with too many is read by id. So neither the cap of 10,000 results nor records that move while being read
+lose anything. Search lags, so each read starts five minutes before its cursor. Search shows neither archived records
+(listed now and then, `archived_every_s`) nor associations (one more call per page and kind).
+
+Records are in the vendor's shape: properties below `properties` (a mapping says `root: properties`), associated ids
+below `associations`. Bodies of writes have property names at the top, and `associations: {name: id}`.
+
+HubSpot knows no precondition: the engine reads a batch right before it writes it. A create carries the hub's id in a
+unique property, so a repeat is refused and tells whose it is.
+
+Settings of a stream: `fields`, the properties to read (all without it); `associations`, the streams to follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.hubspot.account import check, discover
+from connectors.hubspot.api import MODIFIED, STATUSES, classify, connect, usage, wait_s
+from connectors.hubspot.hooks import parse, verify
+from connectors.hubspot.reading import LIST_PAGE, LOOKBACK_S, SEARCH_PAGE, fetch, find, pull
+from connectors.hubspot.writing import BATCH, push
+from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
+
+
+def _stream(name: str, *, parents: Sequence[str] = ()) -> Stream:
+    return Stream(
+        name=name,
+        modified_path=f"properties.{MODIFIED[name]}",
+        lookback_s=LOOKBACK_S,
+        consistency="lagging",
+        lag_s=60.0,
+        deletes="archived",
+        writes=frozenset({"create", "update", "archive"}),
+        max_batch=BATCH,
+        idempotency=Idempotency.UNIQUE_REFERENCE,
+        marker="hub_id",
+        page_size=LIST_PAGE,
+        parents=parents,
+        minimum={"read": LIST_PAGE, "changes": SEARCH_PAGE, "write": BATCH, "fetch": LIST_PAGE},
+    )
+
+
+CONNECTOR = Connector(
+    name="hubspot",
+    title="HubSpot",
+    base_url="https://api.hubapi.com",
+    hosts=("api.hubapi.com", "api-eu1.hubapi.com", "api-na2.hubapi.com", "api-ap1.hubapi.com"),
+    auth=(Auth(kind="token"), Auth(kind="refresh_token", token_url="/oauth/v1/token", rotates=True)),
+    limits=(
+        RateLimit(name="burst", calls=100, per_s=10),  # smallest plan; each answer names the real figure (`usage`)
+        RateLimit(name="search", calls=5, per_s=1, operations=("search",), shared=True),
+        RateLimit(name="daily", calls=250_000, per_s=86_400, shared=True),
+    ),
+    streams=(
+        Stream(
+            name="owners",
+            modified_path="updatedAt",
+            cursor="snapshot",
+            sorted=False,
+            page_size=LIST_PAGE,
+            minimum={"read": LIST_PAGE},
+        ),
+        _stream("companies", parents=("owners",)),
+        _stream("contacts", parents=("owners", "companies")),
+        _stream("deals", parents=("owners", "companies", "contacts")),
+    ),
+    settings=(
+        Setting(name="marker", text="Unique property for the hub's id", default="hub_id"),
+        Setting(name="portal_id", text="Account id; webhooks of others are refused"),
+        Setting(name="archived_every_s", text="How often archived records are listed, seconds", default=3600),
+        Setting(name="secret", text="Client secret of the app, as webhooks.secret", secret=True),
+    ),
+    connect=connect,
+    check=check,
+    discover=discover,
+    pull=pull,
+    fetch=fetch,
+    find=find,
+    push=push,
+    verify=verify,
+    parse=parse,
+    statuses=STATUSES,
+    classify=classify,
+    wait_s=wait_s,
+    usage=usage,
+    docs="https://developers.hubspot.com/docs/api-reference",
+)

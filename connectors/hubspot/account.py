@@ -1,0 +1,59 @@
+"""The account: who it is, and which properties it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from connectors.hubspot.api import HubspotApi, describe
+from hub.connector import Field
+from hub.errors import NeedsReview, NotFound
+from hub.model import Json
+
+_OWNER = ("id", "email", "firstName", "lastName", "userId", "archived", "createdAt", "updatedAt")
+
+
+def check(api: HubspotApi) -> dict[str, Json]:
+    """Which account this is, and whether the property for the hub's id is there."""
+    warnings = []
+    try:
+        about = api.door.request("GET", "/account-info/v3/details", operation="account").json()
+    except (NotFound, NeedsReview):
+        about = {}
+        warnings.append("the account's id cannot be read; webhooks of another account would not be noticed")
+    wanted = str(api.settings.values.get("portal_id") or "")
+    if wanted and str(about.get("portalId", wanted)) != wanted:
+        warnings.append(f"the token is for account {about.get('portalId')}, settings say {wanted}")
+    marker = [each for each in describe(api, "contacts") if each["name"] == api.marker]
+    if not marker or not marker[0].get("hasUniqueValue"):
+        warnings.append(f"contacts have no unique property {api.marker}: nothing can be created there safely")
+    return {"account": str(about.get("portalId") or ""), "name": str(about.get("uiDomain") or ""), "warnings": warnings}
+
+
+_TYPES = {"string": "text", "number": "decimal", "date": "date", "datetime": "instant", "enumeration": "enum"}
+_TYPES |= {"bool": "boolean", "phone_number": "phone", "object_coordinates": "object", "json": "object"}
+
+
+def discover(api: HubspotApi, stream: str) -> list[Field]:
+    """The properties of a stream; owners have a fixed set and are never written."""
+    if stream == "owners":
+        return [Field(name=name, label=name, type="text", writable=False) for name in _OWNER]
+    return [_field(each) for each in describe(api, stream)]
+
+
+def _field(each: Mapping[str, Json]) -> Field:
+    kind = _TYPES.get(each["type"], "text")
+    if each.get("fieldType") == "checkbox":
+        kind = "set"
+    locked = (each.get("modificationMetadata") or {}).get("readOnlyValue") or each.get("calculated")
+    owner = each.get("referencedObjectType") == "OWNER" or each["name"] == "hubspot_owner_id"
+    return Field(
+        name=each["name"],
+        label=each.get("label") or each["name"],
+        type="ref" if owner else "email" if each["name"] == "email" else kind,
+        writable=not locked,
+        unique=bool(each.get("hasUniqueValue")) or each["name"] == "email",
+        custom=not each.get("hubspotDefined", True),
+        options=[option["value"] for option in each.get("options") or ()],
+        restricted=kind in ("enum", "set") and not owner,
+        ref_to="owners" if owner else "",
+    )

@@ -1,0 +1,350 @@
+"""Reading: the full list, what changed since, what was archived, records by id, records by a unique property."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from connectors.hubspot.api import ASSOCIATIONS, MODIFIED, HubspotApi, call, names_of
+from hub.connector import Page
+from hub.errors import RecordRejected
+from hub.kit.paging import batches, require_ascending, require_progress, rest_at, ties_at_end
+from hub.kit.reading import parse_time, read_rows
+from hub.model import Json, SourceRecord
+
+LIST_PAGE = 100  # list and every batch call (CRM API guide)
+SEARCH_PAGE = 200  # search (CRM search guide)
+SEARCH_CHARS = 3000  # body of a search (CRM search guide)
+URL_CHARS = 14_000  # of property names in a list call; longer URLs fail with 414 (airbyte splits at 15,000)
+LOOKBACK_S = 300.0  # new and changed records show up in search "after a few moments" (CRM search guide)
+ARCHIVED_EVERY_S = 3600.0  # how often archived records are listed, unless the setting says otherwise
+MERGED = "hs_merged_object_ids"
+
+
+# records
+
+
+def record_of(api: HubspotApi, row: dict[str, Json]) -> SourceRecord:
+    """A row as it came, archived ones as deletes. Raises KeyError, TypeError or ValueError if it cannot be read."""
+    row.pop("objectWriteTraceId", None)  # of our own write
+    external_id, properties = str(row["id"]), row.get("properties") or {}
+    if row.get("archived"):
+        at = row.get("archivedAt") or row["updatedAt"]
+        return SourceRecord(external_id=external_id, data={}, stamp=parse_time(at), op="delete")
+    marker = properties.get(api.marker) or None
+    return SourceRecord(external_id=external_id, data=row, stamp=parse_time(row["updatedAt"]), marker=marker)
+
+
+def records_of(api: HubspotApi, rows: Sequence[dict[str, Json]]) -> tuple[list[SourceRecord], list[dict[str, str]]]:
+    """Records, the ids that were merged into them, and faults of rows that cannot be read."""
+    records, faults = read_rows(rows, lambda row: record_of(api, row), id_key="id")
+    return records + [loser for record in records for loser in _losers(record)], faults
+
+
+def _losers(record: SourceRecord) -> Iterator[SourceRecord]:
+    """Merged-away ids are told by their survivor only; it names them for ever (CRM API guide, merge)."""
+    text = (record.data.get("properties") or {}).get(MERGED)
+    for loser in (text or "").split(";"):
+        if loser.strip() and loser.strip() != record.external_id:
+            yield SourceRecord(
+                external_id=loser.strip(),
+                data={},
+                stamp=record.stamp,
+                op="merged_into",
+                merged_into=record.external_id,
+            )
+
+
+# pages
+
+
+def pull(api: HubspotApi, stream: str, cursor: Json) -> Page:
+    """One page. Cursors, by "mode":
+
+    list: {"after", "from"}, the full read, by id. search: {"since" (ms), "seen" (ids of that millisecond already
+    read; null: all of them), "from", "swept"}. ties: one millisecond with too many records to name, by id.
+    archived: {"after", "from"}, what was deleted. Search is where the cursor rests.
+    """
+    if stream == "owners":
+        return _owners(api, cursor)
+    at = cursor or {"mode": "list", "after": None, "from": None}
+    if at["mode"] in ("list", "archived"):
+        return _listed(api, stream, at)
+    if at["mode"] == "ties":
+        return _ties(api, stream, at)
+    return _changed(api, stream, at)
+
+
+def _listed(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
+    archived = at["mode"] == "archived"
+    names = [MODIFIED[stream]] if archived else names_of(api, stream)
+    more: dict[str, Json] = {"limit": LIST_PAGE, "archived": archived}
+    more |= {"after": at["after"]} if at["after"] else {}
+    targets = [] if archived else _targets(api, stream)
+    more |= {"associations": targets} if targets else {}
+    answer = _list_page(api, stream, names, more)
+    started = at["from"] or api.door.vendor_now()
+    for row in answer["results"]:
+        if targets:
+            row["associations"] = {target: _tidied(row, stream, target) for target in targets}
+    records, faults = records_of(api, answer["results"])
+    after = ((answer.get("paging") or {}).get("next") or {}).get("after")
+    if after is None:
+        whole = not archived and not faults
+        rest = _rest(started, swept=started)
+        return Page(
+            records=records, next_cursor=rest, complete=True, listing_complete=whole, faults=faults, read_at=started
+        )
+    require_progress(at["after"], after, where=f"{api.door.account}/{stream}")
+    following = {"mode": at["mode"], "after": after, "from": started}
+    return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
+
+
+def _list_page(api: HubspotApi, stream: str, names: Sequence[str], more: Mapping[str, Json]) -> dict[str, Json]:
+    """One page of the list; with more properties than a URL holds, the same page several times, put together."""
+    answer: dict[str, Json] = {}
+    for part in _url_parts(names):
+        got = call(api, api.objects.basic.get_page, stream, properties=part, operation="list", **more)
+        if not answer:
+            answer = got
+            continue
+        rest = {row["id"]: row["properties"] for row in got["results"]}
+        for row in answer["results"]:
+            row["properties"].update(rest.get(row["id"], {}))
+    return answer
+
+
+def _url_parts(names: Sequence[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for name in names:
+        size += len("&properties=") + len(name)
+        if size > URL_CHARS:
+            yield part
+            part, size = [], len("&properties=") + len(name)
+        part.append(name)
+    yield part
+
+
+def _rest(started: float, *, swept: float) -> dict[str, Json]:
+    since = int(rest_at(started, LOOKBACK_S) * 1000)
+    return {"mode": "search", "since": since, "seen": [], "from": None, "swept": swept}
+
+
+def _changed(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
+    """Ascending by time, never by offset: a record changed meanwhile moves to the end and would shift the rest."""
+    name = MODIFIED[stream]
+    groups = [[_filter(name, "GT", at["since"])]]
+    if at["seen"] is not None:
+        groups = [[_filter(name, "GTE", at["since"])]]
+    if at["seen"]:
+        others = {"propertyName": "hs_object_id", "operator": "NOT_IN", "values": at["seen"]}
+        groups = [[_filter(name, "GT", at["since"])], [_filter(name, "EQ", at["since"]), others]]
+    answer = _search(api, stream, groups, name)
+    if answer is None:
+        following = {**at, "mode": "ties", "after": "0"}
+        return Page(records=(), next_cursor=following, complete=False, read_at=at["from"])
+    rows, started = answer["results"], at["from"] or api.door.vendor_now()
+    where = f"{api.door.account}/{stream}"
+    records, faults = _with_associations(api, stream, rows)
+    stamps = [record.stamp or 0.0 for record in records if record.op != "merged_into"]
+    require_ascending(stamps, where=where)
+    if answer["total"] <= len(rows):
+        return _at_end(api, records, faults, started, at)
+    since = round(stamps[-1] * 1000) if stamps else at["since"]
+    ids = [record.external_id for record in records if record.op != "merged_into"]
+    seen = ids[len(ids) - ties_at_end(stamps) :]
+    if since == at["since"]:
+        seen = list(dict.fromkeys([*(at["seen"] or ()), *seen]))
+    following = {**at, "since": since, "seen": seen, "from": started}
+    require_progress({**at, "from": started}, following, where=where)
+    return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
+
+
+def _at_end(
+    api: HubspotApi,
+    records: Sequence[SourceRecord],
+    faults: Sequence[Mapping[str, str]],
+    started: float,
+    at: Mapping[str, Json],
+) -> Page:
+    """Nothing more has changed; now and then the archived ones are listed as well."""
+    every = float(api.settings.values.get("archived_every_s", ARCHIVED_EVERY_S))
+    if started - at["swept"] >= every:
+        sweep = {"mode": "archived", "after": None, "from": started}
+        return Page(records=records, next_cursor=sweep, complete=False, faults=faults, read_at=started)
+    rest = _rest(started, swept=at["swept"])
+    return Page(records=records, next_cursor=rest, complete=True, faults=faults, read_at=started)
+
+
+def _ties(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
+    """All records of one millisecond, by id: a bulk edit can give one stamp to more than search will page through."""
+    groups = [[_filter(MODIFIED[stream], "EQ", at["since"]), _filter("hs_object_id", "GT", at["after"])]]
+    answer = _search(api, stream, groups, "hs_object_id")
+    if answer is None:
+        raise RecordRejected("the search is too long", code="HS-SEARCH", where=f"{api.door.account}/{stream}")
+    rows, started = answer["results"], at["from"] or api.door.vendor_now()
+    records, faults = _with_associations(api, stream, rows)
+    if answer["total"] <= len(rows):
+        following = {key: at[key] for key in ("since", "swept")} | {"mode": "search", "seen": None, "from": started}
+    else:
+        following = {**at, "after": str(rows[-1]["id"]), "from": started}
+    require_progress({**at, "from": started}, following, where=f"{api.door.account}/{stream}")
+    return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
+
+
+def _filter(name: str, operator: str, value: Json) -> dict[str, str]:
+    return {"propertyName": name, "operator": operator, "value": str(value)}
+
+
+def _search(
+    api: HubspotApi, stream: str, groups: Sequence[Sequence[dict[str, Json]]], sort: str
+) -> dict[str, Json] | None:
+    """One page of a search, whole records; None if the request would be longer than HubSpot takes."""
+    names = names_of(api, stream)
+    body: dict[str, Json] = {
+        "filterGroups": [{"filters": list(filters)} for filters in groups],
+        "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
+        "properties": names,
+        "limit": SEARCH_PAGE,
+    }
+    thin = len(json.dumps(body)) > SEARCH_CHARS
+    if thin:
+        body["properties"] = [MODIFIED[stream]]
+        if len(json.dumps(body)) > SEARCH_CHARS:
+            return None
+    answer: dict[str, Json] = call(api, api.objects.search.do_search, stream, body, operation="search")
+    if thin and answer["results"]:
+        answer["results"] = _whole(api, stream, answer["results"])
+    return answer
+
+
+def _whole(api: HubspotApi, stream: str, rows: Sequence[dict[str, Json]]) -> list[dict[str, Json]]:
+    """The same records with all their properties; the search's stamp stays, since it is what the page is sorted by."""
+    found = {row["id"]: row for row in _read(api, stream, [str(row["id"]) for row in rows])}
+    return [{**found[row["id"]], "updatedAt": row["updatedAt"]} if row["id"] in found else row for row in rows]
+
+
+# associations
+
+
+def _targets(api: HubspotApi, stream: str) -> list[str]:
+    """Streams whose associations the mapping reads."""
+    known = {each.target for each in ASSOCIATIONS.values() if each.source == stream}
+    return [name for name in api.settings.streams.get(stream, {}).get("associations") or () if name in known]
+
+
+def name_of(source: str, target: str) -> str:
+    """The association's name as mappings and list answers write it."""
+    return next(name for name, each in ASSOCIATIONS.items() if (each.source, each.target) == (source, target))
+
+
+def _tidied(row: Mapping[str, Json], source: str, target: str) -> dict[str, Json]:
+    """Associated ids of a list row, the primary first, each once: a primary one is listed twice, under two types."""
+    name = name_of(source, target)
+    listed = ((row.get("associations") or {}).get(target) or {}).get("results") or ()
+    ordered = sorted(listed, key=lambda each: each.get("type") != name)
+    return _results(name, [str(each["id"]) for each in ordered])
+
+
+def _results(name: str, ids: Sequence[str]) -> dict[str, Json]:
+    return {"results": [{"id": each, "type": name} for each in dict.fromkeys(ids)]}
+
+
+def _with_associations(
+    api: HubspotApi, stream: str, rows: Sequence[dict[str, Json]]
+) -> tuple[list[SourceRecord], list[dict[str, str]]]:
+    """Records with their associations, which search and batch read leave out: one more call per kind."""
+    for target in _targets(api, stream) if rows else ():
+        found = associated(api, stream, target, [str(row["id"]) for row in rows])
+        for row in rows:
+            ids = found.get(str(row["id"]), [])
+            row.setdefault("associations", {})[target] = _results(name_of(stream, target), ids)
+    return records_of(api, rows)
+
+
+def associated(api: HubspotApi, source: str, target: str, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Id -> ids of `target`, the primary one first; up to 1,000 ids."""
+    body = {"inputs": [{"id": each} for each in ids]}
+    answer = call(api, api.associations.get_page, source, target, body, operation="associations")
+    primary = ASSOCIATIONS[name_of(source, target)]
+    found: dict[str, list[str]] = {}
+    for row in answer.get("results", ()):
+        ordered = sorted(row["to"], key=lambda each: not _is_primary(each, primary.type_id))
+        found[str(row["from"]["id"])] = [str(each["toObjectId"]) for each in ordered]
+    return found
+
+
+def _is_primary(each: Mapping[str, Json], type_id: int) -> bool:
+    return any(kind.get("typeId") == type_id for kind in each.get("associationTypes") or ())
+
+
+# by id, by unique property
+
+
+def fetch(api: HubspotApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:
+    """Records by id, 100 a call, a strong read; archived ones as deletes; what is nowhere is left out."""
+    wanted = list(dict.fromkeys(ids))
+    if stream == "owners":
+        return [record for record in _owners(api, None).records if record.external_id in set(wanted)]
+    found: list[SourceRecord] = []
+    for part in batches(wanted, LIST_PAGE):
+        records, _ = _with_associations(api, stream, _read(api, stream, part))
+        missing = sorted(set(part) - {record.external_id for record in records})
+        found += records
+        if missing:
+            found += records_of(api, _read(api, stream, missing, archived=True))[0]
+    return found
+
+
+def _read(
+    api: HubspotApi, stream: str, values: Sequence[str], *, by: str = "", archived: bool = False
+) -> list[dict[str, Json]]:
+    """Rows of batch/read; what is not there is left out (the answer is then a 207 with errors)."""
+    body: dict[str, Json] = {"inputs": [{"id": value} for value in values], "properties": names_of(api, stream)}
+    body["propertiesWithHistory"] = []
+    body |= {"idProperty": by} if by else {}
+    answer = call(api, api.objects.batch.read, stream, body, archived=archived, operation="read")
+    return list({str(row["id"]): row for row in answer.get("results", ())}.values())  # merged ids bring their survivor
+
+
+def ids_by(api: HubspotApi, stream: str, name: str, values: Sequence[str]) -> dict[str, str]:
+    """Value of a unique property -> id of the record that has it; a strong read, up to 100 values."""
+    found = {}
+    for row in _read(api, stream, values, by=name):
+        value = (row.get("properties") or {}).get(name)
+        if value:
+            found[str(value).lower()] = str(row["id"])
+    return found
+
+
+def find(api: HubspotApi, stream: str, name: str, value: str) -> list[SourceRecord]:
+    """Records by a unique property: a strong read. By any other, through search, which lags."""
+    if not name.isidentifier():
+        raise RecordRejected("no property name", code="REC-FIELD", field=name, where=api.door.account)
+    if name == api.marker or (stream, name) == ("contacts", "email"):
+        return _with_associations(api, stream, _read(api, stream, [value], by=name))[0]
+    answer = _search(api, stream, [[_filter(name, "EQ", value)]], "hs_object_id")
+    return _with_associations(api, stream, answer["results"])[0] if answer else []
+
+
+# owners
+
+
+def _owners(api: HubspotApi, cursor: Json) -> Page:
+    """The owners, all of them each time: 100 a call. Cursor: {"after"}."""
+    after = (cursor or {}).get("after")
+    more = {"after": after} if after else {}
+    answer = call(api, api.owners.get_page, limit=LIST_PAGE, operation="owners", **more)
+    records, faults = read_rows(answer["results"], _owner, id_key="id")
+    following = ((answer.get("paging") or {}).get("next") or {}).get("after")
+    if following is None:
+        return Page(
+            records=records, next_cursor={"after": None}, complete=True, listing_complete=not faults, faults=faults
+        )
+    require_progress(after, following, where=f"{api.door.account}/owners")
+    return Page(records=records, next_cursor={"after": following}, complete=False, faults=faults)
+
+
+def _owner(row: dict[str, Json]) -> SourceRecord:
+    return SourceRecord(external_id=str(row["id"]), data=row, stamp=parse_time(row["updatedAt"]))
