@@ -310,9 +310,9 @@ class Grant:
     product: str
     amount: str  # decimal text
     currency: str
-    budget: str
+    budget: str  # with its period: "thanks@2026-11"
     reference: str  # the provider's unique reference (poNumber)
-    state: str  # reserved, waiting_approval, sending, unknown, issued, rejected, needs_person, reversed
+    state: str  # of hub.core.rewards.GrantState
     recipient: dict[str, Json]
     not_before: float
     first_sent: float | None = None

@@ -89,7 +89,7 @@ COUNT_GRANTS = Statement(
         d.one_of(GRANT.c.subject_id, "subjects"),
         GRANT.c.rule == bindparam("rule"),
         GRANT.c.created_at >= bindparam("since", type_=Float()),
-        GRANT.c.state.not_in((word("rejected"), word("reversed"))),
+        GRANT.c.state.not_in((word("refused"), word("rejected"), word("reversed"))),
     )
 )
 ADD_ENTRY = Statement(
@@ -205,7 +205,7 @@ class Ledger(Session):
         )
 
     def count_grants_of(self, subject_ids: Iterable[int], rule: str, since: float) -> int:
-        """Grants of a rule made to these subjects since then, those rejected or taken back left out."""
+        """Grants of a rule made to these subjects since then, those refused, rejected or taken back left out."""
         found = self._rows(COUNT_GRANTS, subjects=ids_of(subject_ids), rule=rule, since=since)
         return int(found[0][0])
 
