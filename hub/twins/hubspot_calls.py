@@ -1,29 +1,28 @@
-"""The resources of the HubSpot twin: which path does what, in both generations of paths, and the JSON of the answers.
-
-v3/v4 (`/crm/v3/objects/contacts`) and dated paths (`/crm/objects/2026-09/contacts`) share bodies; both are brought to
-one short form (`objects/contacts`) before anything is looked up.
-"""
+"""Objects, batches, search and associations of the HubSpot twin's API: what is read, what is written, in which form."""
 
 from __future__ import annotations
 
-import hashlib
 import random
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Any
 
 from hub.twins.hubspot_objects import Objects, Refusal, describe_link, link_names
-from hub.twins.hubspot_schema import (
-    ASSOCIATION_TYPES,
-    DEFAULT_PROPERTIES,
-    STAGES,
-    TYPE_IDS,
-    Property,
-    render_time,
+from hub.twins.hubspot_paths import (
+    STRICT,
+    Call,
+    batch_inputs,
+    error_row,
+    listed,
+    not_found,
+    not_found_row,
+    refuse_repeated,
+    refused,
+    row_limit,
+    type_name,
+    type_pair,
 )
+from hub.twins.hubspot_schema import ASSOCIATION_TYPES, DEFAULT_PROPERTIES, Property, render_time
 from hub.twins.hubspot_search import (
-    PAGE_ROWS,
     SearchFault,
     check_limits,
     compile_groups,
@@ -31,86 +30,12 @@ from hub.twins.hubspot_search import (
     modified_since,
     sort_key,
 )
-from hub.twins.kit import BadJson, Fields, Record, Request, Response, Rollback, Twin
+from hub.twins.kit import BadJson, Fields, Record, Response, Rollback, Twin
 
 Json = Any
 
 # Fact sheet, "Reading" and "Writing".
-LIST_ROWS, HISTORY_ROWS, BATCH_ROWS, LINK_ROWS, OWNER_ROWS = 100, 50, 100, 1000, 500
-DATED = ("2025-09", "2026-03", "2026-09")
-STRICT = ("2026-09",)  # admin rules apply to API writes from this version on
-PORTAL_ID = 62_515
-
-_ROUTES = [
-    (re.compile(pattern), methods)
-    for pattern, methods in (
-        (r"objects/([^/]+)", {"GET": "list", "POST": "create"}),
-        (r"objects/([^/]+)/search", {"POST": "search"}),
-        (r"objects/([^/]+)/merge", {"POST": "merge"}),
-        (r"objects/([^/]+)/batch/read", {"POST": "batch_read"}),
-        (r"objects/([^/]+)/batch/create", {"POST": "batch_create"}),
-        (r"objects/([^/]+)/batch/update", {"POST": "batch_update"}),
-        (r"objects/([^/]+)/batch/upsert", {"POST": "batch_upsert"}),
-        (r"objects/([^/]+)/batch/archive", {"POST": "batch_archive"}),
-        (r"objects/([^/]+)/([^/]+)", {"GET": "read", "PATCH": "update", "DELETE": "archive"}),
-        (r"objects/([^/]+)/([^/]+)/associations/default/([^/]+)/([^/]+)", {"PUT": "associate"}),
-        (r"objects/([^/]+)/([^/]+)/associations/([^/]+)", {"GET": "links_of"}),
-        (r"objects/([^/]+)/([^/]+)/associations/([^/]+)/([^/]+)", {"PUT": "associate", "DELETE": "dissociate"}),
-        (r"associations/([^/]+)/([^/]+)/batch/read", {"POST": "batch_links"}),
-        (r"associations/([^/]+)/([^/]+)/batch/associate/default", {"POST": "batch_associate"}),
-        (r"associations/([^/]+)/([^/]+)/batch/create", {"POST": "batch_associate"}),
-        (r"associations/([^/]+)/([^/]+)/batch/archive", {"POST": "batch_dissociate"}),
-        (r"associations/([^/]+)/([^/]+)/labels", {"GET": "labels"}),
-        (r"properties/([^/]+)", {"GET": "properties", "POST": "create_property"}),
-        (r"properties/([^/]+)/([^/]+)", {"GET": "property", "PATCH": "change_property", "DELETE": "drop_property"}),
-        (r"pipelines/([^/]+)", {"GET": "pipelines"}),
-        (r"pipelines/([^/]+)/([^/]+)", {"GET": "pipeline"}),
-        (r"owners", {"GET": "owners"}),
-        (r"owners/([^/]+)", {"GET": "owner"}),
-        (r"account-info/details", {"GET": "account"}),
-        (r"account-info/api-usage/daily/private-apps", {"GET": "usage"}),
-    )
-]
-_READS = {"search", "batch_read", "batch_links"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """One routed call."""
-
-    request: Request
-    version: str  # v3, v4 or 2026-09 ...
-    operation: str
-    parts: tuple[str, ...]
-
-
-def short_path(path: str) -> tuple[str, str]:
-    """(version, path without it), or ("", path) if the path is of no known generation."""
-    for pattern in (
-        r"/crm/(?P<v>v[34]|\d{4}-\d\d)/(?P<api>objects|associations|properties|pipelines|owners)(?P<rest>/.*)?",
-        r"/crm/(?P<api>objects|associations|properties|pipelines|owners)/(?P<v>\d{4}-\d\d)(?P<rest>/.*)?",
-        r"/(?P<api>account-info|oauth)/(?P<v>v[13]|\d{4}-\d\d)(?P<rest>/.*)",
-    ):
-        match = re.fullmatch(pattern, path)
-        if match and (match["v"].startswith("v") or match["v"] in DATED):
-            return match["v"], (match["api"] + (match["rest"] or "")).rstrip("/")
-    return "", path
-
-
-def find_call(request: Request) -> Call | None:
-    """The operation a request asks for, or None."""
-    version, path = short_path(request.path)
-    if not version:
-        return None
-    for pattern, methods in _ROUTES:
-        match = pattern.fullmatch(path)
-        if match and request.method in methods:
-            return Call(request=request, version=version, operation=methods[request.method], parts=match.groups())
-    return None
-
-
-def writes(call: Call) -> bool:
-    return call.request.method != "GET" and call.operation not in _READS
+LIST_ROWS, HISTORY_ROWS, BATCH_ROWS, LINK_ROWS = 100, 50, 100, 1000
 
 
 class Calls:
@@ -120,7 +45,7 @@ class Calls:
         """`note_link` is told of each association that came or went: from, to, their ids, removed."""
         self._twin, self._objects, self._note_link = twin, objects, note_link
         self._mixed = random.Random(twin.settings["seed"])
-        self._found: dict[str, tuple[int, list[str]]] = {}  # searches whose result still holds
+        self._found: dict[str, tuple[tuple[int, int], list[str]]] = {}  # searches whose result still holds
 
     def answer(self, call: Call) -> Response:
         """Answer one call; what is refused is answered in the vendor's form."""
@@ -138,12 +63,12 @@ class Calls:
     # --- reading -----------------------------------------------------------------------------------------------
 
     def _do_list(self, call: Call) -> Response:
-        name = _type(call.parts[0])
-        properties = _listed(call.request, "properties")
-        history = _listed(call.request, "propertiesWithHistory")
-        limit = _limit(call.request, 10, HISTORY_ROWS if history else LIST_ROWS)
+        name = type_name(call.parts[0])
+        properties = listed(call.request, "properties")
+        history = listed(call.request, "propertiesWithHistory")
+        limit = row_limit(call.request, 10, HISTORY_ROWS if history else LIST_ROWS)
         archived = call.request.first("archived").lower() == "true"
-        targets = [_type(target) for target in _listed(call.request, "associations")]
+        targets = [type_name(target) for target in listed(call.request, "associations")]
         page: list[Record] = []
         for stored in self._twin.records.after(name, call.request.first("after") or None):
             seen = self._twin.see(stored)
@@ -160,21 +85,21 @@ class Calls:
         return Response.json(answer, rows=len(results))
 
     def _do_read(self, call: Call) -> Response:
-        name, key = _type(call.parts[0]), call.parts[1]
+        name, key = type_name(call.parts[0]), call.parts[1]
         archived = call.request.first("archived").lower() == "true"
         record = self._objects.find(name, key, call.request.first("idProperty") or None, archived=archived)
         if record is None:
             raise not_found()
-        targets = [_type(target) for target in _listed(call.request, "associations")]
-        properties = _listed(call.request, "properties")
-        history = _listed(call.request, "propertiesWithHistory")
+        targets = [type_name(target) for target in listed(call.request, "associations")]
+        properties = listed(call.request, "properties")
+        history = listed(call.request, "propertiesWithHistory")
         return Response.json(self._rendered(record, properties, history, targets), rows=1)
 
     def _do_batch_read(self, call: Call) -> Response:
-        name = _type(call.parts[0])
+        name = type_name(call.parts[0])
         body = call.request.json()
         id_property = body.get("idProperty")
-        ids = [str(entry["id"]) for entry in _inputs(body, BATCH_ROWS)]
+        ids = [str(entry["id"]) for entry in batch_inputs(body, BATCH_ROWS)]
         history = body.get("propertiesWithHistory") or []
         archived = call.request.first("archived").lower() == "true"
         results: list[Fields] = []
@@ -185,7 +110,7 @@ class Calls:
                 missing.append(key)
             else:
                 results.append(self._rendered(record, body.get("properties") or [], history, []))
-        return self._batch(results, [_not_found_row(missing)] if missing else [])
+        return self._batch(results, [not_found_row(missing)] if missing else [])
 
     def _rendered(self, record: Record, properties: list[str], history: list[str], targets: list[str]) -> Fields:
         extra: Fields = {}
@@ -205,7 +130,7 @@ class Calls:
         return self._objects.render(record, properties, **extra)
 
     def _do_search(self, call: Call) -> Response:
-        name = _type(call.parts[0])
+        name = type_name(call.parts[0])
         body = call.request.json()
         check_limits(body, len(call.request.body.decode("utf-8", "replace")))
         limit, after = int(body.get("limit") or 10), int(body.get("after") or 0)
@@ -217,14 +142,14 @@ class Calls:
         results = [self._objects.render(record, body.get("properties")) for record in seen if record]
         answer: dict[str, Json] = {"total": len(ids), "results": results}
         if after + limit < len(ids):
-            answer["paging"] = {"next": {"after": str(after + limit), "link": "?"}}
+            answer["paging"] = {"next": {"after": str(after + limit)}}
         return Response.json(answer, rows=len(results))
 
     def _search(self, name: str, body: Fields) -> list[str]:
         """Ids of all rows found, in order. Kept for the following pages as long as nothing is written."""
         groups, sorts = body.get("filterGroups") or [], body.get("sorts") or []
         key = f"{name} {groups} {sorts} {body.get('query')}"
-        written = self._twin.records.writes
+        written = (self._twin.records.writes, self._objects.links.changes)
         known = self._found.get(key)
         if known and known[0] == written:
             return known[1]
@@ -250,15 +175,15 @@ class Calls:
     # --- writing -----------------------------------------------------------------------------------------------
 
     def _do_create(self, call: Call) -> Response:
-        name = _type(call.parts[0])
+        name = type_name(call.parts[0])
         self._refuse_by_fault()
         record = self._create_all(name, [call.request.json()], call)[0]
         return Response.json(self._written(record, call.request.json()["properties"]), 201, rows=1)
 
     def _do_batch_create(self, call: Call) -> Response:
         """One row that cannot be created refuses the whole batch (hubspot-api-python issue 51)."""
-        name = _type(call.parts[0])
-        inputs = _inputs(call.request.json(), BATCH_ROWS)
+        name = type_name(call.parts[0])
+        inputs = batch_inputs(call.request.json(), BATCH_ROWS)
         errors: list[Fields] = []
         kept: list[Fields] = []
         for entry in inputs:
@@ -304,7 +229,7 @@ class Calls:
         return wanted
 
     def _do_update(self, call: Call) -> Response:
-        name, key = _type(call.parts[0]), call.parts[1]
+        name, key = type_name(call.parts[0]), call.parts[1]
         record = self._objects.stored(name, key, call.request.first("idProperty") or None)
         if record is None or record.deleted:
             raise not_found()
@@ -314,9 +239,9 @@ class Calls:
         return Response.json(self._written(record, properties), rows=1)
 
     def _do_batch_update(self, call: Call) -> Response:
-        name = _type(call.parts[0])
-        inputs = _inputs(call.request.json(), BATCH_ROWS)
-        _refuse_repeated(inputs)
+        name = type_name(call.parts[0])
+        inputs = batch_inputs(call.request.json(), BATCH_ROWS)
+        refuse_repeated(inputs)
         results: list[Fields] = []
         errors: list[Fields] = []
         missing: list[str] = []
@@ -332,12 +257,12 @@ class Calls:
                 results.append(self._written(record, entry["properties"], entry))
 
         self._all_or_none(inputs, write)
-        return self._batch(results, [*errors, *([_not_found_row(missing)] if missing else [])])
+        return self._batch(results, [*errors, *([not_found_row(missing)] if missing else [])])
 
     def _do_batch_upsert(self, call: Call) -> Response:
-        name = _type(call.parts[0])
-        inputs = _inputs(call.request.json(), BATCH_ROWS)
-        _refuse_repeated(inputs)
+        name = type_name(call.parts[0])
+        inputs = batch_inputs(call.request.json(), BATCH_ROWS)
+        refuse_repeated(inputs)
         results: list[Fields] = []
         errors: list[Fields] = []
 
@@ -350,7 +275,7 @@ class Calls:
             strict = call.version in STRICT
             is_new = record is None or record.deleted
             if is_new and not id_property:
-                errors.append(_not_found_row([str(entry["id"])]))
+                errors.append(not_found_row([str(entry["id"])]))
                 return
             if record is None or record.deleted:
                 properties = {str(id_property): entry["id"], **entry["properties"]}
@@ -376,7 +301,7 @@ class Calls:
             raise first
 
     def _do_archive(self, call: Call) -> Response:
-        name = _type(call.parts[0])
+        name = type_name(call.parts[0])
         record = self._objects.stored(name, call.parts[1])
         if record is None:
             raise not_found()
@@ -385,8 +310,8 @@ class Calls:
         return Response(status=204, rows=1)
 
     def _do_batch_archive(self, call: Call) -> Response:
-        name = _type(call.parts[0])
-        inputs = _inputs(call.request.json(), BATCH_ROWS)
+        name = type_name(call.parts[0])
+        inputs = batch_inputs(call.request.json(), BATCH_ROWS)
         for entry in inputs:
             record = self._objects.stored(name, str(entry["id"]))
             if record is not None and not record.deleted:
@@ -395,7 +320,7 @@ class Calls:
 
     def _do_merge(self, call: Call) -> Response:
         body = call.request.json()
-        name = _type(call.parts[0])
+        name = type_name(call.parts[0])
         winner, loser = str(body["primaryObjectId"]), str(body["objectIdToMerge"])
         if self._twin.records.find(name, winner) is None or self._twin.records.find(name, loser) is None:
             raise not_found()
@@ -418,9 +343,9 @@ class Calls:
         """A row of a 207 answer that fails, if the faults say so."""
         match self._twin.faults.row_fault():
             case "reject":
-                return _error_row("VALIDATION_ERROR", "Refused by a rule of this portal", context)
+                return error_row("VALIDATION_ERROR", "Refused by a rule of this portal", context)
             case "partial_batch":
-                return _error_row("LOCKED", "The record is locked by another write, try again", context)
+                return error_row("LOCKED", "The record is locked by another write, try again", context)
         return None
 
     def _batch(self, results: list[Fields], errors: list[Fields], status: int = 200) -> Response:
@@ -435,24 +360,24 @@ class Calls:
     # --- associations ------------------------------------------------------------------------------------------
 
     def _do_links_of(self, call: Call) -> Response:
-        source, target = _type(call.parts[0]), _type(call.parts[2])
+        source, target = type_name(call.parts[0]), type_name(call.parts[2])
         if self._objects.find(source, call.parts[1]) is None:
             raise not_found()
         found = self._linked(source, target, call.parts[1], call.version)
         return Response.json({"results": found}, rows=len(found))
 
     def _do_batch_links(self, call: Call) -> Response:
-        source, target = _pair(call.parts[0], call.parts[1])
+        source, target = type_pair(call.parts[0], call.parts[1])
         results: list[Fields] = []
         errors: list[Fields] = []
-        for entry in _inputs(call.request.json(), LINK_ROWS):
+        for entry in batch_inputs(call.request.json(), LINK_ROWS):
             record_id = str(entry["id"])
             found = self._linked(source, target, record_id, call.version)
             if found:
                 results.append({"from": {"id": record_id}, "to": found})
             else:
                 message = f"No {target} is associated with {source} {record_id}."
-                error = _error_row("OBJECT_NOT_FOUND", message, {"fromObjectId": [record_id]})
+                error = error_row("OBJECT_NOT_FOUND", message, {"fromObjectId": [record_id]})
                 errors.append(error | {"subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND"})
         return self._batch(results, errors)
 
@@ -467,12 +392,14 @@ class Calls:
         ]
 
     def _do_associate(self, call: Call) -> Response:
-        source, target = _pair(call.parts[0], call.parts[2])
-        return self._associate_all(source, target, [(call.parts[1], call.parts[3])])
+        source, target = type_pair(call.parts[0], call.parts[2])
+        specs = call.request.json()  # a list of association types, or nothing at the default resource
+        inputs = [{"types": specs}] if isinstance(specs, list) else None
+        return self._associate_all(source, target, [(call.parts[1], call.parts[3])], inputs)
 
     def _do_batch_associate(self, call: Call) -> Response:
-        source, target = _pair(call.parts[0], call.parts[1])
-        inputs = _inputs(call.request.json(), 2 * LINK_ROWS)
+        source, target = type_pair(call.parts[0], call.parts[1])
+        inputs = batch_inputs(call.request.json(), 2 * LINK_ROWS)
         return self._associate_all(source, target, [(str(e["from"]["id"]), str(e["to"]["id"])) for e in inputs], inputs)
 
     def _associate_all(
@@ -480,11 +407,12 @@ class Calls:
     ) -> Response:
         results: list[Fields] = []
         errors: list[Fields] = []
-        plain, first = ASSOCIATION_TYPES[source, target]
+        first = ASSOCIATION_TYPES[source, target][1]
         for place, (record_id, other_id) in enumerate(pairs):
             rows = (self._objects.find(source, record_id), self._objects.find(target, other_id))
             if None in rows:
-                errors.append(_not_found_row([key for key, row in zip((record_id, other_id), rows, strict=True) if not row]))
+                gone = [key for key, row in zip((record_id, other_id), rows, strict=True) if row is None]
+                errors.append(not_found_row(gone))
                 continue
             specs = inputs[place].get("types", []) if inputs else []
             wants_first = first is not None and any(int(spec["associationTypeId"]) == first for spec in specs)
@@ -497,13 +425,13 @@ class Calls:
             self._note_link(source, target, record_id, other_id, False)
 
     def _do_dissociate(self, call: Call) -> Response:
-        source, target = _pair(call.parts[0], call.parts[2])
+        source, target = type_pair(call.parts[0], call.parts[2])
         self._unlink(source, target, call.parts[1], call.parts[3])
         return Response(status=204)
 
     def _do_batch_dissociate(self, call: Call) -> Response:
-        source, target = _pair(call.parts[0], call.parts[1])
-        for entry in _inputs(call.request.json(), LINK_ROWS):
+        source, target = type_pair(call.parts[0], call.parts[1])
+        for entry in batch_inputs(call.request.json(), LINK_ROWS):
             for other in entry["to"]:
                 self._unlink(source, target, str(entry["from"]["id"]), str(other["id"]))
         return Response(status=204)
@@ -513,4 +441,27 @@ class Calls:
             self._note_link(source, target, record_id, other_id, True)
 
     def _do_labels(self, call: Call) -> Response:
-        return Response.json({"results": describe_link(*_pair(call.parts[0], call.parts[1]), primary=True)})
+        return Response.json({"results": describe_link(*type_pair(call.parts[0], call.parts[1]), primary=True)})
+
+
+def _target_of(source: str, type_id: int) -> tuple[str, bool]:
+    """(object type, is primary) of an association type id that starts at `source`. Raises Refusal."""
+    for (one, other), (plain, first) in ASSOCIATION_TYPES.items():
+        if one == source and type_id in (plain, first):
+            return other, type_id == first
+    raise Refusal(400, "VALIDATION_ERROR", f"Association type {type_id} is not valid from {source}")
+
+
+def _link_results(source: str, target: str, record_id: str, other_id: str) -> list[Fields]:
+    """Both directions of a new unlabelled association."""
+    return [
+        {
+            "from": {"id": one},
+            "to": {"id": other},
+            "associationSpec": {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": type_id},
+        }
+        for one, other, type_id in (
+            (record_id, other_id, ASSOCIATION_TYPES[source, target][0]),
+            (other_id, record_id, ASSOCIATION_TYPES[target, source][0]),
+        )
+    ]

@@ -46,6 +46,7 @@ class Links:
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], dict[str, dict[str, bool]]] = {}
+        self.changes = 0  # rises with every change
 
     def of(self, source: str, target: str, record_id: str) -> list[tuple[str, bool]]:
         """(id, is primary) of all rows of type `target` that the row is associated with."""
@@ -58,6 +59,7 @@ class Links:
         """Associate two rows. True if that was new, or made the company primary."""
         if target != "companies" and source == "companies":
             return self.add(target, source, other_id, record_id, primary=primary)
+        self.changes += 1
         held = self._held.setdefault((source, target), {}).setdefault(record_id, {})
         back = self._held.setdefault((target, source), {}).setdefault(other_id, {})
         has_types = ASSOCIATION_TYPES[source, target][1] is not None
@@ -71,6 +73,7 @@ class Links:
         return is_new
 
     def remove(self, source: str, target: str, record_id: str, other_id: str) -> bool:
+        self.changes += 1
         found = self._held.get((source, target), {}).get(record_id, {}).pop(other_id, None)
         self._held.get((target, source), {}).get(other_id, {}).pop(record_id, None)
         return found is not None
@@ -239,7 +242,7 @@ class Objects:
         held = record.fields if record else {}
         if "lifecyclestage" in fields and not moves_forward(held.get("lifecyclestage"), fields["lifecyclestage"]):
             del fields["lifecyclestage"]  # ignored without a word (fact sheet, "Normalisation on write")
-        self._refuse_taken(name, fields, record.id if record else "")
+        self.refuse_taken(name, fields, record.id if record else "")
         if strict:
             self._refuse_missing(name, {**held, **fields})
         return fields
@@ -263,7 +266,8 @@ class Objects:
             raise ValueFault(prop.name, "INVALID_ASSOCIATION", f"Company {value} does not exist")
         return value
 
-    def _refuse_taken(self, name: str, fields: Fields, own_id: str) -> None:
+    def refuse_taken(self, name: str, fields: Fields, own_id: str) -> None:
+        """Raises Refusal if another live row has the e-mail address or unique value."""
         if name == "contacts" and fields.get("email"):
             others = [r.id for r in self._records.lookup(name, "email", fields["email"]) if r.id != own_id]
             if others:

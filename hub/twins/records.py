@@ -101,6 +101,8 @@ class Records:
         self._keys: dict[tuple[str, str], Callable[[Fields], Iterable[str]]] = {}
         self._index: dict[tuple[str, str], dict[str, dict[str, None]]] = {}
         self._open: list[tuple[Record, Change]] | None = None  # changes of the transaction under way
+        self.writes = 0  # rises with every change, so that a search can tell if its result still holds
+        self.settled_at = 0.0  # from here on every write so far is visible everywhere
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -213,6 +215,7 @@ class Records:
             insort(self._ids.setdefault(stream, []), id_order(record.id))
             insort(self._by_time.setdefault(stream, []), _time_key(record))
             self._file(record, add=True)
+            self.writes += 1
             if created is None:
                 self._note(record, "create", by, {k: (None, v) for k, v in fields.items()}, before=now)
             return record
@@ -264,6 +267,7 @@ class Records:
         """Remove a row without any trace, as an emptied recycle bin does."""
         with self.lock:
             record = self.get(stream, record_id)
+            self.writes += 1
             self._file(record, add=False)
             self._ids[stream].remove(id_order(record_id))
             self._by_time[stream].remove(_time_key(record))
@@ -271,6 +275,7 @@ class Records:
 
     def clear(self) -> None:
         with self.lock:
+            self.writes += 1
             for held in (self._rows, self._ids, self._by_time):
                 held.clear()
             for entries in self._index.values():
@@ -333,6 +338,8 @@ class Records:
         )
         record.history.append(change)
         record.visible_at, record.index_at = change.visible_at, change.index_at
+        self.writes += 1
+        self.settled_at = max(self.settled_at, change.visible_at, change.index_at)
         self._tell(record, change)
 
     def _tell(self, record: Record, change: Change) -> None:
