@@ -312,7 +312,7 @@ def check_together(
         found[connection] = []
         if connection not in canonical.sources and file.connector not in canonical.sources:
             message = f"{connection} has no place in sources, so ties with it are not decided"
-            found[connection].append(_fault("MAP-046", where, message, f"add {file.connector} to sources"))
+            found[connection].append(_fault("MAP-050", where, message, f"add {file.connector} to sources"))
     names = list(files)
     for position, first in enumerate(names):
         for second in names[position + 1 :]:

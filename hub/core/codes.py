@@ -39,7 +39,7 @@ CODES: Mapping[str, Code] = {
     "CFG-031": Code("A mapping file is named outside the folder of mappings, or belongs to another connector."),
     "CFG-032": Code("A stream that the connector does not have."),
     "CFG-033": Code("A setting or sign-in that the connector does not know, or one that it needs is missing."),
-    "CFG-035": Code("A base URL that the connection may not use."),
+    "NET-HOST": Code("A base URL that the connection may not use."),
     "CFG-040": Code("A connector that cannot be loaded."),
     # Mappings
     "MAP-001": Code("A canonical field that the entity type does not have."),
@@ -85,10 +85,11 @@ CODES: Mapping[str, Code] = {
     "MAP-043": Code("A key over a field that does not exist or cannot identify."),
     "MAP-044": Code("An event whose moment or subject is no such field."),
     "MAP-045": Code("A derived field without a registered function."),
-    "MAP-046": Code("A connection without a place in sources, so that ties are not decided."),
+    "MAP-046": Code("A derived field whose function cannot work on what is declared."),
     "MAP-047": Code("A survivorship rule that does not suit the type."),
     "MAP-048": Code("A strong key is shared by too many records of the sample.", stops=False),
     "MAP-049": Code("Many values of a field cannot be read: the mapping is probably wrong.", stops=False),
+    "MAP-050": Code("A connection without a place in sources, so that ties are not decided."),
     # Values
     "MAP-100": Code("A value that has no place in its type."),
     "MAP-101": Code("Text expected."),
@@ -130,9 +131,11 @@ CODES: Mapping[str, Code] = {
     "MAP-OUT-UNKNOWN": Code("An enum value that the system has no word for."),
     "MAP-OUT-SKIPPED": Code("The same, where the mapping says to leave it out.", stops=False),
     # Rewards
-    "REW-001": Code("An unknown event."),
-    "REW-002": Code("An unknown budget."),
-    "REW-003": Code("A connection that is unknown, or places no orders."),
-    "REW-004": Code("An amount that is none (25 EUR)."),
-    "REW-005": Code("A subject that the event does not have."),
+    "RWD-001": Code("An event that canonical.yaml does not declare."),
+    "RWD-002": Code("Somebody to be rewarded whom the event does not name."),
+    "RWD-003": Code("An unknown connection to order from."),
+    "RWD-004": Code("An amount that is none, in another currency than its budget, or more than all of it."),
+    "RWD-005": Code("A reversal by an event of another entity type."),
+    "RWD-006": Code("An unknown budget."),
+    "RWD-007": Code("A moment or span of time that is none."),
 }

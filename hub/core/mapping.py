@@ -115,6 +115,44 @@ class MappingTest:
     where: str
 
 
+Column = tuple[str, str, Callable[[Json], Json], FieldRule]  # field or part, key at the root, inward, its rule
+
+
+class Reading(NamedTuple):
+    """The rules of a stream sorted for reading, the commonest shapes laid out flat: this is the hottest loop."""
+
+    flat: tuple[Column, ...] = ()  # one key at the root, one field
+    groups: tuple[tuple[str, tuple[Column, ...]], ...] = ()  # group -> parts, each one key at the root
+    others: tuple[FieldRule, ...] = ()  # nested paths, references; last what looks at other values
+
+
+def sort_for_reading(rules: Sequence[FieldRule]) -> Reading:
+    """Every rule that reads, once."""
+    reading = [rule for rule in rules if rule.direction != "out" and rule.field]
+    simple = [rule for rule in reading if rule.key and not rule.to and rule.inward is not None]
+    flat = [rule for rule in simple if not rule.part]
+    grouped = {
+        name: [rule for rule in reading if rule.field == name]
+        for name in dict.fromkeys(rule.field for rule in simple if rule.part)
+    }
+    grouped = {name: parts for name, parts in grouped.items() if all(part in simple for part in parts)}
+    done = [*flat, *(rule for parts in grouped.values() for rule in parts)]
+    others = [rule for rule in reading if rule not in done]
+    return Reading(
+        flat=tuple(_column(rule, rule.field) for rule in flat),
+        groups=tuple((name, tuple(_column(rule, rule.part) for rule in parts)) for name, parts in grouped.items()),
+        others=tuple(sorted(others, key=lambda rule: rule.inward_in is not None)),
+    )
+
+
+def _column(rule: FieldRule, name: str) -> Column:
+    return name, rule.key, rule.inward or _as_it_is, rule
+
+
+def _as_it_is(value: Json) -> Json:
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamMapping:
     """How one stream and one entity type relate."""
@@ -149,8 +187,7 @@ class StreamMapping:
     associations: tuple[str, ...] = ()  # streams whose associations are read
     tests: tuple[MappingTest, ...] = ()
     where: str = ""
-    flat: tuple[tuple[str, str, Callable[[Json], Json], FieldRule], ...] = field(default=(), repr=False, compare=False)
-    other: tuple[FieldRule, ...] = field(default=(), repr=False, compare=False)
+    reading: Reading = field(default=Reading(), repr=False, compare=False)
 
     def allows_create(self, values: Mapping[str, Json]) -> bool:
         """True if a record may be created here for an entity with these values."""
@@ -188,8 +225,10 @@ def to_canonical(mapping: StreamMapping, record: SourceRecord) -> MappedRecord:
     if not data:
         return MappedRecord(source=record, values=values)
     at_root = data if not mapping.root else (data.get(mapping.root) or {})
-    for name, key, convert, rule in mapping.flat:
-        raw = at_root.get(key, MISSING)
+    get = at_root.get
+    reading = mapping.reading
+    for name, key, convert, rule in reading.flat:
+        raw = get(key, MISSING)
         if raw is MISSING:
             continue
         if raw is None or raw == "":
@@ -200,25 +239,52 @@ def to_canonical(mapping: StreamMapping, record: SourceRecord) -> MappedRecord:
         except MappingFault as fault:
             if not isinstance(fault, Unsaid):
                 faults.append(_cell_fault(rule, fault, raw))
+    for name, parts in reading.groups:
+        value = _read_group(parts, get, faults)
+        if value:
+            values[name] = value
     references: dict[str, Reference | None] = {}
-    if mapping.other:
-        _read_others(mapping, data, at_root, values, references, faults)
+    if reading.others:
+        _read_others(reading.others, data, get, values, references, faults)
     acted_at = _moment(mapping.claims_at(data)) if mapping.claims_at is not None else None
     return MappedRecord(source=record, values=values, references=references, faults=tuple(faults), acted_at=acted_at)
 
 
+def _read_group(
+    parts: tuple[Column, ...], get: Callable[[str, Json], Json], faults: list[CellFault]
+) -> dict[str, Json] | None:
+    """The parts that are there; None if one of them is bad."""
+    value: dict[str, Json] = {}
+    broken = False
+    for part, key, convert, rule in parts:
+        raw = get(key, MISSING)
+        if raw is MISSING:
+            continue
+        if raw is None or raw == "":
+            value[part] = None
+            continue
+        try:
+            value[part] = convert(raw)
+        except Unsaid:
+            continue
+        except MappingFault as fault:
+            faults.append(_cell_fault(rule, fault, raw))
+            broken = True
+    return None if broken else value
+
+
 def _read_others(
-    mapping: StreamMapping,
+    rules: tuple[FieldRule, ...],
     data: Mapping[str, Json],
-    at_root: Mapping[str, Json],
+    get: Callable[[str, Json], Json],
     values: dict[str, Json],
     references: dict[str, Reference | None],
     faults: list[CellFault],
 ) -> None:
-    """Parts of groups, nested paths, references, and last the rules that look at other values."""
+    """Nested paths, references, and last the rules that look at other values."""
     broken: set[str] = set()
-    for rule in mapping.other:
-        raw = at_root.get(rule.key, MISSING) if rule.get is None else rule.get(data)
+    for rule in rules:
+        raw = get(rule.key, MISSING) if rule.get is None else rule.get(data)
         if raw is MISSING:
             continue
         if rule.to:
@@ -439,14 +505,3 @@ def blank_policy(mapping: StreamMapping, canonical_field: str) -> Blank:
 def field_of(mapping: StreamMapping, name: str) -> CanonicalField | None:
     """The canonical field that a mapping's name stands for (a group, for one of its parts)."""
     return mapping.entity_type.field_of(name)
-
-
-def assemble(
-    rules: Sequence[FieldRule],
-) -> tuple[tuple[tuple[str, str, Callable[[Json], Json], FieldRule], ...], tuple[FieldRule, ...]]:
-    """Sort the rules that read into the fast ones and the others (those that look at other values last)."""
-    reading = [rule for rule in rules if rule.direction != "out" and rule.field]
-    flat = [rule for rule in reading if rule.key and not rule.part and not rule.to and rule.inward_in is None]
-    other = [rule for rule in reading if rule not in flat]
-    other.sort(key=lambda rule: rule.inward_in is not None)
-    return tuple((rule.field, rule.key, rule.inward, rule) for rule in flat if rule.inward is not None), tuple(other)

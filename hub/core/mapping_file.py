@@ -15,7 +15,7 @@ from hub.core.canonical_file import check_language, digest_of
 from hub.core.document import Document, Sheet, nearest
 from hub.core.expressions import EntityExpression, compile_for_entity, to_json
 from hub.core.formats import MappingFault
-from hub.core.mapping import Case, FieldRule, MappingTest, StreamMapping, assemble
+from hub.core.mapping import Case, FieldRule, MappingTest, StreamMapping, sort_for_reading
 from hub.core.mapping_rules import DIRECTIONS, RULE_KEYS, StreamFacts, read_rule
 from hub.core.paths import make_getter, make_setter
 from hub.model import Json
@@ -336,7 +336,6 @@ def _with_fields(mapping: StreamMapping) -> StreamMapping:
     fields: dict[str, tuple[FieldRule, ...]] = {}
     for rule in mapping.rules:
         fields[rule.field] = (*fields.get(rule.field, ()), rule)
-    flat, other = assemble(mapping.rules)
     paths = [path for rule in mapping.rules for path in (rule.remote_in, *rule.extra_in)]
     asked = [path for path in (*paths, mapping.claims_at_path, mapping.id_path) if path and ":" not in path]
     return replace(
@@ -347,8 +346,7 @@ def _with_fields(mapping: StreamMapping) -> StreamMapping:
         out_fields=frozenset(rule.field for rule in mapping.rules if rule.direction != "in"),
         remote_fields=tuple(dict.fromkeys(asked)),
         associations=tuple(rule.to for rule in mapping.rules if rule.remote_in.startswith("association:")),
-        flat=flat,
-        other=other,
+        reading=sort_for_reading(mapping.rules),
     )
 
 

@@ -66,12 +66,16 @@ def _utc_midnight(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=inward, outward=outward)
 
 
+def _zone(transform: str, name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise MappingFault("MAP-004", f"{transform}: unknown zone", "give a name such as Europe/Berlin") from None
+
+
 def _local(options: Mapping[str, Json], place: Place) -> Step:
     """A clock's reading in a zone. The hour that an autumn night has twice is refused, as is the one spring skips."""
-    try:
-        zone = ZoneInfo(options["zone"])
-    except (ZoneInfoNotFoundError, ValueError):
-        raise MappingFault("MAP-004", "local: unknown zone", "give a name such as Europe/Berlin") from None
+    zone = _zone("local", options["zone"])
 
     def inward(value: Json) -> Json:
         try:
@@ -92,6 +96,23 @@ def _local(options: Mapping[str, Json], place: Place) -> Step:
         return moment.replace(tzinfo=None, microsecond=0).isoformat(sep=options.get("sep", " "))
 
     return Step(inward=inward, outward=outward, loses="fractions of a second")
+
+
+def _day_of_moment(options: Mapping[str, Json], place: Place) -> Step:
+    """A date that the system keeps as a moment; people there may move it within the day."""
+    zone = _zone("day_of_moment", options.get("zone", "UTC"))
+
+    def inward(value: Json) -> Json:
+        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip()):
+            return value.strip()
+        digits = not isinstance(value, str) or value.strip().lstrip("-").isdigit()
+        text = _instant_of(read_number(value) / 1000) if digits else normalise_instant(value)
+        return datetime.fromisoformat(text).astimezone(zone).date().isoformat()
+
+    def outward(value: Json) -> Json:
+        return normalise_instant(datetime.fromisoformat(f"{value}T00:00:00").replace(tzinfo=zone).isoformat())
+
+    return Step(inward=inward, outward=outward)
 
 
 _TOKENS = {"YYYY": r"(?P<y>[0-9]{4})", "MM": r"(?P<m>[0-9]{1,2})", "DD": r"(?P<d>[0-9]{1,2})"}
@@ -158,6 +179,17 @@ ENTRIES.append(
         text="A date as the milliseconds of its midnight UTC; another time of day is refused.",
         make=_utc_midnight,
         options={"as": Option(text="written as number or text", choices=("number", "text"))},
+    )
+)
+ENTRIES.append(
+    Transform(
+        name="day_of_moment",
+        wire=True,
+        types=("date",),
+        text="A date that the system keeps as a moment: the day in a zone, written as that day's midnight.",
+        make=_day_of_moment,
+        options={"zone": Option(text="such as Europe/Berlin; UTC unless given")},
+        alone="zone",
     )
 )
 ENTRIES.append(

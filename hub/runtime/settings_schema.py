@@ -16,6 +16,7 @@ from hub.core.formats import MappingFault, is_region
 from hub.core.guards import DEFAULTS as GUARDS
 from hub.core.guards import Bound
 from hub.core.values import currency_exponent
+from hub.errors import Fault
 from hub.model import Json
 
 MODES = ("observe", "propose", "canary", "live")
@@ -72,24 +73,34 @@ class ProjectSettings:
     store_url: str  # reference or SQLite URL; "" for the default
     connections: Mapping[str, ConnectionSettings]
     guards: Mapping[str, Bound]
+    faults: Mapping[str, list[Fault]] = field(default_factory=dict)  # connection -> what is wrong in its section
 
 
 def read_settings(sheet: Sheet) -> ProjectSettings:
-    """Typed settings; every fault is noted in the sheet."""
+    """Typed settings. Faults of a connection's section are kept apart, all others are noted in the sheet."""
     sheet.closed(("hub", "store", "defaults", "connections", "guards", "language"))
-    find_secrets(sheet)
+    for key, place in sheet.entries():
+        if key != "connections":
+            find_secrets(place)
     defaults = sheet.at("defaults")
     if sheet.has("defaults"):
         defaults.closed(("mode", "every", "sweep", "reserve"))
-    connections = {}
-    for name, place in sheet.at("connections").entries():
+    connections, faults = {}, {}
+    for name, shared in sheet.at("connections").entries():
+        place = Sheet(sheet.document, shared.path)
+        faults[name] = place.faults
+        find_secrets(place)
         if not _NAME.fullmatch(name):
             place.fault("CFG-015", f"{name} is no name for a connection", "use small letters, digits, - and _")
         read = _connection(place, name, defaults)
         if read is not None:
             connections[name] = read
     return ProjectSettings(
-        hub=_hub(sheet), store_url=_store_url(sheet), connections=connections, guards=_guards(sheet.at("guards"))
+        hub=_hub(sheet),
+        store_url=_store_url(sheet),
+        connections=connections,
+        guards=_guards(sheet.at("guards")),
+        faults=faults,
     )
 
 
@@ -168,9 +179,6 @@ def _connection(place: Sheet, name: str, defaults: Sheet) -> ConnectionSettings 
     mapping = place.text("mapping", f"{connector}.yaml")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}\.yaml", mapping):
         place.at("mapping").fault("CFG-031", "no file name of a mapping", "name a .yaml file in the folder mappings")
-    base_url = place.text("base_url")
-    if base_url.startswith("http:") and not place.boolean("local"):
-        place.at("base_url").fault("CFG-035", "http without TLS", "use https, or mark a rehearsal `local: true`")
     streams = {stream: at for stream, at in place.at("streams").entries() if _is_mapping(at)}
     every = {stream: read_duration(at, "every", 0.0) for stream, at in streams.items() if at.has("every")}
     return ConnectionSettings(
@@ -182,7 +190,7 @@ def _connection(place: Sheet, name: str, defaults: Sheet) -> ConnectionSettings 
         sweep_s=read_duration(place, "sweep", read_duration(defaults, "sweep", 604_800.0)),
         reserve=place.number("reserve", defaults.number("reserve", 0.2, most=0.95), most=0.95),
         local=place.boolean("local"),
-        base_url=base_url,
+        base_url=place.text("base_url"),
         auth=_secrets(place.at("auth")),
         webhooks=_secrets(place.at("webhooks")),
         settings={key: at.value for key, at in place.at("settings").entries()},
