@@ -18,13 +18,15 @@ from hub.app.push import push_stream
 from hub.app.wants import want_missing
 from hub.connector import Idempotency, Settings
 from hub.core.canonical import Canonical, CanonicalField, EntityType, Key, Survivorship
-from hub.core.mapping import FieldRule, StreamMapping, assemble
-from hub.core.paths import make_setter
+from hub.core.document import Sheet
+from hub.core.mapping import StreamMapping
+from hub.core.mapping_file import Hub as Shared
+from hub.core.mapping_file import read_mapping
 from hub.core.planted import PLANTED
-from hub.core.values import normaliser
-from hub.errors import HubError
+from hub.errors import ConfigFault, HubError
 from hub.model import ChangeSet, Json
 from hub.runtime.clock import VirtualClock
+from hub.runtime.yaml import parse_yaml
 from hub.store import Store
 from hub.verify.vendor import FIELDS, NORMALISERS, STREAM, SimVendor, Traits
 
@@ -67,27 +69,30 @@ def sim_canonical(rng: random.Random, names: list[str]) -> Canonical:
     return Canonical(sources=tuple(order), entities={"contact": entity})
 
 
-def sim_mapping(connector: str, entity: EntityType) -> StreamMapping:
-    """Every field both ways under its own name."""
-    rules = tuple(
-        FieldRule(
-            name=name, field=name, remote_in=name, remote_out=name, key=name, inward=normaliser(declared),
-            put=_setter(name), where="simulated",
-        )
-        for name, declared in entity.fields.items()
-    )  # fmt: skip
-    flat, other = assemble(rules)
-    names = frozenset(entity.fields)
-    return StreamMapping(
-        connector=connector, name=STREAM, source=STREAM, entity="contact", entity_type=entity, create="always",
-        rules=rules, fields={rule.field: (rule,) for rule in rules}, in_fields=names, out_fields=names, flat=flat,
-        other=other,
-    )  # fmt: skip
+MAPPING = """
+connector: {connector}
+language: 1
+streams:
+  people:
+    entity: contact
+    create: always
+    fields:
+      code: {{remote: code}}
+      email: {{remote: email}}
+      name: {{remote: name}}
+      note: {{remote: note}}
+      phone: {{remote: phone}}
+      tags: {{remote: tags}}
+"""
 
 
-def _setter(name: str) -> Callable[[dict[str, Json], Json, Json], None]:
-    put = make_setter(name)
-    return lambda body, raw, value: put(body, raw)
+def sim_mapping(connector: str, canonical: Canonical) -> StreamMapping:
+    """Every field both ways under its own name, in the language that everybody's mappings are written in."""
+    sheet = Sheet(parse_yaml(MAPPING.format(connector=connector), f"{connector}.yaml"))
+    streams = read_mapping(sheet, canonical, Shared()).streams
+    if sheet.faults:
+        raise ConfigFault(sheet.faults)
+    return streams[STREAM]
 
 
 class History:
@@ -112,6 +117,7 @@ class History:
         names = ["A", "B", "C", "D"][: systems or self.rng.choice((2, 2, 3))]
         self.canonical = sim_canonical(self.rng, names)
         self.vendors = {name: self._vendor(name) for name in names}
+        self.mappings = {name: sim_mapping(name, self.canonical) for name in names}
         self.hub = self._start()
 
     # The world
@@ -140,7 +146,7 @@ class History:
         connections = {}
         for name, vendor in self.vendors.items():
             connector = vendor.connector()
-            mapping = sim_mapping(name, self.canonical.entities["contact"])
+            mapping = self.mappings[name]
             connections[name] = Connection(
                 name=name, connector=connector, api=vendor, settings=Settings(values={}, auth={}), mode="live",
                 mappings={STREAM: mapping}, streams={STREAM: connector.streams[0]},
