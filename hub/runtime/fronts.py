@@ -84,7 +84,6 @@ def door_session(door: Exchange) -> requests.Session:
     """A session for SDKs built on requests (simple-salesforce, stripe)."""
     session = requests.Session()
     session.trust_env = False
-    session.max_redirects = 0
     adapter = _DoorAdapter(door)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
