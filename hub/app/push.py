@@ -50,6 +50,7 @@ class Batch:
     mapping: StreamMapping
     stream: Stream
     run_id: int | None
+    resent: bool = False  # an answer to a repeated create may show what others wrote since
     intents: list[Intent] = field(default_factory=list)
     changes: list[ChangeSet] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -347,7 +348,7 @@ def _canonical_of(mapping: StreamMapping, remote: str) -> str:
 def _read_back(batch: Batch, applied: dict[int, PushResult], sent_at: float) -> None:
     """Take in what the vendor now holds: from the answer, else by reading it back in one batch."""
     held = [r.held for r in applied.values() if r.held is not None]
-    sure = batch.stream.answers_with_record
+    sure = batch.stream.answers_with_record and not batch.resent
     answers = frozenset(
         batch.intents[i].id for i, r in applied.items() if r.held is not None and (sure or r.held.by_hub)
     )

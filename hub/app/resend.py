@@ -29,7 +29,7 @@ def resolve_open_creates(hub: Hub, connection: Connection, mapping: StreamMappin
         waiting = [i for i in tx.open_intents(connection.name, mapping.name) if i.op == "create" and i.state == "open"]
     again_now = [i for i in waiting if _may_resend(hub, connection, mapping, i)]
     for start in range(0, len(again_now), stream.max_batch):
-        batch = Batch(hub=hub, connection=connection, mapping=mapping, stream=stream, run_id=run_id)
+        batch = Batch(hub=hub, connection=connection, mapping=mapping, stream=stream, run_id=run_id, resent=True)
         batch.intents = again_now[start : start + stream.max_batch]
         _renew(hub, batch.intents)
         batch.changes = [change_of(intent, None) for intent in batch.intents]

@@ -103,17 +103,22 @@ class SimVendor:
     calls: int = 0
     serial: int = 0
     no_overlap: bool = False
+    moment: float | None = None
 
     # State
 
+    def here(self) -> float:
+        """The true time at which something happens."""
+        return self.clock() if self.moment is None else self.moment
+
     def now(self) -> float:
-        return self.clock() + self.traits.skew_s
+        return self.here() + self.traits.skew_s
 
     def _append(self, external_id: str, by: str, fields: dict[str, Json] | None, late: float = 0.0) -> float:
         history = self.records.setdefault(external_id, [])
         stamp = int(self.now() / self.traits.tick_s) * self.traits.tick_s
         stamp = max(stamp, history[-1].stamp if history else 0.0)
-        history.append(Version(self.clock() + late, stamp, by, fields))
+        history.append(Version(self.here() + late, stamp, by, fields))
         if self.traits.hooks:
             luck = self.rng.random()
             for _ in range(0 if luck < 0.15 else 2 if luck > 0.85 else 1):  # lost, repeated, or once
@@ -128,10 +133,12 @@ class SimVendor:
 
     def land_late(self) -> None:
         """Writes whose time has come take effect now."""
-        due = [each for each in self.late if each[0] <= self.clock()]
+        due = sorted((each for each in self.late if each[0] <= self.clock()), key=lambda each: each[0])
         self.late = [each for each in self.late if each[0] > self.clock()]
-        for _, act in due:
+        for moment, act in due:
+            self.moment = moment  # it landed then, though nobody looked
             act()
+        self.moment = None
 
     # People
 
@@ -142,6 +149,7 @@ class SimVendor:
         return external_id
 
     def user_edit(self, external_id: str, name: str, value: Json) -> bool:
+        self.land_late()
         now = self.current(external_id)
         if now.fields is None:
             return False
@@ -192,7 +200,8 @@ class SimVendor:
     def _record(self, external_id: str, version: Version) -> SourceRecord:
         data = {} if version.fields is None else {**version.fields, "id": external_id}
         return SourceRecord(
-            external_id=external_id, data=data, stamp=version.stamp, op="delete" if version.fields is None else "upsert",
+            external_id=external_id, data=data, stamp=version.stamp,
+            op="delete" if version.fields is None else "upsert",
             marker=self.markers.get(external_id), by_hub=version.by == "hub" if self.traits.tells_writer else None,
         )  # fmt: skip
 
