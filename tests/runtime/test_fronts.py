@@ -40,7 +40,7 @@ def test_a_pool_answers_like_urllib3() -> None:
             )
         )
         assert (answer.status, answer.data, answer.headers["x-left"]) == (207, b'{"results": []}', "3")
-    assert server.seen[0][1] == "/objects?limit=100"
+    assert server.seen[0][1] == "/objects?limit=100&properties=a"
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 412, 422])
