@@ -39,6 +39,7 @@ class Connection:
     mapping_version: int = 0
     every_s: Mapping[str, float] = field(default_factory=dict)  # stream -> schedule
     counts: Callable[[], Mapping[str, int]] = dict  # calls per operation since the start, from the door
+    new_run: Callable[[], None] = lambda: None  # a run begins: the door's retry budget is full again
     fault: HubError | None = None  # why it cannot be used (credentials, host, mapping); the others go on without it
 
     @property

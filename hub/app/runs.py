@@ -147,6 +147,7 @@ def _begin(hub: Hub, connection: Connection, owner: str, kind: str) -> Connectio
             run_id = tx.start_run(connection.name, kind, now, lease=lease)
     if epoch is None:
         return None
+    connection.new_run()
     return ConnectionRun(
         connection=connection.name, run_id=run_id, epoch=epoch, calls_before=Counter(connection.counts())
     )

@@ -1,0 +1,134 @@
+"""From a project's folder to a running hub: the only place where the world's parts are made and put together.
+
+Files are drafts, the store runs: a changed file that passes its checks is published as a numbered version; one that
+does not leaves the last published version in force. A connection that cannot be used (no credentials, a host that is
+not the vendor's, a mapping that never passed) is kept with its fault, and the others go on without it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from hub.app.connecting import Maker
+from hub.app.context import Hub
+from hub.app.publishing import publish_changes, with_published
+from hub.app.rewards import reward_hook
+from hub.core.rewards import Rewards
+from hub.errors import ConfigFault, Fault
+from hub.runtime.clock import Clock, SystemClock
+from hub.runtime.registry import SETTINGS_FILE, Project, load_project
+from hub.runtime.secrets import Vault
+from hub.store import Store
+
+STORE_FILE = "hub.db"
+URL_SETTING = "HUB_DATABASE_URL"
+
+
+def find_project(start: Path) -> Path:
+    """The nearest folder with a hub.yaml, from here upwards. Raises ConfigFault CFG-050 if there is none."""
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    message, fix = f"there is no {SETTINGS_FILE} here or above", "hub init DIR makes a project; --project DIR names one"
+    raise ConfigFault([Fault(code="CFG-050", where=start.name or ".", message=message, fix=fix)])
+
+
+def store_url(project: Path, given: str, environ: Mapping[str, str]) -> str:
+    """The database's URL: hub.yaml's, else the environment's, else SQLite beside hub.yaml.
+
+    Args:
+        given: `store.url` of hub.yaml; an `env:NAME` that is not set counts as not given.
+    """
+    if given.startswith("env:"):
+        given = environ.get(given.removeprefix("env:"), "")
+    url = given or environ.get(URL_SETTING, "")
+    if not url:
+        return f"sqlite:///{project / STORE_FILE}"
+    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):  # relative to the project, not to the shell
+        return f"sqlite:///{project / url.removeprefix('sqlite:///')}"
+    return url
+
+
+@contextmanager
+def opened(project: Path, *, publish: bool = False, connect: bool = True) -> Iterator[Hub]:
+    """`open_hub`, closed afterwards."""
+    hub = open_hub(project, publish=publish, connect=connect)
+    try:
+        yield hub
+    finally:
+        hub.store.close()
+
+
+def open_hub(
+    project_dir: Path,
+    *,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+    url: str = "",
+    publish: bool = False,
+    connect: bool = True,
+    by: str = "",
+) -> Hub:
+    """A hub over a project's files and store.
+
+    Args:
+        clock: the world's; the machine's unless given.
+        environ: where env: references look; the process's environment unless given.
+        url: of the store, instead of the project's own.
+        publish: changed files become versions.
+        connect: False opens no doors: for what only reads the store.
+        by: who publishes; the user of the machine unless given.
+
+    Raises:
+        ConfigFault: what all connections share is broken; or the store is of another version.
+    """
+    clock, environ = clock or SystemClock(), os.environ if environ is None else environ
+    project = load_project(project_dir)
+    store = Store(url or store_url(project_dir, project.settings.store_url, environ))
+    try:
+        if publish:
+            publish_changes(store, project, by=by or user_name(), at=clock.now())
+        project = with_published(store, project)
+        hub = Hub(
+            store=store, canonical=project.canonical, connections={}, clock=clock, instance=_instance(store),
+            guards=project.settings.guards, projects=project,
+        )  # fmt: skip
+        vault = Vault(project_dir, environ)
+        maker = Maker(hub, project, vault, clock, environ, connect=connect)
+        names = dict.fromkeys((*project.settings.connections, *project.settings.faults))
+        hub.connections.update({name: maker.connection(name) for name in names})
+        _with_rewards(hub, project)
+    except BaseException:
+        store.close()
+        raise
+    return hub
+
+
+def user_name() -> str:
+    """Who runs this command, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _instance(store: Store) -> str:
+    """The store's own name; asked for in a reading transaction first, since it is made only once."""
+    with store.reading() as tx:
+        found = tx.setting("instance_id")
+    if found is not None:
+        return str(found)
+    with store.transaction() as tx:
+        return tx.instance_id()
+
+
+def _with_rewards(hub: Hub, project: Project) -> None:
+    """Events, sums and grants follow in the transaction of the change; without rules, events and sums still do."""
+    none = Rewards(currency=project.settings.hub.currency, zone=ZoneInfo(project.settings.hub.timezone))
+    hub.on_changes = reward_hook(project.rewards or none, project.canonical)
