@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hub.core.canonical import Canonical, EntityType
+from hub.core.expressions import EntityExpression, compile_for_entity
 from hub.core.values import currency_exponent, number_of, plain_decimal, to_instant
 from hub.errors import ConfigFault, Fault
 from hub.model import Json
@@ -27,41 +28,29 @@ class DerivedFunction:
 
     text: str
     source: str  # entity type whose records are summed
-    needs: tuple[str, ...]  # fields of the source without which it means nothing
-    uses: tuple[str, ...]  # fields of the source that it looks at, where declared
-    moment: str  # field of the source that says when what it adds came about
-    adds: Callable[[Values, str], Decimal]  # (the source's values, the hub's currency) -> what it adds
+    counts: str  # event of the source: a record adds something while that event's condition holds …
+    unless: str  # … and this one's, if declared, does not
+    needs: tuple[str, ...]  # further fields of the source that it looks at
+    adds: Callable[[Values, str], Decimal]  # (values of a record that counts, the hub's currency) -> what it adds
     types: tuple[str, ...]  # canonical types that can hold the sum
 
 
-def _paid_total(order: Values, currency: str) -> Decimal:
-    """Total of a paid order less what was refunded. Money of another currency than the hub's is null: it adds nothing.
+def _total(order: Values, currency: str) -> Decimal:
+    """An order's total, from which canonical.yaml has partial refunds taken off already.
 
-    `refunded_total` says how much went back; an order that only says `refunded_at` was refunded whole.
+    Money of another currency than the hub's is null: it adds nothing.
     """
-    total = number_of("money", order.get("total"), currency=currency)
-    if order.get("paid_at") is None or total is None:
-        return Decimal(0)
-    refunded = number_of("money", order.get("refunded_total"), currency=currency)
-    if refunded is None:
-        refunded = Decimal(0) if order.get("refunded_at") is None else total
-    return Decimal(total) - Decimal(refunded)
-
-
-def _paid_count(order: Values, currency: str) -> Decimal:
-    paid = order.get("paid_at") is not None and order.get("refunded_at") is None
-    return Decimal(int(paid))
+    return Decimal(number_of("money", order.get("total"), currency=currency) or 0)
 
 
 FUNCTIONS: Mapping[str, DerivedFunction] = {
     "paid_orders_total": DerivedFunction(
-        text="Sum of paid orders less refunds, in the hub's currency.",
-        source="order", needs=("total", "paid_at"), uses=("total", "paid_at", "refunded_at", "refunded_total"),
-        moment="paid_at", adds=_paid_total, types=("decimal", "money"),
+        text="Sum of the orders that were paid, less refunds, in the hub's currency.",
+        source="order", counts="paid", unless="refunded", needs=("total",), adds=_total, types=("decimal", "money"),
     ),
     "paid_orders_count": DerivedFunction(
-        text="Number of orders that were paid and not refunded.",
-        source="order", needs=("paid_at",), uses=("paid_at", "refunded_at"), moment="paid_at", adds=_paid_count,
+        text="Number of the orders that were paid and not refunded.",
+        source="order", counts="paid", unless="refunded", needs=(), adds=lambda order, currency: Decimal(1),
         types=("integer", "decimal"),
     ),
 }  # fmt: skip
@@ -76,7 +65,22 @@ class Derivation:
     type: str  # canonical type of the field
     via: str  # ref field of the source that names the owner
     function: DerivedFunction
-    uses: frozenset[str]  # fields of the source whose change may move the sum
+    counts: EntityExpression
+    unless: EntityExpression | None
+    moment: str  # field of the source that says when it came to count; "" if none does
+    currency: str  # the hub's
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Fields of the source whose change may move the sum."""
+        unless = self.unless.uses if self.unless else frozenset()
+        return frozenset({self.via, *self.function.needs}) | self.counts.uses | unless
+
+    def share(self, values: Values) -> Decimal:
+        """What one record of the source adds now."""
+        if not self.counts(values) or (self.unless is not None and self.unless(values)):
+            return Decimal(0)
+        return self.function.adds(values, self.currency)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,8 +92,8 @@ class Movement:
     causes: tuple[int, ...] = ()  # source entities that moved it
 
 
-def derivations(canonical: Canonical) -> tuple[Derivation, ...]:
-    """Every derived field of canonical.yaml, with its reference found.
+def derivations(canonical: Canonical, *, currency: str) -> tuple[Derivation, ...]:
+    """Every derived field of canonical.yaml, ready to be moved.
 
     Raises:
         ConfigFault: MAP-045 unknown function, MAP-046 a function that cannot work on what is declared; all at once.
@@ -99,42 +103,48 @@ def derivations(canonical: Canonical) -> tuple[Derivation, ...]:
         for declared in owner.fields.values():
             if not declared.derived:
                 continue
-            where = f"canonical.yaml: {owner.name}.{declared.name}"
-            function = FUNCTIONS.get(declared.derived)
-            if function is None:
-                known = f"known are {', '.join(sorted(FUNCTIONS))}"
-                message = f"unknown function {declared.derived}"
-                faults.append(Fault(code="MAP-045", where=where, message=message, fix=known))
+            fault = _fault(canonical, owner, declared.derived, declared.type)
+            if fault is None:
+                found.append(_derivation(canonical, owner, declared.name, currency))
                 continue
-            source = canonical.entities.get(function.source)
-            wrong = _cannot(function, source, owner, declared.type)
-            if wrong or source is None:
-                faults.append(Fault(code="MAP-046", where=where, message=wrong, fix="declare what it needs"))
-                continue
-            via = _reference(source, owner.name)
-            uses = frozenset({via, *(name for name in function.uses if name in source.fields)})
-            found.append(
-                Derivation(
-                    owner=owner.name, field=declared.name, type=declared.type, via=via, function=function, uses=uses
-                )
-            )  # fmt: skip
+            code, message, fix = fault
+            where = declared.survivorship.where or f"{owner.name}.{declared.name}"
+            faults.append(Fault(code=code, where=where, message=message, fix=fix))
     if faults:
         raise ConfigFault(faults)
     return tuple(found)
 
 
-def _cannot(function: DerivedFunction, source: EntityType | None, owner: EntityType, type_: str) -> str:
-    """Why a function cannot fill a field; empty if it can."""
+def _derivation(canonical: Canonical, owner: EntityType, name: str, currency: str) -> Derivation:
+    declared = owner.fields[name]
+    function = FUNCTIONS[declared.derived]
+    source = canonical.entities[function.source]
+    counts, unless = source.events[function.counts], source.events.get(function.unless)
+    return Derivation(
+        owner=owner.name, field=name, type=declared.type, via=_reference(source, owner.name), function=function,
+        counts=compile_for_entity(counts.when, source, currency=currency),
+        unless=compile_for_entity(unless.when, source, currency=currency) if unless else None,
+        moment=counts.at, currency=currency,
+    )  # fmt: skip
+
+
+def _fault(canonical: Canonical, owner: EntityType, name: str, type_: str) -> tuple[str, str, str] | None:
+    """(code, message, fix): why a function cannot fill a field of this type; None if it can."""
+    function = FUNCTIONS.get(name)
+    if function is None:
+        return "MAP-045", f"unknown function {name}", f"known are {', '.join(sorted(FUNCTIONS))}"
+    source = canonical.entities.get(function.source)
     if source is None:
-        return f"it sums entities of type {function.source}, which is not declared"
-    lacking = [name for name in function.needs if name not in source.fields]
-    if lacking:
-        return f"{source.name} lacks {', '.join(lacking)}"
+        return "MAP-046", f"{name} sums entities of type {function.source}", f"declare {function.source}"
+    lacking = [each for each in function.needs if each not in source.fields]
+    if lacking or function.counts not in source.events:
+        wanted = ", ".join([*lacking, *([] if function.counts in source.events else [f"event {function.counts}"])])
+        return "MAP-046", f"{name} needs more of {source.name}", f"declare {wanted} at {source.name}"
     if not _reference(source, owner.name):
-        return f"{source.name} has no reference to {owner.name}"
+        return "MAP-046", f"{source.name} does not refer to {owner.name}", f"declare a ref to {owner.name}"
     if type_ not in function.types:
-        return f"a field of type {type_} cannot hold it; {' or '.join(function.types)} can"
-    return ""
+        return "MAP-046", f"a {type_} cannot hold {name}", f"say type: {' or '.join(function.types)}"
+    return None
 
 
 def _reference(source: EntityType, to: str) -> str:
@@ -143,9 +153,7 @@ def _reference(source: EntityType, to: str) -> str:
     return to if to in names else next(iter(names), "")
 
 
-def movements(
-    derivation: Derivation, changes: Iterable[tuple[int, Values, Values]], *, currency: str
-) -> dict[int, Movement]:
+def movements(derivation: Derivation, changes: Iterable[tuple[int, Values, Values]]) -> dict[int, Movement]:
     """Owner entity id (as the reference names it) -> how far its sum moves.
 
     Args:
@@ -154,23 +162,24 @@ def movements(
     moved: dict[int, Movement] = defaultdict(Movement)
     for source_id, before, after in changes:
         for values, sign in ((before, -1), (after, 1)):
-            owner, share = values.get(derivation.via), derivation.function.adds(values, currency)
+            owner = values.get(derivation.via)
+            share = derivation.share(values) if owner is not None else Decimal(0)
             if owner is None or not share:
                 continue
             movement = moved[owner]
             movement.delta += sign * share
             if source_id not in movement.causes:
                 movement.causes += (source_id,)
-            moment = values.get(derivation.function.moment)
+            moment = values.get(derivation.moment)
             if moment is not None:
                 movement.moment = max(to_instant(moment), movement.moment or 0.0)
     return dict(moved)
 
 
-def add_to(type_: str, value: Json, delta: Decimal, *, currency: str) -> Json:
+def add_to(derivation: Derivation, value: Json, delta: Decimal) -> Json:
     """A derived field's value, moved on; in the normal form of its type."""
-    present = number_of(type_, value, currency=currency)
-    total = Decimal(present or 0) + delta
-    if type_ == "money":
+    currency = derivation.currency
+    total = Decimal(number_of(derivation.type, value, currency=currency) or 0) + delta
+    if derivation.type == "money":
         return {"minor": int(total.scaleb(currency_exponent(currency))), "currency": currency}
-    return int(total) if type_ == "integer" else plain_decimal(total)
+    return int(total) if derivation.type == "integer" else plain_decimal(total)

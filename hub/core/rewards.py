@@ -166,18 +166,11 @@ class Trigger:
     name: str  # "order.paid"
     event: EventType
     condition: EntityExpression
-    subject: str  # ref field; "": the entity itself, or nobody
-    awaits: bool  # it happens once its subject is known, too
-    uses: frozenset[str]  # fields whose change may make it happen
+    subject: str  # ref field that says whose event it is; "": the entity's own, if that is a person
 
-    def holds(self, values: Values) -> bool:
-        return bool(self.condition(values)) and (not self.awaits or values.get(self.subject) is not None)
-
-    def turned_true(self, before: Values, after: Values, *, first_load: bool) -> bool:
-        """False (or absent) before, true now. At a first load nobody waits for a subject: it is all history."""
-        if first_load:
-            return bool(self.condition(after))
-        return self.holds(after) and not self.holds(before)
+    def turned_true(self, before: Values, after: Values) -> bool:
+        """False (or absent) before, true now."""
+        return bool(self.condition(after)) and not self.condition(before)
 
     def moment(self, values: Values, *, otherwise: float, now: float) -> float:
         """When it happened: never in the future, whatever a system says."""
@@ -187,22 +180,19 @@ class Trigger:
 
 def triggers_of(canonical: Canonical, *, currency: str) -> dict[str, tuple[Trigger, ...]]:
     """Entity type -> its events, compiled. Raises MappingFault: a condition outside the language."""
-    found = {}
-    for entity in canonical.entities.values():
-        made = []
-        for event in entity.events.values():
-            condition = compile_for_entity(event.when, entity, currency=currency)
-            subject = event.subject or _usual_subject(entity)
-            waits_for = frozenset({subject}) if event.subject else frozenset()
-            made.append(
-                Trigger(
-                    name=f"{entity.name}.{event.name}", event=event, condition=condition, subject=subject,
-                    awaits=bool(event.subject), uses=condition.uses | waits_for,
-                )
-            )  # fmt: skip
-        if made:
-            found[entity.name] = tuple(made)
-    return found
+    return {
+        entity.name: tuple(
+            Trigger(
+                name=f"{entity.name}.{event.name}",
+                event=event,
+                condition=compile_for_entity(event.when, entity, currency=currency),
+                subject=event.subject or _usual_subject(entity),
+            )
+            for event in entity.events.values()
+        )
+        for entity in canonical.entities.values()
+        if entity.events
+    }
 
 
 def _usual_subject(entity: EntityType) -> str:
@@ -309,13 +299,10 @@ def rules_reversed_by(rewards: Rewards, event: EventRow) -> list[Rule]:
 def recipient_of(values: Values) -> dict[str, Json]:
     """What an order needs to know of a person, as of now: a later change of address does not move it."""
     name = values.get("name")
-    shown = " ".join(str(name[part]) for part in ("first_name", "last_name") if name.get(part)) if is_group(name) else name
-    told = {"email": values.get("email"), "phone": values.get("phone"), "name": shown}
+    if isinstance(name, Mapping):
+        name = " ".join(str(name[part]) for part in ("first_name", "last_name") if name.get(part))
+    told = {"email": values.get("email"), "phone": values.get("phone"), "name": name}
     return {each: value for each, value in told.items() if not is_empty(value)}
-
-
-def is_group(value: Json) -> bool:
-    return isinstance(value, Mapping)
 
 
 def needs_approval(rule: Rule) -> bool:
@@ -438,7 +425,6 @@ def order_body(grant: Grant) -> dict[str, Json]:
         "productId": grant.product,
         "quantity": 1,
         "denomination": int(amount) if amount == amount.to_integral_value() else float(amount),
-        "currency": grant.currency,
         "email": grant.recipient["email"],
         "tag": grant.rule,
         "notifyReceiverEmail": 1,

@@ -1,0 +1,453 @@
+"""Events and what is owed for them, in the transaction of the change that brought them about.
+
+The story of a page: sums that hang on what changed are moved; conditions that turned true make events; an event that
+is new (its key is unique for ever) is held against the rules; for each that asks for it, money is set aside by one
+conditional update and a grant is kept (its key is unique, too). All of it commits with the page, or none of it: so a
+page that is taken in again, after a crash or twice, owes nothing twice. Orders follow later (hub.app.reward_orders).
+
+What a rule would give and does not (over a limit, over the budget, nobody there) is kept as a refused grant, with the
+reason: nothing that somebody might expect vanishes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hub.app.reward_moves import locked, move, note
+from hub.app.scene import Scene
+from hub.core.canonical import Canonical
+from hub.core.derived import Derivation, Movement, add_to, derivations, movements
+from hub.core.rewards import (
+    NO_ADDRESS,
+    NOBODY,
+    Entry,
+    GrantState,
+    Refusal,
+    Rewards,
+    Rule,
+    Trigger,
+    add_to_burst,
+    budget_label,
+    event_key,
+    grant_key,
+    is_burst,
+    needs_approval,
+    over_budget,
+    over_limit,
+    period_start,
+    recipient_of,
+    reference_of,
+    refusal_key,
+    rules_for,
+    rules_reversed_by,
+    split_label,
+    triggers_of,
+)
+from hub.model import EventRow, Grant, Json, LinkRow
+
+Hook = Callable[..., Mapping[str, int]]  # (scene, *, first_load) -> counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What is the same for every page: rewards.yaml, and canonical.yaml's events and sums, compiled."""
+
+    rewards: Rewards
+    triggers: Mapping[str, tuple[Trigger, ...]]  # entity type -> its events
+    named: Mapping[str, Trigger]  # "order.paid" -> event
+    derived: tuple[Derivation, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """One page's events."""
+
+    setup: Setup
+    scene: Scene
+    first_load: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    moved: dict[tuple[int, str], Movement] = field(default_factory=dict)  # (root, derived field) -> why it moved
+    loaded: dict[tuple[str, str], bool] = field(default_factory=dict)  # (connection, stream) -> was it read whole once
+    aliases: dict[int, list[int]] = field(default_factory=dict)  # root -> its aliases, where it has some
+    late: set[tuple[str, str]] = field(default_factory=set)  # (event key, rule) decided after the event's own time
+
+    def members(self, root: int) -> list[int]:
+        """The entity and its aliases."""
+        return [root, *self.aliases.get(root, ())]
+
+    def load(self, entity_ids: Iterable[int]) -> None:
+        """Bring entities in, locked, and know everybody's aliases."""
+        self.scene.load(entity_ids)
+        self.aliases = {}
+        for member, root in self.scene.root_of.items():
+            if member != root:
+                self.aliases.setdefault(root, []).append(member)
+
+
+def reward_hook(rewards: Rewards, canonical: Canonical) -> Hook:
+    """What `Hub.on_changes` is to be: called with a scene that has decided and not yet saved.
+
+    Raises:
+        ConfigFault, MappingFault: canonical.yaml declares sums or events that cannot be computed.
+    """
+    triggers = triggers_of(canonical, currency=rewards.currency)
+    setup = Setup(
+        rewards=rewards,
+        triggers=triggers,
+        named={trigger.name: trigger for group in triggers.values() for trigger in group},
+        derived=derivations(canonical, currency=rewards.currency),
+    )
+
+    def on_changes(scene: Scene, *, first_load: bool) -> Mapping[str, int]:
+        """Returns events, events_silent, grants, grants_refused, grants_waiting_approval, grants_reversed …"""
+        work = Work(setup=setup, scene=scene, first_load=first_load)
+        _move_sums(work)
+        fresh = _keep(work, _happened(work))
+        _settle_grants(work, fresh)
+        _take_back(work, fresh)
+        return work.counts
+
+    return on_changes
+
+
+# Sums
+
+
+def _before(scene: Scene, root: int, after: Mapping[str, Json]) -> dict[str, Json]:
+    return {**after, **{name: old for name, (old, _) in scene.changed[root].items()}}
+
+
+def _move_sums(work: Work) -> None:
+    """Move every derived field by the difference that this page's changes make."""
+    scene = work.scene
+    for derivation in work.setup.derived:
+        changes = []
+        for root in [each for each in scene.changed if scene.entities[each].type == derivation.function.source]:
+            if scene.changed[root].keys() & derivation.uses:
+                after = scene.values(root)
+                changes.append((root, _before(scene, root, after), after))
+        moved = movements(derivation, changes)
+        work.load(moved)
+        total: dict[int, Movement] = defaultdict(Movement)
+        for owner, movement in moved.items():
+            if owner in scene.root_of:
+                _join(total[scene.root_of[owner]], movement)
+        for root, movement in sorted(total.items()):
+            if movement.delta and scene.entities[root].type == derivation.owner:
+                work.moved[root, derivation.field] = movement
+                value = scene.values(root).get(derivation.field)
+                scene.set_value(root, derivation.field, add_to(derivation, value, movement.delta))
+
+
+def _join(total: Movement, movement: Movement) -> None:
+    """Two references to one person under two names are one movement."""
+    total.delta += movement.delta
+    total.causes += movement.causes
+    if movement.moment is not None:
+        total.moment = max(movement.moment, total.moment or 0.0)
+
+
+# Events
+
+
+def _happened(work: Work) -> list[EventRow]:
+    """What turned true in this page, whether or not it is known already."""
+    scene, found = work.scene, []
+    for root in sorted(scene.changed):
+        changed = scene.changed[root].keys()
+        asked = [
+            trigger
+            for trigger in work.setup.triggers.get(scene.entities[root].type, ())
+            if changed & trigger.condition.uses
+        ]
+        if asked:
+            after = scene.values(root)
+            before = _before(scene, root, after)
+            found += [_event(work, root, trigger, after) for trigger in asked if trigger.turned_true(before, after)]
+    return _quiet_old_causes(work, found)
+
+
+def _event(work: Work, root: int, trigger: Trigger, values: Mapping[str, Json]) -> EventRow:
+    scene = work.scene
+    names = scene.changed[root].keys() & trigger.condition.uses
+    movement = next((work.moved[root, name] for name in sorted(names) if (root, name) in work.moved), None)
+    speaker = root if movement is None else movement.causes[0]
+    link = _source(scene, speaker, names if movement is None else scene.changed[speaker].keys())
+    subject = values.get(trigger.subject) if trigger.subject else root
+    moment = movement.moment if movement is not None and movement.moment is not None else scene.now
+    return EventRow(
+        key=event_key(trigger.name, root), name=trigger.name, entity_id=root, subject_id=subject,
+        at=trigger.moment(values, otherwise=moment, now=scene.now), source=link.connection if link else "",
+        silent=work.first_load or not (link is None or _was_listed(work, link)),
+        values={name: values.get(name) for name in sorted(trigger.condition.uses)},
+    )  # fmt: skip
+
+
+def _source(scene: Scene, root: int, names: Iterable[str]) -> LinkRow | None:
+    """The link whose claim made one of these fields what it is; None if a person's ruling did."""
+    for name in sorted(names):
+        state = scene.states(root).get(name)
+        for claim in state.memory.values() if state else ():
+            if claim.link in scene.links:
+                return scene.links[claim.link]
+    return None
+
+
+def _was_listed(work: Work, link: LinkRow) -> bool:
+    """Whether the link's stream was read whole once. Before that whatever arrives by another way is history, too."""
+    mapping = work.scene.hub.mapping_of(link.connection, link.stream)
+    key = (link.connection, mapping.source if mapping else link.stream)
+    if key not in work.loaded:
+        cursor = work.scene.tx.cursor(*key)
+        work.loaded[key] = bool(cursor and cursor.get("first_done"))
+    return work.loaded[key]
+
+
+def _quiet_old_causes(work: Work, found: list[EventRow]) -> list[EventRow]:
+    """A sum that crossed its mark only because old orders found their buyer says nothing new: silent.
+
+    An order is old if all that ever happened to it was stored silently.
+    """
+    summed = [event for event in found if not event.silent and _causes(work, event)]
+    if not summed:
+        return found
+    new = {event.entity_id for event in found if not event.silent}
+    causes = {cause for event in summed for cause in _causes(work, event)}
+    told: dict[int, list[bool]] = defaultdict(list)
+    for known in work.scene.tx.events(causes):
+        told[known.entity_id].append(known.silent)
+    old = {cause for cause in causes if told[cause] and all(told[cause]) and cause not in new}
+    return [_silenced(event) if event in summed and set(_causes(work, event)) <= old else event for event in found]
+
+
+def _causes(work: Work, event: EventRow) -> tuple[int, ...]:
+    movements_ = [work.moved[event.entity_id, name] for name in event.values if (event.entity_id, name) in work.moved]
+    return tuple(cause for movement in movements_ for cause in movement.causes)
+
+
+def _silenced(event: EventRow) -> EventRow:
+    return EventRow(
+        key=event.key, name=event.name, entity_id=event.entity_id, subject_id=event.subject_id, at=event.at,
+        source=event.source, silent=True, values=event.values,
+    )  # fmt: skip
+
+
+def _keep(work: Work, found: Sequence[EventRow]) -> list[EventRow]:
+    """Store what is new, with its id. What happened under an alias's name happened."""
+    scene = work.scene
+    if not found:
+        return []
+    work.load(())
+    scene.store_new()
+    aliases = {
+        event_key(event.name, alias): event.key for event in found for alias in work.aliases.get(event.entity_id, ())
+    }
+    known = {aliases[key] for key in scene.tx.events_by_keys(aliases)} if aliases else set()
+    new = scene.tx.insert_events([event for event in found if event.key not in known])
+    loud = [event.key for event in found if event.key in new and not event.silent]
+    work.counts["events"] += len(loud)
+    work.counts["events_silent"] += len(new) - len(loud)
+    return sorted(scene.tx.events_by_keys(new).values(), key=lambda event: event.id or 0) if new else []
+
+
+# Grants
+
+
+def _settle_grants(work: Work, fresh: Sequence[EventRow]) -> None:
+    """Hold events against the rules. Everybody concerned is locked at once, in the order of their ids."""
+    scene, rewards = work.scene, work.setup.rewards
+    owed = [(event, rule) for event in fresh for rule in rules_for(rewards, event)]
+    known = {(event.key, rule.name) for event, rule in owed}
+    late = [(event, rule) for event, rule in _named_late(work) if (event.key, rule.name) not in known]
+    work.late = {(event.key, rule.name) for event, rule in late}
+    if not owed and not late:
+        return
+    asked: set[int] = set()
+    for event, rule in [*owed, *late]:
+        values = scene.values(scene.root_of[event.entity_id])
+        names = (rule.who, *(rule.when.parents if rule.when else ()))
+        asked.update(values[name] for name in names if values.get(name) is not None)
+    work.load(asked)
+    scene.store_new()
+    for event, rule in [*owed, *late]:
+        _settle(work, event, rule)
+
+
+def _named_late(work: Work) -> list[tuple[EventRow, Rule]]:
+    """Events that a rule could reward nobody for at their time, because the reference was not resolved yet."""
+    scene, wanted = work.scene, []
+    for rule in work.setup.rewards.rules.values() if not work.first_load else ():
+        kind = rule.on.partition(".")[0]
+        for root in list(scene.changed):
+            old, new = scene.changed[root].get(rule.who, (None, None))
+            if rule.who and old is None and new is not None and scene.entities[root].type == kind:
+                wanted += [(event_key(rule.on, member), rule) for member in work.members(root)]
+    known = scene.tx.events_by_keys(key for key, _ in wanted) if wanted else {}
+    named = [(known[key], rule) for key, rule in wanted if key in known]
+    return [(event, rule) for event, rule in named if rule in rules_for(work.setup.rewards, event)]
+
+
+def _settle(work: Work, event: EventRow, rule: Rule) -> None:
+    """One event under one rule: nothing, a refusal, or a grant."""
+    scene = work.scene
+    root = scene.root_of[event.entity_id]
+    values = scene.values(root)
+    if any(work.setup.named[name].condition(values) for name in rule.reverse_on):
+        work.counts["grants_void"] += 1  # taken back before it was given
+        return
+    if rule.when is not None and not rule.when(values, _parents(scene, rule, values)):
+        return
+    receiver = scene.root_of.get(values.get(rule.who, -1)) if rule.who else root
+    if receiver is None:
+        _refuse(work, event, rule, root, {}, NOBODY)
+        return
+    people = work.members(receiver)
+    recipient = recipient_of(scene.values(receiver))
+    if _has_it(work, event, rule, people):
+        work.counts["grants_already"] += 1
+        return
+    refusal = _limit_reached(work, rule, people) or (None if "email" in recipient else NO_ADDRESS)
+    if refusal is not None:
+        _refuse(work, event, rule, receiver, recipient, refusal)
+    else:
+        _grant(work, event, rule, receiver, recipient)
+
+
+def _parents(scene: Scene, rule: Rule, values: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
+    found: dict[str, Mapping[str, Json]] = {}
+    for name in rule.when.parents if rule.when else ():
+        parent = scene.root_of.get(values.get(name, -1))
+        if parent is not None:
+            found[name] = scene.values(parent)
+    return found
+
+
+def _has_it(work: Work, event: EventRow, rule: Rule, people: Sequence[int]) -> bool:
+    """Whether this was granted already: to the person, under any name of theirs, or to another for the same event."""
+    tx, hub, zone = work.scene.tx, work.scene.hub, work.setup.rewards.zone
+    if any(tx.grants(key=grant_key(hub.instance, rule, each, event, zone), limit=1) for each in people):
+        return True
+    return any(grant.state != GrantState.REFUSED for grant in tx.grants(rule=rule.name, event_id=event.id))
+
+
+def _limit_reached(work: Work, rule: Rule, people: Sequence[int]) -> Refusal | None:
+    limit, scene = rule.per_person, work.scene
+    if limit is None:
+        return None
+    since = period_start(limit.per, scene.now, work.setup.rewards.zone)
+    return over_limit(limit) if scene.tx.count_grants_of(people, rule.name, since) >= limit.count else None
+
+
+def _grant(work: Work, event: EventRow, rule: Rule, receiver: int, recipient: dict[str, Json]) -> None:
+    """Set the money aside and keep the grant; it waits for a person if it is large, or one of too many at once."""
+    scene, rewards = work.scene, work.setup.rewards
+    budget = rewards.budgets[rule.budget]
+    label = budget_label(budget, scene.now, rewards.zone)
+    if not scene.tx.reserve(*split_label(label), rule.give.amount.minor, budget.amount.minor):
+        _refuse(work, event, rule, receiver, recipient, over_budget(budget))
+        return
+    key = grant_key(scene.hub.instance, rule, receiver, event, rewards.zone)
+    grant = _row(work, event, rule, receiver, recipient, key=key, state=GrantState.RESERVED, budget=label)
+    reason = _reason_to_wait(work, rule)
+    if reason:
+        grant.state, grant.detail = GrantState.WAITING_APPROVAL, reason
+    if not scene.tx.add_grant(grant):  # the lock on the receiver should have shown it
+        scene.tx.give_back(*split_label(label), rule.give.amount.minor)
+        work.counts["grants_already"] += 1
+        return
+    scene.tx.add_grant_entry(grant.id, Entry.RESERVED, grant.amount, scene.now, f"{event.name} under {rule.name}")
+    if reason:
+        scene.tx.add_grant_entry(grant.id, Entry.HELD, "0", scene.now, reason)
+    work.counts["grants_waiting_approval" if reason else "grants"] += 1
+    if (event.key, rule.name) in work.late:
+        _answer_refusal(work, event, rule, grant)
+
+
+def _answer_refusal(work: Work, event: EventRow, rule: Rule, grant: Grant) -> None:
+    """The refusal of an event that nobody was named for says what came of it."""
+    tx = work.scene.tx
+    for refused in tx.grants(key=refusal_key(work.scene.hub.instance, rule, event)):
+        note(tx, refused, Entry.REFUSED, at=work.scene.now, detail=f"{refused.detail}; named later: grant {grant.id}")
+
+
+def _reason_to_wait(work: Work, rule: Rule) -> str:
+    """Why a person must let this grant go; empty if none must. The budget's row is locked: bursts count exactly."""
+    scene = work.scene
+    budget = work.setup.rewards.budgets[rule.budget]
+    name = f"rewards.burst.{rule.budget}"
+    burst = add_to_burst(scene.tx.setting(name), scene.now, rule.give.amount.minor)
+    scene.tx.set_setting(name, burst)
+    if needs_approval(rule):
+        return f"RWD-APPROVE: {rule.give.amount} is over {rule.approve_over}"
+    bound = scene.hub.guards.get("rewards")
+    if bound is not None and is_burst(bound, burst, budget.amount.minor):
+        return f"RWD-BURST: {burst['count']} grants of {rule.budget} within an hour"
+    return ""
+
+
+def _refuse(
+    work: Work, event: EventRow, rule: Rule, receiver: int, recipient: dict[str, Json], refusal: Refusal
+) -> None:
+    """Keep what is not given, and why."""
+    scene = work.scene
+    key = refusal_key(scene.hub.instance, rule, event)
+    grant = _row(work, event, rule, receiver, recipient, key=key, state=GrantState.REFUSED, budget=rule.budget)
+    grant.detail = str(refusal)
+    if scene.tx.add_grant(grant):
+        scene.tx.add_grant_entry(grant.id, Entry.REFUSED, "0", scene.now, str(refusal))
+        work.counts["grants_refused"] += 1
+
+
+def _row(
+    work: Work,
+    event: EventRow,
+    rule: Rule,
+    receiver: int,
+    recipient: dict[str, Json],
+    *,
+    key: str,
+    state: GrantState,
+    budget: str,
+) -> Grant:
+    scene = work.scene
+    return Grant(
+        id=scene.new_id("grant"), key=key, rule=rule.name, subject_id=receiver, event_id=event.id,
+        connection=rule.give.connection, product=rule.give.product, amount=rule.give.amount.text,
+        currency=rule.give.amount.currency, budget=budget, reference=reference_of(scene.hub.instance, key), state=state,
+        recipient=recipient, not_before=scene.now + rule.wait_s, created_at=scene.now,
+    )  # fmt: skip
+
+
+# Taking back
+
+
+def _take_back(work: Work, fresh: Sequence[EventRow]) -> None:
+    """An event that reverses a rule takes back what the rule gave for the same entity, also when it came silently."""
+    tx, rewards = work.scene.tx, work.setup.rewards
+    against = [(event, rule) for event in fresh for rule in rules_reversed_by(rewards, event)]
+    if not against:
+        return
+    members = {event.entity_id: work.members(event.entity_id) for event, _ in against}
+    heard = [event for event in tx.events(each for group in members.values() for each in group) if not event.silent]
+    for event, rule in against:
+        for given in heard:
+            if given.name == rule.on and given.entity_id in members[event.entity_id]:
+                for grant in tx.grants(rule=rule.name, event_id=given.id):
+                    _reverse(work, locked(tx, grant.id), event)
+
+
+def _reverse(work: Work, grant: Grant, event: EventRow) -> None:
+    """Not ordered yet: the money is free again. Ordered, or perhaps: it stays given, and is shown to a person."""
+    tx, at = work.scene.tx, work.scene.now
+    if grant.state in (GrantState.RESERVED, GrantState.WAITING_APPROVAL):
+        move(tx, grant, GrantState.REVERSED, Entry.REVERSAL, at=at, detail=f"taken back: {event.name}")
+        work.counts["grants_reversed"] += 1
+    elif grant.state in (GrantState.SENDING, GrantState.UNKNOWN, GrantState.NEEDS_PERSON, GrantState.ISSUED):
+        what = f"order {grant.order_id}" if grant.order_id else "an order that may exist"
+        note(
+            tx, grant, Entry.REVERSAL, at=at,
+            detail=f"RWD-TAKE-BACK: {event.name}, but {what} at {grant.connection} cannot be cancelled by the hub",
+        )  # fmt: skip
+        work.counts["grants_to_take_back"] += 1
