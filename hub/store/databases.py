@@ -23,6 +23,10 @@ from hub.store.dialects import SqliteDialect
 from hub.store.statements import Dialect, Insert, Update
 
 WAIT_S = 10.0  # for SQLite's single writer, before the page is given back
+# A load touches the same index pages again and again: copied into the file less often, they are copied fewer times. For
+# single changes the log stays short, so that no webhook waits for a long copy.
+LOG_PAGES, BULK_LOG_PAGES = 1000, 16_000
+CACHE_KIB = 16_384
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING ("RETURNING", sqlite.org)
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 FULL = {sqlite3.SQLITE_FULL}
@@ -89,7 +93,7 @@ class SqliteDatabase:
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError)
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise ConfigFault(
                 [Fault(code="STORE-SQLITE", where="store.url", message=_too_old(), fix="use a newer Python")]
@@ -102,11 +106,12 @@ class SqliteDatabase:
             connect_args={
                 "isolation_level": None,  # transactions are begun and ended here, in words
                 "check_same_thread": False,
-                "timeout": WAIT_S,
+                "timeout": wait_s,
                 "cached_statements": 512,
             },
         )
         event.listen(self.engine, "connect", self._prepare)
+        self._wait_s = wait_s
         self._turn = threading.Lock()  # in memory: of everybody; in a file: of this process's writers
         self._only: Any = self.engine.raw_connection() if self.memory else None
 
@@ -127,10 +132,11 @@ class SqliteDatabase:
         connection.execute("PRAGMA temp_store = MEMORY")
         if not self.memory:
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
     @contextmanager
     def transaction(self, *, writes: bool, relaxed: bool) -> Iterator[sqlite3.Cursor]:
-        if (writes or self.memory) and not self._turn.acquire(timeout=WAIT_S):
+        if (writes or self.memory) and not self._turn.acquire(timeout=self._wait_s):
             raise busy("another thread writes")
         try:
             lent = self._only or self.engine.raw_connection()
@@ -155,6 +161,7 @@ class SqliteDatabase:
         try:
             if writes and not self.memory:
                 cursor.execute("PRAGMA synchronous = NORMAL" if relaxed else "PRAGMA synchronous = FULL")
+                cursor.execute(f"PRAGMA wal_autocheckpoint = {BULK_LOG_PAGES if relaxed else LOG_PAGES}")
             cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         except sqlite3.Error as error:
             raise self.translated(error) from error
@@ -207,9 +214,9 @@ def _too_old() -> str:
     return f"SQLite {sqlite3.sqlite_version} is too old; {'.'.join(map(str, OLDEST_SQLITE))} or later is needed"
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, wait_s: float) -> Database:
     """The database of a URL: sqlite:// (memory), sqlite:///file, postgresql+psycopg://…"""
-    openers: dict[str, Callable[[str], Database]] = {"sqlite": SqliteDatabase}
+    openers: dict[str, Callable[..., Database]] = {"sqlite": SqliteDatabase}
     kind = make_url(url).get_backend_name()
     if kind in ("postgresql", "postgres"):
         from hub.store.postgres import PostgresDatabase  # its driver costs a tenth of a second
@@ -218,4 +225,4 @@ def open_database(url: str) -> Database:
     if kind not in openers:
         message = f"{kind} is no database the hub can use"
         raise ConfigFault([Fault(code="STORE-URL", where="store.url", message=message, fix="use sqlite or postgresql")])
-    return openers[kind](url)
+    return openers[kind](url, wait_s=wait_s)

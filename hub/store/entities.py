@@ -10,9 +10,9 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, delete, func, selec
 from sqlalchemy.sql import Executable
 
 from hub.model import EntityRow, HistoryRow
-from hub.store.codec import decode, encode, index_key
+from hub.store.codec import checked, decode, encode, index_key
 from hub.store.databases import Row
-from hub.store.session import Session, checked, ids_of, texts_of
+from hub.store.session import Session, ids_of
 from hub.store.statements import Dialect, Insert, Statement, Update, table, word
 
 ENTITY, KEY, HISTORY = table("entity"), table("entity_key"), table("history")
@@ -29,16 +29,12 @@ ALIASES = Statement(
         .order_by(ENTITY.c.id)
     )
 )
-BY_KEYS = Statement(
-    lambda d: select(KEY.c.key_name, KEY.c.key_value, KEY.c.entity_id).where(
-        KEY.c.type == bindparam("type"), d.one_of(KEY.c.key_name, "names"), d.one_of(KEY.c.key_value, "values")
+BY_KEY = Statement(
+    lambda d: select(KEY.c.key_value, KEY.c.entity_id).where(
+        KEY.c.type == bindparam("type"), KEY.c.key_name == bindparam("name"), d.one_of(KEY.c.key_value, "values")
     )
 )
-KEYS_OF = Statement(
-    lambda d: select(KEY.c.entity_id, KEY.c.type, KEY.c.key_name, KEY.c.key_value).where(
-        d.one_of(KEY.c.entity_id, "ids")
-    )
-)
+KEYS_OF = Statement(lambda d: select(KEY).where(d.one_of(KEY.c.entity_id, "ids")))
 DROP_KEY = Statement(
     lambda d: delete(KEY).where(
         KEY.c.type == bindparam("type"),
@@ -122,13 +118,13 @@ class Entities(Session):
 
     def find_by_keys(self, type: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[int]]:
         """(key name, normalised value) -> ids of entities that have it, rising; keys of nobody are left out."""
-        wanted = {(name, index_key(value)): (name, value) for name, value in keys}
-        names, values = texts_of(name for name, _ in wanted), texts_of(value for _, value in wanted)
+        asked: dict[str, dict[str, str]] = defaultdict(dict)
+        for name, value in keys:
+            asked[name][index_key(value)] = value
         found: dict[tuple[str, str], list[int]] = defaultdict(list)
-        if wanted:
-            for name, value, entity_id in self._rows(BY_KEYS, type=type, names=names, values=values):
-                if (name, value) in wanted:
-                    found[wanted[name, value]].append(entity_id)
+        for name, values in asked.items():
+            for value, entity_id in self._rows(BY_KEY, type=type, name=name, values=list(values)):
+                found[name, values[value]].append(entity_id)
         return {key: sorted(ids) for key, ids in found.items()}
 
     def insert_entities(self, rows: Sequence[EntityRow]) -> None:
@@ -150,19 +146,17 @@ class Entities(Session):
             [(row.version, row.state, row.alias_of, encode(row.values), encode(row.fields), row.id) for row in rows],
         )
 
-    def set_keys(self, changes: Iterable[tuple[int, str, set[tuple[str, str]]]]) -> None:
+    def set_keys(self, changes: Sequence[tuple[int, str, set[tuple[str, str]]]]) -> None:
         """Replaces the keys of entities: (entity id, type, {(key name, normalised value)})."""
         wanted = {
-            entity_id: {(type_, name, index_key(value)) for name, value in keys} for entity_id, type_, keys in changes
+            (type_, name, index_key(value), entity_id) for entity_id, type_, keys in changes for name, value in keys
         }
-        held: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
-        for entity_id, *key in self._rows(KEYS_OF, ids=ids_of(wanted)) if wanted else ():
-            held[entity_id].add(tuple(key))
-        for entity_id, keys in held.items():
-            for type_, name, value in sorted(keys - wanted[entity_id]):
-                self._run(DROP_KEY, type=type_, name=name, value=value, entity_id=entity_id)
-        fresh = sorted((*key, each) for each, keys in wanted.items() for key in keys - held[each])
-        self._insert(NEW_KEYS, fresh)
+        if not changes:
+            return
+        held = {tuple(row) for row in self._rows(KEYS_OF, ids=ids_of(entity_id for entity_id, _, _ in changes))}
+        gone = [dict(zip(("type", "name", "value", "entity_id"), key, strict=True)) for key in held - wanted]
+        self._many(DROP_KEY, gone)
+        self._insert(NEW_KEYS, sorted(wanted - held if held else wanted))
 
     def entities_page(
         self, type: str | None = None, after_id: int = 0, limit: int = 500, query: str | None = None

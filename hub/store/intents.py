@@ -10,7 +10,7 @@ from sqlalchemy.sql import Executable
 from hub.model import Intent
 from hub.store.codec import decode, encode
 from hub.store.databases import Row
-from hub.store.session import Session, checked_or_none, ids_of
+from hub.store.session import Session, id_or_none, ids_of
 from hub.store.statements import Dialect, Insert, Statement, Update, table, word
 
 INTENT = table("intent")
@@ -64,7 +64,7 @@ class Intents(Session):
             [
                 (
                     row.id, row.connection, row.stream, row.link_id, row.entity_id, row.op, encode(row.values),
-                    encode(row.body), row.version, checked_or_none(row.external_id), row.pre_stamp, row.reference,
+                    encode(row.body), row.version, id_or_none(row.external_id), row.pre_stamp, row.reference,
                     row.idempotency_key, row.created_at, row.first_sent, row.last_possible, row.state,
                     encode(row.before), row.run_id,
                 )
@@ -78,7 +78,7 @@ class Intents(Session):
             CHANGED_INTENTS,
             [
                 (
-                    encode(row.values), encode(row.body), row.version, checked_or_none(row.external_id), row.pre_stamp,
+                    encode(row.values), encode(row.body), row.version, id_or_none(row.external_id), row.pre_stamp,
                     row.first_sent, row.last_possible, row.state, encode(row.before), row.id,
                 )
                 for row in rows

@@ -70,6 +70,7 @@ def _add_grant(d: Dialect) -> Executable:
 
 ADD_EVENT = Statement(_add_event)
 KNOWN = Statement(lambda d: select(EVENT.c.key).where(d.one_of(EVENT.c.key, "keys")))
+ADDED = Statement(lambda d: select(EVENT.c.key).where(d.one_of(EVENT.c.id, "ids")))
 EVENTS_OF = Statement(
     lambda d: (
         select(EVENT)
@@ -114,19 +115,20 @@ class Ledger(Session):
             return set()
         known = {row[0] for row in self._rows(KNOWN, keys=texts_of(row.key for row in rows))}
         fresh = {row.key: row for row in reversed(rows) if row.key not in known}  # of two, the first
-        ids = iter(self.reserve_ids("event", len(fresh)) if fresh else ())
-        new = set()
-        for row in reversed(fresh.values()):
-            added = self._run(
-                ADD_EVENT,
-                **as_new(
-                    id=next(ids), key=row.key, name=row.name, entity_id=row.entity_id, subject_id=row.subject_id,
-                    at=row.at, source=row.source, silent=row.silent, values=encode(dict(row.values)),
-                ),
-            )  # fmt: skip
-            if added:
-                new.add(row.key)
-        return new
+        if not fresh:
+            return set()
+        ids = self.reserve_ids("event", len(fresh))
+        self._many(
+            ADD_EVENT,
+            [
+                as_new(
+                    id=id_, key=row.key, name=row.name, entity_id=row.entity_id, subject_id=row.subject_id, at=row.at,
+                    source=row.source, silent=row.silent, values=encode(dict(row.values)),
+                )
+                for id_, row in zip(ids, reversed(fresh.values()), strict=True)
+            ],
+        )  # fmt: skip
+        return {row[0] for row in self._rows(ADDED, ids=list(ids))}  # another page may have been first with some
 
     def events(
         self,

@@ -12,7 +12,7 @@ from hub.model import LinkRow, LinkState
 from hub.store.codec import decode, encode
 from hub.store.databases import Row
 from hub.store.entities import Entities
-from hub.store.session import checked_or_none, ids_of, texts_of
+from hub.store.session import id_or_none, ids_of, texts_of
 from hub.store.statements import Dialect, Insert, Statement, Update, table, word
 
 LINK = table("link")
@@ -248,8 +248,8 @@ class Links(Entities):
 
 def _changing(row: LinkRow) -> Row:
     return (
-        checked_or_none(row.external_id), row.entity_id, str(row.state), row.stamp, row.read_at, row.hash,
-        row.behind_since, row.retry_at, row.attempts, checked_or_none(row.marker), row.hold_id, row.mapping_version,
+        id_or_none(row.external_id), row.entity_id, str(row.state), row.stamp, row.read_at, row.hash,
+        row.behind_since, row.retry_at, row.attempts, id_or_none(row.marker), row.hold_id, row.mapping_version,
         encode(row.shadow), row.raw,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ from hub.store.dialects import PostgresDialect
 from hub.store.statements import Dialect, Insert, Update
 
 POOL, MORE = 10, 20  # connections kept, and how many more at most
-SETTINGS = f"-c lock_timeout={int(WAIT_S)}s -c timezone=UTC -c idle_in_transaction_session_timeout=10min"
+SETTINGS = "-c timezone=UTC -c idle_in_transaction_session_timeout=10min"
 MAKING = 741_100_000_000_001  # advisory lock: one process makes the tables
 
 # Names of errors: appendix "PostgreSQL Error Codes".
@@ -41,15 +41,15 @@ class PostgresDatabase:
 
     errors: tuple[type[Exception], ...] = (psycopg.Error, UnicodeEncodeError)
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
         self.dialect: Dialect = PostgresDialect()
         self.engine = create_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
             pool_size=POOL,
             max_overflow=MORE,
-            pool_timeout=WAIT_S,
+            pool_timeout=wait_s,
             isolation_level="AUTOCOMMIT",  # transactions are begun and ended here, in words
-            connect_args={"options": SETTINGS, "application_name": "hub"},
+            connect_args={"options": f"-c lock_timeout={int(wait_s * 1000)} {SETTINGS}", "application_name": "hub"},
         )
         self._copies: dict[Insert, tuple[str, list[str]]] = {}
 

@@ -9,7 +9,7 @@ from sqlalchemy import Float, Integer, bindparam, case, delete, select, update
 from sqlalchemy.sql import Executable
 
 from hub.model import Hint, Json
-from hub.store.codec import decode, encode, index_key
+from hub.store.codec import checked_id, decode, encode, index_key
 from hub.store.rows import TombstoneRow
 from hub.store.session import Session, ids_of, texts_of
 from hub.store.statements import Dialect, Statement, as_new, given, table
@@ -148,12 +148,16 @@ class Reading(Session):
         """
         wanted = list(rows)
         ids = iter(self.reserve_ids("hint", len(wanted))) if wanted else iter(())
-        for connection, stream, external_id, stamp, due_at, reason in wanted:
-            row = as_new(
-                id=next(ids), connection=connection, stream=stream, external_id=external_id, not_before_stamp=stamp,
-                attempts=0, due_at=due_at, reason=reason,
-            )  # fmt: skip
-            self._run(ADD_HINT, **row)
+        self._many(
+            ADD_HINT,
+            [
+                as_new(
+                    id=next(ids), connection=connection, stream=stream, external_id=checked_id(external_id),
+                    not_before_stamp=stamp, attempts=0, due_at=due_at, reason=reason,
+                )
+                for connection, stream, external_id, stamp, due_at, reason in wanted
+            ],
+        )  # fmt: skip
 
     def due_hints(self, connection: str, now: float, limit: int, stream: str | None = None) -> list[Hint]:
         """Hints whose time has come, the longest due first."""
@@ -182,15 +186,16 @@ class Reading(Session):
     def add_tombstones(self, rows: Iterable[TombstoneRow]) -> None:
         """Keeps proof of deletes; a later proof of the same record replaces the earlier."""
         for row in rows:
-            place = as_new(connection=row["connection"], stream=row["stream"], external_id=row["external_id"])
+            place = as_new(
+                connection=row["connection"], stream=row["stream"], external_id=checked_id(row["external_id"])
+            )
             keys = list(row.get("keys", ()))
             proof = as_new(
                 link_id=row.get("link_id"), entity_id=row.get("entity_id"), evidence=row["evidence"], at=row["at"],
                 keys=encode(keys),
             )  # fmt: skip
             self._run(ADD_TOMBSTONE, **place, **proof)
-            for key in keys:
-                self._run(ADD_TOMBSTONE_KEY, **place, **as_new(hash=key))
+            self._many(ADD_TOMBSTONE_KEY, [place | as_new(hash=key) for key in keys])
 
     def tombstones(self, connection: str, stream: str, external_ids: Iterable[str]) -> dict[str, TombstoneRow]:
         """External id -> proof that the record was deleted."""

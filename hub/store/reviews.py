@@ -9,11 +9,11 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from hub.errors import NotFound
 from hub.model import ConflictRow, Json, RulingRow
-from hub.store.codec import decode, encode
+from hub.store.codec import checked, decode, encode
 from hub.store.databases import Row
 from hub.store.listing import Listing
 from hub.store.rows import IdentityRow
-from hub.store.session import Session, checked, ids_of
+from hub.store.session import Session, ids_of
 from hub.store.statements import Insert, Statement, Update, as_new, given, table, word
 
 CONFLICT, RULING, IDENTITY = table("conflict"), table("ruling"), table("identity")

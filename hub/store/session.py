@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hub.store.codec import unstorable
+from hub.store.codec import checked, checked_id
 from hub.store.databases import Database, Row
 from hub.store.statements import Insert, Statement, Update
 from hub.store.tables import ID_KINDS, VERSION
@@ -61,6 +61,18 @@ class Session:
         except database.errors as error:
             raise database.translated(error) from error
 
+    def _many(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
+        """Carries a statement out once per row of parameters, in one go. Lists cannot be among them."""
+        self._may_write()
+        if not rows:
+            return
+        database, compiled = self._database, statement.on(self._database.dialect)
+        bound = [[self._bound({**compiled.constants, **row}[name]) for name in compiled.names] for row in rows]
+        try:
+            self._cursor.executemany(compiled.sql, bound)
+        except database.errors as error:
+            raise database.translated(error) from error
+
     def _bound(self, value: Any) -> Any:
         if type(value) is str:
             return checked(value)
@@ -86,15 +98,8 @@ class Session:
             raise self._database.translated(error) from error
 
 
-def checked(text: str) -> str:
-    """The text, if both databases can hold it. Raises RecordRejected STORE-TEXT."""
-    if "\0" in text:
-        raise unstorable()
-    return text
-
-
-def checked_or_none(text: str | None) -> str | None:
-    return None if text is None else checked(text)
+def id_or_none(text: str | None) -> str | None:
+    return None if text is None else checked_id(text)
 
 
 def ids_of(values: Iterable[int]) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from hub.store.blocking import Blocking
 from hub.store.config import Config
-from hub.store.databases import open_database
+from hub.store.databases import WAIT_S, open_database
 from hub.store.intents import Intents
 from hub.store.ledger import Ledger
 from hub.store.links import Links
@@ -42,13 +42,14 @@ class Store:
             one of another version is refused.
         seam: called with "begin", "commit:before" and "commit:after" around every writing transaction. What it raises
             goes on: before the commit nothing was done, after it everything was.
+        wait_s: how long a transaction waits for others before it gives up with STORE-BUSY.
 
     Raises:
         ConfigFault: the database is older (STORE-OLDER) or newer (STORE-NEWER) than this code.
     """
 
-    def __init__(self, url: str, *, seam: Callable[[str], None] = _no_seam) -> None:
-        self._database = open_database(url)
+    def __init__(self, url: str, *, seam: Callable[[str], None] = _no_seam, wait_s: float = WAIT_S) -> None:
+        self._database = open_database(url, wait_s=wait_s)
         self._seam = seam
         self._mine = threading.local()  # whether this thread is inside a transaction
         try:

@@ -10,7 +10,7 @@ from sqlalchemy.sql import Executable
 
 from hub.errors import NotFound
 from hub.model import HoldRow, QuarantineRow
-from hub.store.codec import decode, encode
+from hub.store.codec import decode, encode, legible, shortened
 from hub.store.databases import Row
 from hub.store.listing import Listing
 from hub.store.session import Session, ids_of, texts_of
@@ -133,22 +133,27 @@ class Waiting(Session):
     # Quarantine
 
     def add_quarantine(self, rows: Sequence[QuarantineRow]) -> None:
-        """Keeps what could not be mapped, checked or written; the open row of the same cell is brought up to date."""
+        """Keeps what could not be mapped, checked or written; the open row of the same cell is brought up to date.
+
+        This is where broken text ends up, so none is refused here: what cannot be stored is replaced, ids of absurd
+        length are shortened.
+        """
         ids = iter(self.reserve_ids("quarantine", len(rows)) if rows else ())
-        for row in rows:
-            self._run(
-                ADD_QUARANTINE[row.external_id != ""],
-                **as_new(
-                    id=next(ids), connection=row.connection, stream=row.stream, external_id=row.external_id,
-                    field=row.field, direction=row.direction, code=row.code, message=row.message, fix=row.fix,
-                    value=encode(row.value), at=row.at, run_id=row.run_id, entity_id=row.entity_id,
-                    link_id=row.link_id, state="open",
-                ),
-            )  # fmt: skip
+        written = [
+            as_new(
+                id=next(ids), connection=row.connection, stream=row.stream, external_id=shortened(row.external_id),
+                field=shortened(row.field), direction=row.direction, code=row.code, message=legible(row.message),
+                fix=legible(row.fix), value=encode(legible(row.value)), at=row.at, run_id=row.run_id, entity_id=row.entity_id, link_id=row.link_id,
+                state="open",
+            )
+            for row in rows
+        ]  # fmt: skip
+        for named, statement in ADD_QUARANTINE.items():
+            self._many(statement, [row for row in written if (row["new_external_id"] != "") == named])
 
     def mend_quarantine(self, connection: str, stream: str, direction: str, cells: Iterable[tuple[str, str]]) -> int:
         """(external id, field) of values that are well now: their open rows are mended; tells how many there were."""
-        well = set(cells)
+        well = {(shortened(external_id), shortened(field)) for external_id, field in cells}
         if not well:
             return 0
         rows = self._rows(
@@ -294,8 +299,8 @@ class Waiting(Session):
 
     def add_hold_items(self, hold_id: int, cells: Iterable[tuple[int, str]]) -> None:
         """(link id, field) of cells that the hold keeps back; "" stands for the whole record."""
-        for link_id, field in sorted(set(cells)):
-            self._run(ADD_ITEM, **as_new(hold_id=hold_id, link_id=link_id, field=field))
+        wanted = sorted(set(cells))
+        self._many(ADD_ITEM, [as_new(hold_id=hold_id, link_id=link_id, field=field) for link_id, field in wanted])
 
     def held_items(self, link_ids: Iterable[int]) -> dict[int, set[tuple[str, int]]]:
         """Link id -> {(field, hold id)} that open holds keep back; links without any are left out."""
