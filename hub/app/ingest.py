@@ -13,65 +13,33 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from hub.app.context import Connection, Hub
+from hub.app.gone import take_gone
+from hub.app.matching import link_for
+from hub.app.page import PageContext, content_hash, live_links, quarantine_row
 from hub.app.scene import Scene
 from hub.app.settle import close_landed, settle_intent, stored_by
-from hub.connector import Stream
 from hub.core.changes import Window, observe_cell
 from hub.core.guards import allowance, cell_guards
-from hub.core.identity import decide_match
-from hub.core.mapping import StreamMapping, external_id_of, keys_of, to_canonical
-from hub.core.plan import erases, in_scope
+from hub.core.mapping import external_id_of, keys_of, to_canonical
+from hub.core.plan import erases
 from hub.core.planted import PLANTED
 from hub.errors import RetryLater
 from hub.model import (
-    EntityRow,
-    Intent,
     Json,
     LinkRow,
     LinkState,
     MappedRecord,
-    QuarantineRow,
     Reference,
     SourceRecord,
 )
 
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
 STAMP_SLACK_S = 2.0  # what a measured clock offset may be wrong by: request time plus whole-second Date headers
-
-
-@dataclass(slots=True, kw_only=True)
-class PageContext:
-    """What is the same for every record of one page."""
-
-    hub: Hub
-    connection: Connection
-    mapping: StreamMapping
-    stream: Stream
-    scene: Scene
-    read_at: float  # by the hub's clock, when the read began
-    offset: float | None  # vendor's clock minus the hub's; None: unknown, stamps cannot shrink windows
-    known_since: float | None  # start of the stream's last complete pull less its look-back
-    first_load: bool
-    released: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person let through a guard
-    dropped: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person refused
-    answers: frozenset[int] = frozenset()  # intents that these records answer: what they hold is what our write left
-    counts: Counter[str] = field(default_factory=Counter)
-    quarantine: list[QuarantineRow] = field(default_factory=list)
-    mended: list[tuple[str, str]] = field(default_factory=list)  # (external id, field) fine again
-    hints: list[tuple[str, str, str, float | None, float, str]] = field(default_factory=list)
-    held_back: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # (guard, field) -> links
-    held_items: Mapping[int, set[tuple[str, int]]] = field(default_factory=dict)
-    tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (guard, field, value digest) in this run
-    links: dict[str, LinkRow] = field(default_factory=dict)
-    intents: dict[int, Intent] = field(default_factory=dict)
-    parents: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    owners: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)  # key -> entities of the store
 
 
 def again(hub: Hub) -> Retrying:
@@ -101,6 +69,7 @@ def ingest_page(
     faults: Sequence[Mapping[str, str]] = (),
     release: Mapping[str, frozenset[tuple[int, str]]] | None = None,
     done_hints: Sequence[int] = (),
+    late_hints: Mapping[float, Sequence[int]] | None = None,
     answers: frozenset[int] = frozenset(),
 ) -> Counter[str]:
     """Take in one page of a stream, in one transaction.
@@ -113,6 +82,7 @@ def ingest_page(
         tally: guard counters of the run, carried from page to page.
         release: {"released": …, "dropped": …} of a hold that a person decided.
         done_hints: hints that this read answers, if the reads are new enough.
+        late_hints: due time -> hints that this read is too old for.
         answers: intents whose write these very records answer.
 
     Returns:
@@ -125,6 +95,9 @@ def ingest_page(
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
             scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=run_id)
+            tx.done_hints(done_hints)  # first: this very read may leave new ones for the same records
+            for due_at, ids in (late_hints or {}).items():
+                tx.postpone_hints(ids, due_at)
             counts: Counter[str] = Counter()
             run_tally = Counter(tally or {})
             for mapping in connection.mappings_from(source):
@@ -138,8 +111,6 @@ def ingest_page(
             _finish(scene, first_load=first_load, counts=counts)
             if cursor is not None and "cursor_first" not in PLANTED:
                 tx.set_cursor(connection.name, source, cursor)
-            if done_hints:
-                tx.done_hints(done_hints)
     if tally is not None:
         tally.clear()
         tally.update(run_tally)
@@ -171,12 +142,6 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     for fault in faults:
         _fault_of_page(page, fault)
     _store_reviews(page)
-
-
-def content_hash(record: SourceRecord) -> str:
-    """Of canonical JSON, so that key order says nothing."""
-    body = orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(body + record.op.encode() + str(record.merged_into).encode(), digest_size=12).hexdigest()
 
 
 def _is_news(page: PageContext, record: SourceRecord, external_id: str) -> bool:
@@ -214,7 +179,7 @@ def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord |
     assert external_id is not None  # keyless records were counted before
     link = page.links.get(external_id)
     if link is None and mapped is not None:
-        link = _link_for(page, record, mapped, external_id)
+        link = link_for(page, record, mapped, external_id)
         if link is not None:
             page.links[external_id] = link
             page.scene.link_index[page.connection.name, page.mapping.name, external_id] = link
@@ -225,8 +190,10 @@ def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord |
     if "stale_reads" not in PLANTED and _is_stale(link, record, page.read_at):
         page.counts["stale"] += 1
         return
+    if _is_same_tick(page, link, record):
+        return
     if record.op in ("delete", "archive", "merged_into"):
-        _gone(page, link, record)
+        take_gone(page, link, record)
         return
     assert mapped is not None
     _observe(page, link, record, mapped)
@@ -239,106 +206,22 @@ def _is_stale(link: LinkRow, record: SourceRecord, read_at: float) -> bool:
     return link.read_at is not None and read_at < link.read_at
 
 
-# Who is it
+def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord) -> bool:
+    """True for another content under the accepted stamp, while a lagging read could still show the older of the two.
 
-
-def _link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, external_id: str) -> LinkRow | None:
-    """The link of a record that has none yet: adopted by the hub's id, matched by key, or new."""
-    marked = page.hub.entity_of_marker(record.marker) if "no_adopt" not in PLANTED else None
-    if marked is not None and marked in page.scene.root_of:
-        return _attach(page, page.scene.root_of[marked], external_id, adopted=True)
-    entity = page.hub.canonical.entities[page.mapping.entity]
-    if not in_scope(page.mapping, mapped.values):
-        page.counts["out_of_scope"] += 1
-        return None
-    keys = {(name, value) for name, value, _ in keys_of(entity, mapped.values)}
-    match = decide_match(entity, mapped.values, _owners(page, keys))
-    if match.outcome == "ambiguous":
-        _review(page, record, external_id, match.candidates)
-        return None
-    if match.outcome == "keyless" and page.mapping.name != page.mapping.source:
-        page.counts["keyless"] += 1
-        return None
-    if match.entity_id is not None and _create_in_flight(page, match.entity_id, external_id):
-        return None
-    root = match.entity_id if match.entity_id is not None else _new_entity(page)
-    for key in keys:
-        page.scene.fresh_keys[page.mapping.entity, *key].add(root)
-    if match.weak:
-        page.scene.tx.add_identity(
-            {"kind": "review", "entity_id": root, "others": list(match.weak), "at": page.scene.now, "by": "weak key"}
-        )
-    return _attach(page, root, external_id, adopted=False)
-
-
-def _create_in_flight(page: PageContext, root: int, external_id: str) -> bool:
-    """True while a create of ours for this entity may still land: the record is read again when that is settled."""
-    for link in page.scene.links_at[root]:
-        intent = page.intents.get(link.id)
-        if (link.connection, link.stream, link.state) != (page.connection.name, page.mapping.name, LinkState.WANTED):
-            continue
-        if intent is not None and page.scene.now < (intent.last_possible or 0.0):
-            due_at = (intent.last_possible or 0.0) + page.stream.lag_s + 1.0
-            page.hints.append((link.connection, page.mapping.source, external_id, None, due_at, "a create to settle"))
-            page.counts["deferred"] += 1
-            return True
-    return False
-
-
-def _owners(page: PageContext, keys: set[tuple[str, str]]) -> dict[tuple[str, str], list[int]]:
-    """Key -> root entities, of the store and of this very page."""
-    scene, found = page.scene, {}
-    for key in keys:
-        roots = {scene.root_of[each] for each in page.owners.get(key, ()) if each in scene.root_of}
-        roots |= scene.fresh_keys.get((page.mapping.entity, *key), set())
-        if roots:
-            found[key] = sorted(roots)
-    return found
-
-
-def _new_entity(page: PageContext) -> int:
-    entity_id = page.scene.new_id("entity")
-    page.scene.add_entity(EntityRow(id=entity_id, type=page.mapping.entity, created_at=page.scene.now))
-    page.counts["entities"] += 1
-    return entity_id
-
-
-def _attach(page: PageContext, root: int, external_id: str, *, adopted: bool) -> LinkRow:
-    """Give an entity this record: onto its wanted link, as a new link, or as a duplicate beside a live one."""
-    scene, name, stream = page.scene, page.connection.name, page.mapping.name
-    here = [each for each in scene.links_at[root] if (each.connection, each.stream) == (name, stream)]
-    wanted = next((each for each in here if each.state == LinkState.WANTED), None)
-    if wanted is not None:
-        intent = page.intents.get(wanted.id)
-        if intent is not None and not adopted:
-            intent.state = "superseded"  # the record was there already; a create that lands later is a duplicate
-            scene.tx.update_intents([intent])
-        wanted.external_id, wanted.state = external_id, LinkState.LIVE
-        wanted.hold_id = None
-        wanted.mapping_version = page.connection.mapping_version
-        scene.dirty(wanted)
-        page.counts["adopted" if adopted else "linked"] += 1
-        return wanted
-    living = [each for each in here if each.state in (LinkState.LIVE, LinkState.OUT_OF_SCOPE)]
-    duplicate = bool(living) and not page.stream.acts
-    link = LinkRow(
-        id=scene.new_id("link"), connection=name, stream=stream, external_id=external_id, entity_id=root,
-        state=LinkState.DUPLICATE if duplicate else LinkState.LIVE, mapping_version=page.connection.mapping_version,
-    )  # fmt: skip
-    scene.add_link(link)
-    page.counts["duplicates" if duplicate else "linked"] += 1
-    return link
-
-
-def _review(page: PageContext, record: SourceRecord, external_id: str, candidates: Sequence[int]) -> None:
-    """Several entities could be meant: a person decides; the record waits, whole."""
-    page.counts["quarantined"] += 1
-    page.quarantine.append(
-        _row(
-            page, external_id, "", "IDN-AMBIGUOUS", f"its keys belong to {len(candidates)} different entities",
-            "merge the entities, or correct the key at the system", dict(record.data) | {"entities": list(candidates)},
-        )
-    )  # fmt: skip
+    Vendor stamps have a grain: two edits within it cannot be told apart by their stamps. The record is read again when
+    every replica must show the last of them. A read that answers or may settle a write of ours is never put off.
+    """
+    if record.stamp is None or record.stamp != link.stamp or link.id in page.intents or link.raw is None:
+        return False
+    settled = record.stamp + page.stream.stamp_tick_s + page.stream.lag_s
+    early = settled - (page.read_at + (page.offset or 0.0))
+    if early <= 0 or orjson.loads(zlib.decompress(link.raw)) == record.data:
+        return False
+    due_at = page.scene.now + early + STAMP_SLACK_S
+    page.hints.append((link.connection, page.mapping.source, record.external_id, None, due_at, "edits within one tick"))
+    page.counts["deferred"] += 1
+    return True
 
 
 # What does it say
@@ -375,7 +258,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     for fault in mapped.faults:
         page.counts["faulty_cells"] += 1
         page.quarantine.append(
-            _row(page, link.external_id or "", fault.field, fault.code, fault.message, fault.fix, fault.value)
+            quarantine_row(page, link.external_id or "", fault.field, fault.code, fault.message, fault.fix, fault.value)
         )
     faulty = {fault.field for fault in mapped.faults}
     page.mended += [(link.external_id or "", name) for name in (*shown, "") if name not in faulty]
@@ -456,7 +339,7 @@ def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Ref
     page.hints.append((page.connection.name, source, link.external_id or "", None, now, "waits for a parent"))
     page.counts["waiting_cells"] += 1
     page.quarantine.append(
-        _row(
+        quarantine_row(
             page, link.external_id or "", name, "REF-WAITS",
             f"names {reference.stream} {reference.external_id}, which the hub has not read yet",
             "nothing to do: it is sent for, and mends itself when it arrives",
@@ -478,83 +361,23 @@ def _is_held(page: PageContext, link: LinkRow, name: str, old, value: Json) -> b
     for guard in cell_guards(declared, old.held if old else None, value, known=old is not None):
         mark = hashlib.sha1(orjson.dumps(value), usedforsecurity=False).hexdigest() if guard == "one_value" else ""
         page.tally[guard, name, mark] += 1
-        if page.tally[guard, name, mark] > allowance(page.hub.guards[guard], _live(page)):
+        if page.tally[guard, name, mark] > allowance(page.hub.guards[guard], live_links(page)):
             page.held_back.setdefault((guard, name), []).append(link.id)
             page.counts["held_cells"] += 1
             return True
     return False
 
 
-def _live(page: PageContext) -> int:
-    key = ("live", page.mapping.name, "")
-    if key not in page.tally:
-        page.tally[key] = page.scene.tx.count_links(page.connection.name, page.mapping.name).get("live", 0)
-    return page.tally[key]
-
-
-# Gone
-
-
-def _gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
-    """A record is deleted, archived or merged away over there: its voice ends, its values stay remembered."""
-    scene, root = page.scene, page.scene.root_of[link.entity_id]
-    if link.state in (LinkState.GONE, LinkState.MERGED_INTO):
-        page.counts["unchanged"] += 1
-        return
-    if record.op != "merged_into" and not _delete_allowed(page, link):
-        return
-    link.state = LinkState.MERGED_INTO if record.op == "merged_into" else LinkState.GONE
-    link.stamp = record.stamp if record.stamp is not None else link.stamp
-    link.read_at, link.hash, link.behind_since = page.read_at, content_hash(record), None
-    scene.dirty(link)
-    intent = page.intents.pop(link.id, None)
-    if intent is not None:
-        intent.state = "not_done"
-        scene.tx.update_intents([intent])
-    evidence = f"{record.op} seen at {page.connection.name}"
-    scene.tx.add_tombstones(
-        [
-            {
-                "link_id": link.id, "entity_id": link.entity_id, "connection": link.connection, "stream": link.stream,
-                "external_id": link.external_id, "evidence": evidence, "at": scene.now, "keys": [],
-            }
-        ]
-    )  # fmt: skip
-    for name, cell in scene.cells(link.id).items():
-        if cell.own:
-            scene.depart(root, name, cell.own, is_set=page.mapping.entity_type.fields[name].kind == "set")
-    scene.touch_all(root)
-    page.counts["deleted" if record.op != "merged_into" else "merged_away"] += 1
-
-
-def _delete_allowed(page: PageContext, link: LinkRow) -> bool:
-    page.tally["deletes", "", ""] += 1
-    if page.tally["deletes", "", ""] <= allowance(page.hub.guards["deletes"], _live(page)):
-        return True
-    if (link.id, "") in page.released:
-        return True
-    page.held_back.setdefault(("deletes", ""), []).append(link.id)
-    page.counts["held_deletes"] += 1
-    return False
-
-
 # Reviews
-
-
-def _row(
-    page: PageContext, external_id: str, name: str, code: str, message: str, fix: str, value: Json
-) -> QuarantineRow:
-    return QuarantineRow(
-        connection=page.connection.name, stream=page.mapping.name, external_id=external_id, field=name, direction="in",
-        code=code, message=message, fix=fix, value=value, at=page.scene.now, run_id=page.scene.run_id,
-    )  # fmt: skip
 
 
 def _fault_of_page(page: PageContext, fault: Mapping[str, str]) -> None:
     """A row that could not even be read (a malformed CSV line); the rest of the page goes on."""
     page.counts["quarantined"] += 1
     page.quarantine.append(
-        _row(page, fault["external_id"], "", fault["code"], fault["message"], fault["fix"], fault.get("value"))
+        quarantine_row(
+            page, fault["external_id"], "", fault["code"], fault["message"], fault["fix"], fault.get("value")
+        )
     )
 
 
@@ -567,7 +390,7 @@ def _store_reviews(page: PageContext) -> None:
     tx.add_hints(page.hints)
     for (guard, field_name), links in page.held_back.items():
         hold_id = tx.join_hold(
-            guard=guard, connection=name, stream=stream, field=field_name, count=len(links), of=_live(page),
+            guard=guard, connection=name, stream=stream, field=field_name, count=len(links), of=live_links(page),
             at=page.scene.now, run_id=page.scene.run_id, message=_hold_message(guard, field_name, stream),
         )  # fmt: skip
         tx.add_hold_items(hold_id, [(link_id, field_name) for link_id in links])

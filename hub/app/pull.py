@@ -84,11 +84,13 @@ def serve_hints(hub: Hub, connection: Connection, *, run_id: int | None, tally: 
     """Read the records that webhooks (or waiting references) asked for, parents first."""
     total: Counter[str] = Counter()
     for source in connection.in_order():
+        read: set[str] = set()  # each record once: what must be read yet again waits for the next time
         while True:
             with hub.store.reading() as tx:
                 hints = tx.due_hints(connection.name, hub.clock.now(), HINT_BATCH, stream=source)
-            if not hints:
+            if all(hint.external_id in read for hint in hints):
                 break
+            read |= {hint.external_id for hint in hints}
             total += _serve(hub, connection, source, hints, run_id=run_id, tally=tally)
     return total
 
@@ -103,18 +105,14 @@ def _serve(
     records = connection.connector.fetch(connection.api, source, [hint.external_id for hint in hints])
     by_id = {record.external_id: record for record in records}
     served = [hint for hint in hints if _is_served(hint, by_id.get(hint.external_id))]
-    counts = ingest_page(
-        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
-        done_hints=[hint.id for hint in served],
-    )  # fmt: skip
     late: dict[float, list[int]] = defaultdict(list)
     for hint in hints:
         if hint not in served:
             late[hub.clock.now() + HINT_BACKOFF_S * min(2**hint.attempts, 64)].append(hint.id)
-    for attempt in again(hub):
-        with attempt, hub.store.transaction() as tx:
-            for due_at, ids in late.items():
-                tx.postpone_hints(ids, due_at)
+    counts = ingest_page(
+        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
+        done_hints=[hint.id for hint in served], late_hints=late,
+    )  # fmt: skip
     counts["hints_served"] += len(served)
     return counts
 

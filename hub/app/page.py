@@ -1,0 +1,67 @@
+"""What the parts of taking in a page share: the page itself, the marks of a record, a row for the quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from hub.app.context import Connection, Hub
+from hub.app.scene import Scene
+from hub.connector import Stream
+from hub.core.mapping import StreamMapping
+from hub.model import Intent, Json, LinkRow, QuarantineRow, SourceRecord
+
+
+@dataclass(slots=True, kw_only=True)
+class PageContext:
+    """What is the same for every record of one page."""
+
+    hub: Hub
+    connection: Connection
+    mapping: StreamMapping
+    stream: Stream
+    scene: Scene
+    read_at: float  # by the hub's clock, when the read began
+    offset: float | None  # vendor's clock minus the hub's; None: unknown, stamps cannot shrink windows
+    known_since: float | None  # start of the stream's last complete pull less its look-back
+    first_load: bool
+    released: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person let through a guard
+    dropped: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person refused
+    answers: frozenset[int] = frozenset()  # intents that these records answer: what they hold is what our write left
+    counts: Counter[str] = field(default_factory=Counter)
+    quarantine: list[QuarantineRow] = field(default_factory=list)
+    mended: list[tuple[str, str]] = field(default_factory=list)  # (external id, field) fine again
+    hints: list[tuple[str, str, str, float | None, float, str]] = field(default_factory=list)
+    held_back: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # (guard, field) -> links
+    held_items: Mapping[int, set[tuple[str, int]]] = field(default_factory=dict)
+    tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (guard, field, value digest) in this run
+    links: dict[str, LinkRow] = field(default_factory=dict)
+    intents: dict[int, Intent] = field(default_factory=dict)
+    parents: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    owners: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)  # key -> entities of the store
+
+
+def content_hash(record: SourceRecord) -> str:
+    """Of canonical JSON, so that key order says nothing."""
+    body = orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(body + record.op.encode() + str(record.merged_into).encode(), digest_size=12).hexdigest()
+
+
+def quarantine_row(
+    page: PageContext, external_id: str, name: str, code: str, message: str, fix: str, value: Json
+) -> QuarantineRow:
+    return QuarantineRow(
+        connection=page.connection.name, stream=page.mapping.name, external_id=external_id, field=name, direction="in",
+        code=code, message=message, fix=fix, value=value, at=page.scene.now, run_id=page.scene.run_id,
+    )  # fmt: skip
+
+
+def live_links(page: PageContext) -> int:
+    key = ("live", page.mapping.name, "")
+    if key not in page.tally:
+        page.tally[key] = page.scene.tx.count_links(page.connection.name, page.mapping.name).get("live", 0)
+    return page.tally[key]
