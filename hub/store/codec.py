@@ -81,7 +81,7 @@ def checked_id(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """A text of any length and content as one that can be indexed and read: legible, cut, a digest in place of the rest."""
+    """Text of any length and content as one that can be indexed and read: the end of a long one becomes a digest."""
     clean = str(legible(text))
     if len(clean) <= LONGEST_KEY_BYTES // 4:
         return clean

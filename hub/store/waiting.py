@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Integer, Text, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.sql import Executable
@@ -13,7 +13,7 @@ from hub.model import HoldRow, QuarantineRow
 from hub.store.codec import decode, encode, legible, shortened
 from hub.store.databases import Row
 from hub.store.listing import Listing
-from hub.store.session import Session, ids_of, texts_of
+from hub.store.session import Session, ids_of
 from hub.store.statements import Dialect, Statement, as_new, given, table, word
 
 QUARANTINE, HOLD, ITEM = table("quarantine"), table("hold"), table("hold_item")
@@ -143,7 +143,8 @@ class Waiting(Session):
             as_new(
                 id=next(ids), connection=row.connection, stream=row.stream, external_id=shortened(row.external_id),
                 field=shortened(row.field), direction=row.direction, code=row.code, message=legible(row.message),
-                fix=legible(row.fix), value=encode(legible(row.value)), at=row.at, run_id=row.run_id, entity_id=row.entity_id, link_id=row.link_id,
+                fix=legible(row.fix), value=encode(legible(row.value)), at=row.at, run_id=row.run_id,
+                entity_id=row.entity_id, link_id=row.link_id,
                 state="open",
             )
             for row in rows
@@ -151,15 +152,17 @@ class Waiting(Session):
         for named, statement in ADD_QUARANTINE.items():
             self._many(statement, [row for row in written if (row["new_external_id"] != "") == named])
 
-    def mend_quarantine(self, connection: str, stream: str, direction: str, cells: Iterable[tuple[str, str]]) -> int:
+    def mend_quarantine(self, connection: str, stream: str, direction: str, cells: Collection[tuple[str, str]]) -> int:
         """(external id, field) of values that are well now: their open rows are mended; tells how many there were."""
-        well = {(shortened(external_id), shortened(field)) for external_id, field in cells}
-        if not well:
+        named = {shortened(each) for each in {external_id for external_id, _ in cells}}
+        if not named:
             return 0
         rows = self._rows(
-            OPEN_CELLS, connection=connection, stream=stream, direction=direction,
-            external_ids=texts_of(external_id for external_id, _ in well),
-        )  # fmt: skip
+            OPEN_CELLS, connection=connection, stream=stream, direction=direction, external_ids=list(named)
+        )
+        if not rows:
+            return 0
+        well = {(shortened(external_id), shortened(field)) for external_id, field in cells}
         return self.close_quarantine([row[0] for row in rows if (row[1], row[2]) in well])
 
     def mend_links(self, link_ids: Iterable[int], direction: str = "out") -> int:
