@@ -95,15 +95,16 @@ def _is_settled(text: str) -> bool:
         if plan is not None:
             trunk, lengths = plan
             national = text[1 + length :]
-            return len(national) in lengths and national[0] != "0" and (not trunk or national[0] != trunk)
+            return len(national) in lengths and not national.startswith(trunk)
     return False
 
 
 @lru_cache(1024)
-def _numbering_plan(code: str) -> tuple[str, tuple[int, ...]] | None:
-    """(first digit of the trunk prefix, possible lengths) of a country code; None: no such code.
+def _numbering_plan(code: str) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+    """(trunk prefixes, possible lengths) of a country code; None: no such code.
 
-    A code whose trunk prefix is no plain prefix has no lengths: its numbers go to the library.
+    A leading zero counts as trunk prefix everywhere. A code whose prefix is no plain list of digits has no lengths:
+    its numbers go to the library.
     """
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
@@ -112,9 +113,10 @@ def _numbering_plan(code: str) -> tuple[str, tuple[int, ...]] | None:
     if metadata is None or metadata.general_desc is None:
         return None
     trunk = metadata.national_prefix_for_parsing or ""
-    if (trunk and not trunk.isdigit()) or metadata.national_prefix_transform_rule:
-        return "", ()
-    return trunk[:1], tuple(metadata.general_desc.possible_length)
+    prefixes = [prefix for prefix in trunk.split("|") if prefix]
+    if not all(prefix.isdigit() for prefix in prefixes) or metadata.national_prefix_transform_rule:
+        return (), ()
+    return ("0", *prefixes), tuple(metadata.general_desc.possible_length)
 
 
 @lru_cache(CACHE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.core.formats import MappingFault
@@ -23,10 +23,15 @@ _LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z
 def _instant_of(seconds: Decimal) -> str:
     if not -62_135_596_800 <= seconds <= _LAST_S:
         raise MappingFault("MAP-109", "a moment outside the calendar", "give its wire: epoch_s or epoch_ms")
-    whole = int(seconds // 1)
+    whole = _floor(seconds)
     fraction = plain_decimal(seconds - whole).partition(".")[2]
     text = (_EPOCH + timedelta(seconds=whole)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
     return f"{text}.{fraction}Z" if fraction else f"{text}Z"
+
+
+def _floor(number: Decimal) -> int:
+    """Downwards, also below zero (Decimal's // goes towards zero)."""
+    return int(number.to_integral_value(ROUND_FLOOR))
 
 
 def seconds_of(text: str) -> Decimal:
@@ -39,7 +44,7 @@ def seconds_of(text: str) -> Decimal:
 def _epoch(unit_per_s: int, loses: str) -> Callable[[Mapping[str, Json], Place], Step]:
     step = Step(
         inward=lambda value: _instant_of(read_number(value) / unit_per_s),
-        outward=lambda value: int(seconds_of(value) * unit_per_s // 1),
+        outward=lambda value: _floor(seconds_of(value) * unit_per_s),
         loses=loses,
     )
     return lambda options, place: step
@@ -115,7 +120,7 @@ def _day_of_moment(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=inward, outward=outward)
 
 
-_TOKENS = {"YYYY": r"(?P<y>[0-9]{4})", "MM": r"(?P<m>[0-9]{1,2})", "DD": r"(?P<d>[0-9]{1,2})"}
+_TOKENS = {"YYYY": "(?P<y>[0-9]{4})", "MM": "(?P<m>[0-9]{1,2})", "DD": "(?P<d>[0-9]{1,2})"}
 
 
 def _date_format(options: Mapping[str, Json], place: Place) -> Step:
@@ -124,7 +129,7 @@ def _date_format(options: Mapping[str, Json], place: Place) -> Step:
         raise MappingFault("MAP-004", "date: the format needs YYYY, MM and DD once each", "such as DD.MM.YYYY")
     pattern = re.escape(form)
     for token, group in _TOKENS.items():
-        pattern = pattern.replace(token, group)
+        pattern = pattern.replace(token, group if len(form) > len("YYYYMMDD") else group.replace("1,2", "2"))
     compiled = re.compile(pattern)
 
     def inward(value: Json) -> Json:
