@@ -28,7 +28,7 @@ def take_gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
         [
             {
                 "link_id": link.id, "entity_id": link.entity_id, "connection": link.connection, "stream": link.stream,
-                "external_id": link.external_id, "evidence": evidence, "at": scene.now, "keys": [],
+                "external_id": link.external_id or "", "evidence": evidence, "at": scene.now, "keys": [],
             }
         ]
     )  # fmt: skip

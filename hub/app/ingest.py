@@ -30,6 +30,7 @@ from hub.core.plan import erases
 from hub.core.planted import PLANTED
 from hub.errors import RetryLater
 from hub.model import (
+    Cell,
     Json,
     LinkRow,
     LinkState,
@@ -37,6 +38,8 @@ from hub.model import (
     Reference,
     SourceRecord,
 )
+
+Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" -> (link, field)
 
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
 STAMP_SLACK_S = 2.0  # what a measured clock offset may be wrong by: request time plus whole-second Date headers
@@ -67,7 +70,7 @@ def ingest_page(
     run_id: int | None = None,
     tally: Counter[tuple[str, str, str]] | None = None,
     faults: Sequence[Mapping[str, str]] = (),
-    release: Mapping[str, frozenset[tuple[int, str]]] | None = None,
+    release: Release | None = None,
     done_hints: Sequence[int] = (),
     late_hints: Mapping[float, Sequence[int]] | None = None,
     answers: frozenset[int] = frozenset(),
@@ -104,7 +107,8 @@ def ingest_page(
                 page = PageContext(
                     hub=hub, connection=connection, mapping=mapping, stream=connection.streams[source], scene=scene,
                     read_at=read_at, offset=offset, known_since=known_since, first_load=first_load, tally=run_tally,
-                    answers=answers, **(release or {}),
+                    answers=answers, released=(release or {}).get("released", frozenset()),
+                    dropped=(release or {}).get("dropped", frozenset()),
                 )  # fmt: skip
                 _take_in(page, records, faults)
                 counts.update(page.counts)
@@ -167,16 +171,16 @@ def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, 
     keys = {(name, value) for r in fresh if id(r) in mapped for name, value, _ in keys_of(entity, mapped[id(r)].values)}
     found = tx.find_by_keys(entity.name, keys) if keys else {}
     page.owners = found
-    marked = {page.hub.entity_of_marker(record.marker) for record in fresh} - {None}
+    marks = (page.hub.entity_of_marker(record.marker) for record in fresh)
+    marked = {entity_id for entity_id in marks if entity_id is not None}
     scene.load({link.entity_id for link in page.links.values()})
-    scene.load({each for group in found.values() for each in group} | marked)  # type: ignore[arg-type]
+    scene.load({each for group in found.values() for each in group} | marked)
     page.links = {each: scene.links[link.id] for each, link in page.links.items()}
     page.intents |= tx.intents_for([link.id for link in scene.links.values() if link.state == LinkState.WANTED])
 
 
 def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord | None) -> None:
-    external_id = external_id_of(page.mapping, record)
-    assert external_id is not None  # keyless records were counted before
+    external_id = external_id_of(page.mapping, record) or ""  # keyless records were counted before
     link = page.links.get(external_id)
     if link is None and mapped is not None:
         link = link_for(page, record, mapped, external_id)
@@ -195,8 +199,8 @@ def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord |
     if record.op in ("delete", "archive", "merged_into"):
         take_gone(page, link, record)
         return
-    assert mapped is not None
-    _observe(page, link, record, mapped)
+    if mapped is not None:
+        _observe(page, link, record, mapped)
 
 
 def _is_stale(link: LinkRow, record: SourceRecord, read_at: float) -> bool:
@@ -269,7 +273,7 @@ def _expected(mapped: MappedRecord) -> int:
 
 
 def _observe_field(
-    page: PageContext, link: LinkRow, root: int, cells: dict, name: str, value: Json, window: Window
+    page: PageContext, link: LinkRow, root: int, cells: dict[str, Cell], name: str, value: Json, window: Window
 ) -> int:
     scene, declared = page.scene, page.mapping.entity_type.fields[name]
     old = cells.get(name)
@@ -292,7 +296,9 @@ def _observe_field(
     return int(edited)
 
 
-def _accept_read(page: PageContext, link: LinkRow, record: SourceRecord, cells: dict, *, waits: bool) -> None:
+def _accept_read(
+    page: PageContext, link: LinkRow, record: SourceRecord, cells: dict[str, Cell], *, waits: bool
+) -> None:
     """The read counts: cells, stamp, time, content."""
     link.stamp = record.stamp if record.stamp is not None else link.stamp
     link.read_at = max(link.read_at or 0.0, page.read_at)
@@ -351,7 +357,7 @@ def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Ref
 # Guards
 
 
-def _is_held(page: PageContext, link: LinkRow, name: str, old, value: Json) -> bool:
+def _is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, value: Json) -> bool:
     """True if a guard keeps this cell back: it joins a hold, neither merged nor corrected until a person decides."""
     if any(held == name for held, _ in page.held_items.get(link.id, ())):
         return True

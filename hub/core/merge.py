@@ -168,8 +168,8 @@ def evidence(
             place = part if field.kind == "set" else WHOLE
             if memory in found.get(place, ()):
                 continue
-            voice, cell = voices.get(memory.link), cells.get(memory.link)
-            silent = voice is None or not voice.speaks or cell is None or part not in cell.own
+            voice, its = voices.get(memory.link), cells.get(memory.link)
+            silent = voice is None or not voice.speaks or its is None or part not in its.own
             if always or silent:  # no live claim stands behind it, and its own link has not said otherwise since
                 found.setdefault(place, []).append(memory)
     return found

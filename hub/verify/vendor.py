@@ -301,7 +301,7 @@ class SimVendor:
             return self._answer(index, known)
         self.serial += 1
         external_id = f"{self.name}{self.serial}"
-        blank = {**dict.fromkeys(FIELDS), "tags": [], "code": None}
+        blank: dict[str, Json] = {**dict.fromkeys(FIELDS), "tags": [], "code": None}
         fields = {n: self.traits.normalise(n, v) for n, v in {**blank, **change.body}.items()}
         self.markers[external_id] = change.reference
         self._append(external_id, "hub", fields)
