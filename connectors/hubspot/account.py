@@ -52,7 +52,7 @@ def _field(each: Mapping[str, Json]) -> Field:
         type="ref" if owner else "email" if each["name"] == "email" else kind,
         writable=not locked,
         unique=bool(each.get("hasUniqueValue")) or each["name"] == "email",
-        custom=not each.get("hubspotDefined", True),
+        custom=not each.get("hubspotDefined", False),
         options=[option["value"] for option in each.get("options") or ()],
         restricted=kind in ("enum", "set") and not owner,
         ref_to="owners" if owner else "",
