@@ -293,7 +293,6 @@ class Rows:
         self._refuse_taken(name, fields, own_id="")
         self._refuse_duplicates(name, fields)
         self._row_fault()
-        fields.pop("ContactId", None)  # makes a contact role, is no field of the row (vendor docs, "Opportunity")
         return self._records.create(STREAMS[name], fields, by="api", id=self.next_id(name)).id
 
     def update(self, name: str, record_id: str, body: Fields) -> str:
