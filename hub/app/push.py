@@ -26,6 +26,7 @@ from hub.errors import OutcomeUnknown, RetryLater, SignInExpired
 from hub.model import (
     CellFault,
     ChangeSet,
+    HoldRow,
     Intent,
     Json,
     LinkRow,
@@ -34,6 +35,7 @@ from hub.model import (
     QuarantineRow,
     SourceRecord,
 )
+from hub.store import Tx
 
 START_WITHIN_S = 30.0  # a call that could not start by then is not started: the waits below count on it
 REQUEST_LIFE_S = 120.0  # the longest that a request, once started, may still land

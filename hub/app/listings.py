@@ -1,0 +1,266 @@
+"""What people ask to see, as plain dictionaries that are JSON as they stand. Times are ISO 8601, UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from hub.app.context import Connection, Hub
+from hub.app.runs import connection_of
+from hub.errors import ConfigFault, HubError, NotFound
+from hub.model import ConflictRow, Grant, HoldRow, Json, QuarantineRow, RunRow
+from hub.store import Tx
+
+Dict = dict[str, Json]
+
+
+def iso(at: float | None) -> str | None:
+    """Epoch seconds as people and JSON have them; None, and the open end of a window, stay None."""
+    if at is None or at < 0:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# Connections
+
+
+def connections(hub: Hub) -> list[Dict]:
+    """Every connection of hub.yaml, with what waits there."""
+    with hub.store.reading() as tx:
+        behind, waiting = tx.count_behind(), tx.count_quarantine()
+        return [_connection(tx, each, behind, waiting) for each in hub.connections.values()]
+
+
+def _connection(
+    tx: Tx, each: Connection, behind: Mapping[tuple[str, str], int], waiting: Mapping[tuple[str, str], int]
+) -> Dict:
+    last = tx.runs(limit=1, connection=each.name)
+    links = sum(tx.count_links(each.name, stream).get("live", 0) for stream in each.mappings)
+    return {
+        "connection": each.name,
+        "connector": each.connector.name,
+        "mode": each.mode,
+        "state": "broken" if each.fault else "ready",
+        "code": each.fault.code if each.fault else "",
+        "fault": str(each.fault) if each.fault else "",
+        "streams": list(each.in_order()),
+        "mapping_version": each.mapping_version,
+        "records": links,
+        "behind": sum(n for (name, _), n in behind.items() if name == each.name),
+        "quarantine": sum(n for (name, _), n in waiting.items() if name == each.name),
+        "last_run": iso(last[0].started_at) if last else None,
+        "last_status": last[0].status if last else "never",
+    }
+
+
+def try_connection(hub: Hub, name: str) -> Dict:
+    """Speak to a system once; gives who we are there. Raises HubError if it cannot be reached or refuses us."""
+    connection = connection_of(hub, name)
+    connection.require()
+    return {"connection": name, "connector": connection.connector.name, **connection.connector.check(connection.api)}
+
+
+def try_all(hub: Hub, names: Sequence[str]) -> list[Dict]:
+    """`try_connection` for several, none of them stopping the others; what failed says so in code and fault."""
+    found = []
+    for name in names or list(hub.connections):
+        try:
+            found.append({**try_connection(hub, name), "state": "ready", "code": "", "fault": ""})
+        except HubError as fault:
+            found.append({"connection": name, "state": "broken", "code": fault.code, "fault": str(fault)})
+    return found
+
+
+def discover(hub: Hub, name: str, stream: str | None = None) -> list[Dict]:
+    """Streams of a system, or the fields of one as the live system describes them, with what is mapped."""
+    connection = connection_of(hub, name)
+    connection.require()
+    if stream is None:
+        return [_stream(connection, each) for each in connection.streams]
+    if stream not in connection.streams:
+        known = ", ".join(connection.streams)
+        raise NotFound(f"{name} has no stream {stream}", where=name, fix=f"known are: {known}")
+    mapped = {
+        rule.remote_in or rule.remote_out: rule.name
+        for mapping in connection.mappings_from(stream)
+        for rule in mapping.rules
+    }
+    found = connection.connector.discover(connection.api, stream)
+    return [{**asdict(each), "mapped_to": mapped.get(each.name, "")} for each in found]
+
+
+def _stream(connection: Connection, name: str) -> Dict:
+    stream = connection.streams[name]
+    entities = sorted({mapping.entity for mapping in connection.mappings_from(name)})
+    return {
+        "stream": name, "entities": entities, "writes": sorted(stream.writes), "deletes": stream.deletes,
+        "cursor": stream.cursor, "page": stream.page_size,
+    }  # fmt: skip
+
+
+# Runs
+
+
+def runs(hub: Hub, *, connection: str | None = None, limit: int = 50) -> list[Dict]:
+    """Runs, newest first."""
+    with hub.store.reading() as tx:
+        return [_run(row) for row in tx.runs(limit=limit, connection=connection)]
+
+
+def run(hub: Hub, run_id: int) -> Dict:
+    """One run with its streams, its writes, and what it left for people. Raises NotFound."""
+    with hub.store.reading() as tx:
+        found = _run(tx.run(run_id))
+        found["streams"] = [
+            {"stream": row.stream, "direction": row.direction, "counts": dict(row.counts)}
+            for row in tx.run_streams(run_id)
+        ]
+        found["writes"] = [
+            {
+                "connection": each.connection, "stream": each.stream, "external_id": each.external_id, "op": each.op,
+                "state": each.state, "entity": each.entity_id, "before": each.before, "values": each.values,
+            }
+            for each in tx.intents_of_run(run_id)
+        ]  # fmt: skip
+        found["conflicts"] = [_conflict(tx, row) for row in tx.conflicts(run_id=run_id)]
+        found["quarantine"] = [_quarantined(row) for row in tx.quarantine(state=None, run_id=run_id)]
+        found["holds"] = [_hold(row) for row in tx.holds(run_id=run_id)]
+    return found
+
+
+def _run(row: RunRow) -> Dict:
+    return {
+        "run": row.id, "connection": row.connection, "kind": row.kind, "status": row.status,
+        "started_at": iso(row.started_at), "ended_at": iso(row.ended_at), "counts": dict(row.counts),
+        "error": row.error,
+    }  # fmt: skip
+
+
+# Conflicts
+
+
+def conflicts(hub: Hub, *, state: str | None = "open", field: str | None = None, limit: int = 500) -> list[Dict]:
+    """Conflicts in the order in which they came; state None asks for all."""
+    with hub.store.reading() as tx:
+        return [_conflict(tx, row) for row in tx.conflicts(state=state, field=field, limit=limit)]
+
+
+def conflict(hub: Hub, conflict_id: int) -> Dict:
+    """One conflict with its candidates. Raises NotFound."""
+    with hub.store.reading() as tx:
+        return _conflict(tx, tx.conflict(conflict_id))
+
+
+def _conflict(tx: Tx, row: ConflictRow) -> Dict:
+    entity = tx.entities([row.entity_id]).get(row.entity_id)
+    return {
+        "conflict": row.id, "entity": f"{entity.type if entity else 'entity'}:{row.entity_id}", "field": row.field,
+        "kind": row.kind, "state": row.state, "decided_by": row.decided_by, "winner": row.winner,
+        "candidates": [_candidate(each) for each in row.candidates], "digest": row.digest, "at": iso(row.at),
+        "run": row.run_id, "note": row.note,
+    }  # fmt: skip
+
+
+def _candidate(each: Mapping[str, Json]) -> Dict:
+    return {
+        "connection": each.get("connection"), "value": each["value"], "part": each.get("part", ""),
+        "won": bool(each.get("won")), "after": iso(each["after"]), "before": iso(each["before"]), "link": each["link"],
+    }  # fmt: skip
+
+
+# Holds and quarantine
+
+
+def holds(hub: Hub, *, state: str | None = "open") -> list[Dict]:
+    """What guards keep back, or kept back; state None asks for all."""
+    with hub.store.reading() as tx:
+        return [_hold(row) for row in tx.holds(state=state)]
+
+
+def _hold(row: HoldRow) -> Dict:
+    return {
+        "hold": row.id, "guard": row.guard, "connection": row.connection, "stream": row.stream, "field": row.field,
+        "count": row.count, "of": row.of, "state": row.state, "message": row.message, "at": iso(row.at),
+        "run": row.run_id,
+    }  # fmt: skip
+
+
+def quarantine(hub: Hub, *, state: str | None = "open", connection: str | None = None) -> list[Dict]:
+    """What could not be mapped, checked or written; state None asks for all."""
+    with hub.store.reading() as tx:
+        return [_quarantined(row) for row in tx.quarantine(state=state, connection=connection)]
+
+
+def quarantined(hub: Hub, row_id: int) -> Dict:
+    """One row. Raises NotFound."""
+    with hub.store.reading() as tx:
+        return _quarantined(tx.quarantine_row(row_id))
+
+
+def _quarantined(row: QuarantineRow) -> Dict:
+    return {
+        "row": row.id, "connection": row.connection, "stream": row.stream, "external_id": row.external_id,
+        "field": row.field, "direction": row.direction, "state": row.state, "code": row.code, "message": row.message,
+        "fix": row.fix, "value": row.value, "at": iso(row.at), "entity": row.entity_id, "run": row.run_id,
+    }  # fmt: skip
+
+
+# Rewards
+
+
+def rewards(hub: Hub, *, state: str | None = None) -> list[Dict]:
+    """Grants in the order in which they were made; state None asks for all."""
+    with hub.store.reading() as tx:
+        return [_grant(row) for row in tx.grants(state=state)]
+
+
+def reward(hub: Hub, grant_id: int) -> Dict:
+    """One grant with the lines of its ledger and what brought it about. Raises NotFound."""
+    with hub.store.reading() as tx:
+        row = tx.grant(grant_id)
+        found = _grant(row)
+        found["entries"] = [
+            {"kind": line.kind, "amount": line.amount, "at": iso(line.at), "detail": line.detail}
+            for line in tx.entries(grant_id)
+        ]
+    return found
+
+
+def budgets(hub: Hub) -> list[Dict]:
+    """What every budget may still give, in minor units."""
+    with hub.store.reading() as tx:
+        return [asdict(row) for row in tx.budgets()]
+
+
+def _grant(row: Grant) -> Dict:
+    return {
+        "grant": row.id, "rule": row.rule, "state": row.state, "subject": row.subject_id, "amount": row.amount,
+        "currency": row.currency, "budget": row.budget, "connection": row.connection, "product": row.product,
+        "reference": row.reference, "order": row.order_id, "created_at": iso(row.created_at),
+        "not_before": iso(row.not_before), "detail": row.detail,
+    }  # fmt: skip
+
+
+# Everything at once
+
+
+def status(hub: Hub) -> Dict:
+    """The hub on one page: nothing secret, nothing personal."""
+    with hub.store.reading() as tx:
+        conflict_counts = tx.count_conflicts()
+        return {
+            "entities": tx.count_entities(),
+            "behind": sum(tx.count_behind().values()),
+            "conflicts_open": sum(n for (_, state), n in conflict_counts.items() if state == "open"),
+            "quarantine_open": sum(tx.count_quarantine().values()),
+            "holds_open": len(tx.open_holds()),
+            "broken": [name for name, each in hub.connections.items() if each.fault],
+        }
+
+
+def faults(error: HubError) -> list[Dict]:
+    """Every fault that an error carries, one dictionary each."""
+    if isinstance(error, ConfigFault):
+        return [asdict(each) for each in error.faults]
+    return [{"code": error.code, "where": error.where, "message": error.message, "fix": error.fix}]
