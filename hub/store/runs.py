@@ -75,6 +75,7 @@ FINISH = Statement(
     )
 )
 ONE_RUN = Statement(lambda d: select(*RUN_COLUMNS).where(RUN.c.id == bindparam("the_id")))
+LOCK_RUN = Statement(lambda d: d.locked(select(RUN.c.id).where(RUN.c.id == bindparam("the_id"))))
 RUNS = {connection: _runs(connection=connection) for connection in (False, True)}
 INTERRUPT = Statement(
     lambda d: (
@@ -170,6 +171,7 @@ class Runs(Session):
 
     def add_run_stream(self, run_id: int, stream: str, direction: str, counts: Mapping[str, int]) -> None:
         """Adds to the counts of a run's stream and direction (in, out)."""
+        self._rows(LOCK_RUN, the_id=run_id)  # or two who add at once would both add to the same sums
         sums: dict[str, int] = {}
         for row in self.run_streams(run_id):
             if (row.stream, row.direction) == (stream, direction):

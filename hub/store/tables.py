@@ -334,7 +334,9 @@ class Quarantine(Base, table=True):
 
 class Hold(Base, table=True):
     __tablename__ = "hold"
-    __table_args__ = (_some("ix_hold_open", "connection", "guard", "stream", "field", where="state = 'open'"),)
+    __table_args__ = (
+        _some("uq_hold_open", "connection", "guard", "stream", "field", where="state = 'open'", unique=True),
+    )
     id: int = _number(key=True)
     guard: str = _words()
     connection: str = _words()

@@ -78,7 +78,9 @@ CHANGE_HOLD = Statement(
     lambda d: (
         update(HOLD)
         .where(HOLD.c.id == bindparam("the_id"))
-        .values({name: bindparam(f"new_{name}", type_=HOLD.c[name].type) for name in CHANGING_HOLD})
+        .values(
+            {name: func.coalesce(new, HOLD.c[name]) for name, new in given("hold").items() if name in CHANGING_HOLD}
+        )
     )
 )
 OPEN_HOLD = Statement(
@@ -286,19 +288,9 @@ class Waiting(Session):
         at: float | None = None,
     ) -> None:
         """Changes what is given, leaves the rest. Raises NotFound."""
-        old = self.hold(id)
-        self._run(
-            CHANGE_HOLD,
-            the_id=id,
-            **as_new(
-                count=old.count if count is None else count,
-                of=old.of if of is None else of,
-                state=old.state if state is None else state,
-                ceiling=old.ceiling if ceiling is None else ceiling,
-                message=old.message if message is None else message,
-                at=old.at if at is None else at,
-            ),
-        )
+        row = as_new(count=count, of=of, state=state, message=message, ceiling=ceiling, at=at)
+        if not self._run(CHANGE_HOLD, the_id=id, **row):
+            raise NotFound(f"there is no hold {id}", where=f"hold {id}")
 
     def add_hold_items(self, hold_id: int, cells: Iterable[tuple[int, str]]) -> None:
         """(link id, field) of cells that the hold keeps back; "" stands for the whole record."""

@@ -1,4 +1,4 @@
-"""A store on an empty database, on SQLite in a file, on SQLite in memory and on PostgreSQL."""
+"""A store on SQLite and on PostgreSQL, and rows to put into it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ AddRecords = Callable[..., list[int]]
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    made = Store(database_url)
+def store(migrated_url: str) -> Iterator[Store]:
+    made = Store(migrated_url)
     yield made
     made.close()
 

@@ -354,7 +354,7 @@ def _hold() -> None:
         number("ceiling"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hold")),
     )
-    some("ix_hold_open", "hold", ["connection", "guard", "stream", "field"], where="state = 'open'")
+    some("uq_hold_open", "hold", ["connection", "guard", "stream", "field"], where="state = 'open'", unique=True)
 
 
 def _hold_item() -> None:
