@@ -218,8 +218,7 @@ def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord) -> boo
     """
     if record.stamp is None or record.stamp != link.stamp or link.id in page.intents or link.raw is None:
         return False
-    settled = record.stamp + page.stream.stamp_tick_s + page.stream.lag_s
-    early = settled - (page.read_at + (page.offset or 0.0))
+    early = (link.read_at or 0.0) + page.stream.stamp_tick_s + page.stream.lag_s - page.read_at
     if early <= 0 or orjson.loads(zlib.decompress(link.raw)) == record.data:
         return False
     due_at = page.scene.now + early + STAMP_SLACK_S

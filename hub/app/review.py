@@ -10,20 +10,33 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import orjson
 
 from hub.app.context import Connection, Hub
-from hub.app.ingest import again, ingest_page
+from hub.app.ingest import ingest_page
 from hub.app.runs import connection_of
 from hub.app.scene import Scene
+from hub.app.transact import commit
 from hub.core.canonical import CanonicalField
 from hub.core.changes import Window, observe_cell
-from hub.core.mapping import MappedRecord, StreamMapping, to_canonical
+from hub.core.mapping import StreamMapping, to_canonical
 from hub.core.plan import erases
 from hub.core.values import normalise, same
-from hub.errors import Drifted, NeedsReview, NotFound
-from hub.model import LONG_AGO, Cell, ConflictRow, HoldRow, Json, LinkRow, QuarantineRow, RulingRow, SourceRecord
+from hub.errors import Drifted, HubError, NeedsReview, NotFound
+from hub.model import (
+    LONG_AGO,
+    Cell,
+    ConflictRow,
+    HoldRow,
+    Json,
+    LinkRow,
+    MappedRecord,
+    QuarantineRow,
+    RulingRow,
+    SourceRecord,
+)
 from hub.store import Tx
 
 PAGE = 200
@@ -72,29 +85,29 @@ def resolve_conflict(
         Drifted: the conflict, or the value it left standing, is another by now.
         MappingFault: the value has no place in the field's type.
     """
-    ruling: RulingRow | None = None
-    for attempt in again(hub):
-        with attempt, hub.store.transaction() as tx:
-            conflict = tx.conflict(conflict_id)
-            scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), actor=by)
-            scene.load([conflict.entity_id])
-            root = scene.root_of[conflict.entity_id]
-            declared = scene.entity_type(root).fields[conflict.field]
-            standing = scene.values(root).get(conflict.field)
-            _refuse_drift(conflict, declared, standing, digest)
-            chosen = _chosen(conflict, declared, standing, value, candidate)
-            ruling = RulingRow(
-                id=tx.reserve_ids("ruling", 1)[0], entity_id=root, field=conflict.field, value=chosen,
-                version=scene.version, by=by, at=scene.now, note=note,
-            )  # fmt: skip
-            tx.add_ruling(ruling)
-            tx.close_conflict(conflict_id, f"ruling:{ruling.id}", chosen, None, note)
-            scene.rulings[root][conflict.field] = ruling
-            scene.touch(root, conflict.field)
-            _conclude(scene)
-            tx.audit(by, "conflict resolved", f"conflict {conflict_id}", standing, chosen, scene.now)
-    assert ruling is not None
-    return ruling
+
+    def decide(tx: Tx) -> RulingRow:
+        conflict = tx.conflict(conflict_id)
+        scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), actor=by)
+        scene.load([conflict.entity_id])
+        root = scene.root_of[conflict.entity_id]
+        declared = scene.entity_type(root).fields[conflict.field]
+        standing = scene.values(root).get(conflict.field)
+        _refuse_drift(conflict, declared, standing, digest)
+        ruling = RulingRow(
+            id=tx.reserve_ids("ruling", 1)[0], entity_id=root, field=conflict.field,
+            value=_chosen(conflict, declared, standing, value, candidate), version=scene.version, by=by, at=scene.now,
+            note=note,
+        )  # fmt: skip
+        tx.add_ruling(ruling)
+        tx.close_conflict(conflict_id, f"ruling:{ruling.id}", ruling.value, None, note)
+        scene.rulings[root][conflict.field] = ruling
+        scene.touch(root, conflict.field)
+        _conclude(scene)
+        tx.audit(by, "conflict resolved", f"conflict {conflict_id}", standing, ruling.value, scene.now)
+        return ruling
+
+    return commit(hub, decide)
 
 
 def _refuse_drift(conflict: ConflictRow, declared: CanonicalField, standing: Json, digest: str | None) -> None:
@@ -157,32 +170,34 @@ def _decide_hold(hub: Hub, hold_id: int, *, by: str, release: bool) -> Counter[s
         _release_deletes(hub, hold, counts)
     elif hold.guard != "creates":
         _decide_cells(hub, hold, counts, release=release)
-    for attempt in again(hub):
-        with attempt, hub.store.transaction() as tx:
-            freed = tx.clear_hold(hold_id) if hold.guard == "creates" and release else 0
-            tx.update_hold(hold_id, state="released" if release else "dropped", ceiling=freed)
-            action = "hold released" if release else "hold dropped"
-            tx.audit(by, action, f"hold {hold_id}", "open", hold.guard, hub.clock.now())
-    counts["creates"] += freed
+
+    def close(tx: Tx) -> int:
+        freed = tx.clear_hold(hold_id) if hold.guard == "creates" and release else 0
+        tx.update_hold(hold_id, state="released" if release else "dropped", ceiling=freed)
+        action = "hold released" if release else "hold dropped"
+        tx.audit(by, action, f"hold {hold_id}", "open", hold.guard, hub.clock.now())
+        return freed
+
+    counts["creates"] += commit(hub, close)
     return counts
 
 
 def _decide_cells(hub: Hub, hold: HoldRow, counts: Counter[str], *, release: bool) -> None:
     """Page by page, so that a stop in between loses nothing: cells that are done leave the hold with their page."""
-    while True:
-        with hub.store.reading() as tx:
-            items = tx.hold_items(hold.id, limit=PAGE)
-        if not items:
-            return
-        for attempt in again(hub):
-            with attempt, hub.store.transaction() as tx:
-                scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=hold.run_id)
-                scene.load(
-                    {link.entity_id for link in tx.links_by_ids([link for link, _ in items], raw=False).values()}
-                )
-                decided = 0 if hold.guard == "deletes" else _take_cells(scene, items, release=release)
-                _conclude(scene)
-                tx.drop_hold_items(hold.id, items)
+
+    def page(tx: Tx) -> tuple[int, int]:
+        items = tx.hold_items(hold.id, limit=PAGE)
+        scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=hold.run_id)
+        links = tx.links_by_ids([link for link, _ in items], raw=False)
+        scene.load({link.entity_id for link in links.values()})
+        decided = 0 if hold.guard == "deletes" else _take_cells(scene, items, release=release)
+        _conclude(scene)
+        tx.drop_hold_items(hold.id, items)
+        return decided, len(items)
+
+    left = 1
+    while left:
+        decided, left = commit(hub, page)
         counts["cells"] += decided
 
 
@@ -256,10 +271,12 @@ def _release_deletes(hub: Hub, hold: HoldRow, counts: Counter[str]) -> None:
             links = tx.links_by_ids([link for link, _ in items], raw=False)
         if not items:
             return
-        counts += _take_deletes(hub, connection, mapping, hold, list(links.values()))
-        for attempt in again(hub):
-            with attempt, hub.store.transaction() as tx:
-                tx.drop_hold_items(hold.id, items)
+        counts.update(_take_deletes(hub, connection, mapping, hold, list(links.values())))
+        commit(hub, partial(_forget_items, hold_id=hold.id, items=items))
+
+
+def _forget_items(tx: Tx, hold_id: int, items: Sequence[tuple[int, str]]) -> None:
+    tx.drop_hold_items(hold_id, items)
 
 
 def _take_deletes(
@@ -311,12 +328,15 @@ def _read_again(hub: Hub, connection: Connection, row: QuarantineRow) -> None:
     mapping = connection.mappings.get(row.stream)
     if mapping is None:
         raise NotFound(f"no mapping reads {row.stream} any more", where=row.connection, fix="map the stream again")
-    for attempt in again(hub):
-        with attempt, hub.store.transaction() as tx:
-            link = tx.links_by_keys(row.connection, row.stream, [row.external_id]).get(row.external_id)
-            if link is not None:
-                link.hash = None  # the same record is news once more
-                tx.update_links([link])
+
+    def forget(tx: Tx) -> LinkRow | None:
+        link = tx.links_by_keys(row.connection, row.stream, [row.external_id]).get(row.external_id)
+        if link is not None:
+            link.hash = None  # the same record is news once more
+            tx.update_links([link])
+        return link
+
+    link = commit(hub, forget)
     read_at = hub.clock.now()
     if connection.connector.fetch is not None and mapping.read_id is None:
         connection.require()
@@ -330,17 +350,34 @@ def _read_again(hub: Hub, connection: Connection, row: QuarantineRow) -> None:
 
 
 def _write_again(hub: Hub, row: QuarantineRow) -> None:
-    for attempt in again(hub):
-        with attempt, hub.store.transaction() as tx:
-            tx.close_quarantine([row.id or 0])
-            if row.link_id is None:
-                continue
-            links = tx.links_by_ids([row.link_id])
-            for link in links.values():
-                link.behind_since, link.retry_at, link.attempts = hub.clock.now(), None, 0
-            tx.update_links(list(links.values()))
-            if row.code == UNKNOWN_CREATE:  # a person looked: the record is not there
-                intents = list(tx.intents_for([row.link_id]).values())
-                for intent in intents:
-                    intent.state = "not_done"
-                tx.update_intents(intents)
+    def unbar(tx: Tx) -> None:
+        tx.close_quarantine([row.id or 0])
+        links = tx.links_by_ids([row.link_id]) if row.link_id is not None else {}
+        for link in links.values():
+            link.behind_since, link.retry_at, link.attempts = hub.clock.now(), None, 0
+        tx.update_links(list(links.values()))
+        if row.code == UNKNOWN_CREATE:  # a person looked: the record is not there
+            intents = list(tx.intents_for(links).values())
+            for intent in intents:
+                intent.state = "not_done"
+            tx.update_intents(intents)
+
+    commit(hub, unbar)
+
+
+def retry_all(hub: Hub, rows: Sequence[int] | None, *, by: str) -> list[dict[str, Json]]:
+    """Retry these rows, or every open one; a row that fails again says why, and the others go on."""
+    if rows is None or not rows:
+        with hub.store.reading() as tx:
+            rows = [row.id or 0 for row in tx.quarantine(limit=100_000)]
+    found: list[dict[str, Json]] = []
+    for row_id in rows:
+        try:
+            row = retry_quarantine(hub, row_id, by=by)
+        except HubError as error:
+            found.append(
+                {"row": row_id, "state": "open", "code": error.code, "message": error.message, "fix": error.fix}
+            )
+            continue
+        found.append({"row": row_id, "state": row.state, "code": row.code, "message": row.message, "fix": row.fix})
+    return found

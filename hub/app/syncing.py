@@ -15,6 +15,10 @@ from hub.runtime.process import owner_name
 from hub.store import Tx
 
 REWARDS = "rewards"  # as a stream of a run's counts
+COLUMNS = [
+    "connection", "status", "read", "new", "changed", "created", "updated", "failed", "quarantined", "rewards",
+    "calls", "run", "error",
+]  # fmt: skip
 MENDS_ITSELF = ("REF-WAITS",)  # codes of quarantine rows that nobody has to look at
 
 
@@ -24,6 +28,9 @@ class Waiting(NamedTuple):
     conflicts: int
     holds: int
     quarantine: int
+
+    def __str__(self) -> str:
+        return f"waits for a person: {self.conflicts} conflicts, {self.holds} holds, {self.quarantine} in quarantine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,20 +111,31 @@ def _lost(vendor: SimVendor, known: set[tuple[str, str]]) -> list[tuple[str, Jso
 
 
 def check_no_revert(history: History) -> list[str]:
-    """L5: no value comes back after another stood, since every edit is unique."""
+    """L5: no value comes back after another stood, since every edit is unique: an old read never counts as an edit.
+
+    One return is no breach: three concurrent claims may elect a, then b, then a again as they become known, since the
+    set decides and not the order (L10). That a is the same claim as before, and a new claim is on record beside it.
+    """
     broken = []
     entities, _ = entities_and_links(history)
     with history.store.reading() as tx:
         rows = tx.history([entity.id for entity in entities])
-    seen: dict[tuple[int, str], list[str]] = {}
+        elections = {
+            (conflict.entity_id, conflict.field, conflict.version)
+            for conflict in tx.conflicts(limit=100_000)
+            if any(candidate["taken"] == conflict.version for candidate in conflict.candidates)
+        }
+    seen: dict[tuple[int, str], dict[str, Json]] = {}
     for row in sorted(rows, key=lambda row: row.version):
         for name, change in row.changes.items():
             if name == "tags":
                 continue
-            past = seen.setdefault((row.entity_id, name), [str(change["old"])])
-            if str(change["new"]) in past:
-                broken.append(f"L5 contact:{row.entity_id}.{name} went back to {change['new']!r}")
-            past.append(str(change["new"]))
+            past = seen.setdefault((row.entity_id, name), {str(change["old"]): None})
+            new, window = str(change["new"]), change["window"]
+            elected = (row.entity_id, name, row.version) in elections and past.get(new) in (None, window)
+            if new in past and not elected:
+                broken.append(f"L5 contact:{row.entity_id}.{name} went back to {new!r}")
+            past[new] = window
     return broken
 
 

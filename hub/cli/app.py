@@ -1,0 +1,125 @@
+"""The tree of commands, and what becomes of errors. Imports are late, so that `hub --help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from hub.cli import configuring, reviewing, running
+from hub.cli.options import AsJson
+from hub.errors import ConfigFault, HubError
+
+DEBUG, DEBUG_SETTING = "--debug", "HUB_DEBUG"
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+app = _group("Keeps a company's tools in agreement with one true record of every customer.")
+
+
+@app.callback()
+def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")] = False) -> None:
+    """Looked at where errors are caught (`run`)."""
+
+
+@app.command()
+def version(json: AsJson = False) -> None:
+    """Version of the hub, of Python, and of the database's tables."""
+    from hub.app.about import about
+    from hub.cli import show
+
+    show.record(about(), json=json)
+
+
+for name, command in (
+    ("init", configuring.init),
+    ("demo", running.demo),
+    ("twins", running.twins),
+    ("discover", configuring.discover),
+    ("plan", running.plan),
+    ("sync", running.sync),
+    ("run", running.run),
+    ("why", reviewing.why),
+    ("status", running.status),
+):
+    app.command(name)(command)
+
+connections = _group("The systems that the hub is connected to.")
+connections.command("list")(configuring.list_connections)
+connections.command("add")(configuring.add_connection)
+connections.command("test")(configuring.try_connections)
+app.add_typer(connections, name="connections")
+
+mapping = _group("How systems and the one record relate.")
+mapping.command("check")(configuring.check_mappings)
+mapping.callback()(lambda: None)  # a group, though it has one command
+app.add_typer(mapping, name="mapping")
+
+conflicts = _group("Values that could not simply agree.")
+conflicts.command("list")(reviewing.list_conflicts)
+conflicts.command("show")(reviewing.show_conflict)
+conflicts.command("resolve")(reviewing.resolve_conflict)
+app.add_typer(conflicts, name="conflicts")
+
+runs = _group("What ran, and what came of it.")
+runs.command("list")(running.list_runs)
+runs.command("show")(running.show_run)
+app.add_typer(runs, name="runs")
+
+holds = _group("Implausible changes that wait for a person.")
+holds.command("list")(reviewing.list_holds)
+holds.command("release")(reviewing.release_hold)
+holds.command("drop")(reviewing.drop_hold)
+app.add_typer(holds, name="holds")
+
+quarantine = _group("What could not be mapped, checked or written.")
+quarantine.command("list")(reviewing.list_quarantine)
+quarantine.command("show")(reviewing.show_quarantine)
+quarantine.command("retry")(reviewing.retry_quarantine)
+app.add_typer(quarantine, name="quarantine")
+
+rewards = _group("What is owed and given to whom.")
+rewards.command("list")(reviewing.list_rewards)
+rewards.command("show")(reviewing.show_reward)
+rewards.command("approve")(reviewing.approve_reward)
+app.add_typer(rewards, name="rewards")
+
+secrets = _group("Credentials, encrypted beside the project.")
+secrets.command("set")(configuring.set_secret)
+secrets.command("list")(configuring.list_secrets)
+app.add_typer(secrets, name="secrets")
+
+db = _group("The hub's database.")
+db.command("upgrade")(configuring.upgrade_database)
+db.callback()(lambda: None)
+app.add_typer(db, name="db")
+
+verify = _group("Proofs that the engine keeps its laws.")
+verify.command("convergence")(running.verify_convergence)
+verify.callback()(lambda: None)
+app.add_typer(verify, name="verify")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Carry a command line out; gives the exit code."""
+    try:
+        typer.main.get_command(app).main(args=list(argv), prog_name="hub", standalone_mode=True)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 1 if done.code else 0
+    except HubError as error:
+        if DEBUG in argv[:1] or os.environ.get(DEBUG_SETTING):
+            raise
+        from hub.cli import show
+
+        show.problem(error)
+        return 2 if isinstance(error, ConfigFault) else 1
+    except BrokenPipeError:  # `hub … | head` is no error
+        sys.stderr.close()
+        return 0
+    return 0

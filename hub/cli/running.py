@@ -1,0 +1,132 @@
+"""Commands that run something: demo, twins, plan, sync, run, verify; and what ran."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hub.cli import show
+from hub.cli.options import HERE, AsJson, Folder, project
+
+Names = Annotated[list[str] | None, typer.Argument(help="Connections; none for all.")]
+
+
+def demo(
+    seed: Annotated[int, typer.Option(help="Of the simulated company and its day.")] = 1,
+    contacts: Annotated[int, typer.Option(min=20, help="How many people.")] = 2000,
+    json: AsJson = False,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="End when the story is over.")] = False,
+) -> None:
+    """Watch five simulated systems sync, settle conflicts and send a reward. Needs no account and no network."""
+    from hub.verify.demo import run as play
+
+    raise typer.Exit(play(seed=seed, contacts=contacts, json=json, serve=not no_serve))
+
+
+def twins(
+    seed: Annotated[int, typer.Option(help="Of the company that fills them.")] = 1,
+    contacts: Annotated[int, typer.Option(min=0, help="How many people; 0 leaves them empty.")] = 200,
+    port: Annotated[int, typer.Option(help="First port; the others follow. 0 takes free ones.")] = 9001,
+    json: AsJson = False,
+) -> None:
+    """Serve the simulated vendors alone, for rehearsals: their addresses and tokens, until Ctrl-C."""
+    from hub.cli.serving import serve_twins
+
+    serve_twins(seed=seed, contacts=contacts, port=port, json=json)
+
+
+def plan(
+    names: Names = None,
+    pull: Annotated[bool, typer.Option("--pull/--no-pull", help="Read the systems first.")] = True,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """What a sync would write, per connection, record and field, with its calls. Writes nothing outside."""
+    from hub.app import bootstrap
+    from hub.app import plan as planning
+
+    with bootstrap.opened(project(folder), publish=True) as hub, show.progress(quiet=json) as watch:
+        found = planning.plan(hub, names, pull=pull, watch=watch)
+    if json:
+        show.as_json(found)
+        return
+    show.table(found["changes"], planning.CHANGE_COLUMNS, json=False, none="nothing to write")
+    show.table(found["connections"], planning.CONNECTION_COLUMNS, json=False)
+
+
+def sync(
+    names: Names = None,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Read all systems, settle what differs, write what they lack; once."""
+    from hub.app import bootstrap, syncing
+
+    with bootstrap.opened(project(folder), publish=True) as hub, show.progress(quiet=json) as watch:
+        outcome = syncing.sync_now(hub, names, watch=watch)
+    show.table(outcome.rows, syncing.COLUMNS, json=json)
+    if any(outcome.waiting) and not json:
+        show.line(str(outcome.waiting))
+    raise typer.Exit(outcome.exit_code)
+
+
+def run(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port for webhooks and health.")] = 8080,
+    folder: Folder = HERE,
+) -> None:
+    """Run the hub: schedules, webhooks, rewards. Ctrl-C or SIGTERM ends it cleanly."""
+    from hub.cli.serving import serve_hub
+
+    serve_hub(project(folder), host=host, port=port)
+
+
+def status(folder: Folder = HERE, json: AsJson = False) -> None:
+    """The hub on one page: entities, what is behind, what waits for a person."""
+    from hub.app import bootstrap, listings
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(listings.status(hub), json=json)
+
+
+def list_runs(
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 30,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Runs, newest first."""
+    from hub.app import bootstrap, listings
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        rows = listings.runs(hub, connection=connection, limit=limit)
+    columns = ["run", "connection", "kind", "status", "started_at", "ended_at", "counts", "error"]
+    show.table(rows, columns, json=json, none="nothing ran yet")
+
+
+def show_run(
+    run: Annotated[int, typer.Argument(min=1, help="Its number in the list.")],
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """One run: its streams, its writes, and what it left for people."""
+    from hub.app import bootstrap, listings
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(listings.run(hub, run), json=json)
+
+
+def verify_convergence(
+    seeds: Annotated[int, typer.Option(min=1, help="How many histories.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="Of each.")] = 200,
+    systems: Annotated[int | None, typer.Option(min=2, max=4, help="How many systems; none: drawn.")] = None,
+    first: Annotated[int, typer.Option(min=0, help="First seed.")] = 0,
+    planted: Annotated[list[str] | None, typer.Option(help="A fault to plant: the laws must find it.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    json: AsJson = False,
+) -> None:
+    """Random edits, faults and crashes over the real engine must settle to one state, losing nothing."""
+    from hub.cli.serving import verify
+
+    raise typer.Exit(verify(range(first, first + seeds), steps, systems, planted or [], jobs, json=json))

@@ -1,0 +1,55 @@
+"""Changes to hub.yaml by the hub itself: comments, order and layout of everything else stay as they are."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from hub.core.document import Sheet
+from hub.errors import ConfigFault, Fault
+from hub.model import Json
+from hub.runtime.settings_schema import read_settings
+from hub.runtime.yaml import load_yaml, parse_yaml
+
+
+def add_connection(path: Path, name: str, section: Mapping[str, Json]) -> None:
+    """Add a section to `connections:`, wholly or not at all.
+
+    Raises:
+        ConfigFault: CFG-051 there is one of that name; or what is wrong with the section.
+    """
+    load_yaml(path)  # a file that cannot be read is not edited
+    editor = YAML()  # round trip
+    editor.preserve_quotes = True
+    editor.width = 4096
+    data = editor.load(path.read_text("utf-8-sig")) or {}
+    connections = data.setdefault("connections", {})
+    if name in connections:
+        message, fix = f"there is a connection {name} already", "choose another name, or edit hub.yaml"
+        raise ConfigFault([Fault(code="CFG-051", where=path.name, message=message, fix=fix)])
+    connections[name] = dict(section)
+    written = io.StringIO()
+    editor.dump(data, written)
+    sheet = Sheet(parse_yaml(written.getvalue(), path.name))
+    settings = read_settings(sheet)
+    wrong = [*sheet.faults, *settings.faults.get(name, ())]
+    if wrong:
+        raise ConfigFault(wrong)
+    _replace(path, written.getvalue())
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(path.stat().st_mode & 0o777)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
