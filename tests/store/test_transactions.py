@@ -219,8 +219,8 @@ def test_a_deadlock_ends_with_one_who_goes_on_and_one_who_is_told_to_run_again(
             tx.entities([other], lock=True)
 
     errors = in_threads([lambda: lock(first, second), lambda: lock(second, first)])
-    assert len(errors) <= 1
-    assert {(type(error), getattr(error, "code", "")) for error in errors} <= {(RetryLater, "STORE-BUSY")}
+    told = [(type(error), error.code) for error in errors]
+    assert told == ([(RetryLater, "STORE-BUSY")] if store._database.dialect.name == "postgresql" else [])
 
 
 def test_locks_taken_in_one_call_never_make_a_deadlock(
