@@ -26,7 +26,7 @@ from hub.twins.shopify_hooks import Messages, sign_callback
 from hub.twins.shopify_listing import Visit
 from hub.twins.shopify_orders import clean_edit, customer_number, make_order, paid, refund
 from hub.twins.shopify_shapes import Shop, plain_customer, plain_order
-from hub.twins.shopify_values import BLANK_CUSTOMER, clean_customer, clean_tags, gid, input_from_shown, utc_text
+from hub.twins.shopify_values import BLANK_CUSTOMER, clean_customer, clean_tags, gid, input_from_shown, saved, utc_text
 
 Json = Any
 
@@ -127,6 +127,10 @@ class TwinShopify(Twin):
 
     def stamp(self, at: float) -> float:
         return float(int(at))  # updatedAt shows whole seconds
+
+    def normalise(self, stream: str, fields: Fields) -> Fields:
+        """See `saved`."""
+        return saved(fields, self.shop.country)
 
     def define_metafield(self, given: Fields) -> Fields:
         unique = given["type"] == "id" or bool(

@@ -191,6 +191,44 @@ def show_address(kept: Fields | None) -> Fields | None:
     }
 
 
+# --- what any write of a customer's values comes to ---------------------------------------------------------------
+
+
+def saved(fields: Fields, country: str) -> Fields:
+    """The same fields with the values that the shop would keep; names may be dotted, nested, input or shown.
+
+    Raises:
+        ValueError: a value that the shop refuses.
+    """
+    return {name: _saved(name.rpartition(".")[2], value, country) for name, value in fields.items()}
+
+
+def _saved(name: str, value: Json, country: str) -> Json:
+    if isinstance(value, dict):
+        inner = str(value.get("countryCode") or value.get("countryCodeV2") or country).upper()
+        return {key: _saved(key, part, inner) for key, part in value.items()}
+    if isinstance(value, list) and name != "tags":
+        return [_saved(name, entry, country) for entry in value]
+    if name == "tags":
+        return clean_tags(value)
+    if name in _CLEANED and isinstance(value, str) and value.strip():
+        kept = _CLEANED[name](value, country)
+        if kept is None:
+            raise ValueError(f"{name} is invalid")
+        return kept
+    return None if isinstance(value, str) and not value else value
+
+
+_CLEANED: dict[str, Callable[[str, str], str | None]] = {
+    "email": lambda text, country: clean_email(text),
+    "emailAddress": lambda text, country: clean_email(text),
+    "phone": clean_phone,
+    "phoneNumber": clean_phone,
+    "countryCode": lambda text, country: text.upper() if country_name(text.upper()) else None,
+    "provinceCode": lambda text, country: text.upper(),
+}
+
+
 # --- customers ---------------------------------------------------------------------------------------------------
 
 BLANK_CUSTOMER: Fields = {

@@ -65,6 +65,7 @@ class TwinStripe(Twin):
         self.order: dict[str, list[Place]] = {}
         self._places: dict[tuple[str, str], Place] = {}
         self._made = 0
+        self._told: dict[int, list[HookEvent]] = {}  # events of the changes under way
         self._call: tuple[str, str | None] | None = None
         self._windows: dict[str, Window] = {}
         self._reason = "global-rate"
@@ -127,6 +128,11 @@ class TwinStripe(Twin):
     def place_of(self, stream: str, record_id: str) -> Place:
         """Sorts objects by age."""
         return self._places[stream, record_id]
+
+    def normalise(self, stream: str, fields: Fields) -> Fields:
+        """Values as an update keeps them. Raises ValueError for what it would refuse."""
+        table = {**(RESOURCES[stream].create or {}), **(RESOURCES[stream].update or {})}
+        return dict(self._by_people(lambda: checked_parts(_spelled(fields), table)))
 
     # --- one call ----------------------------------------------------------------------------------------------
 
@@ -228,7 +234,12 @@ class TwinStripe(Twin):
 
     def _changed(self, record: Record, change: Change) -> None:
         """Every change is logged as an event, whether anybody listens or not."""
-        self.hooks.emit(self.events.record(record, change))
+        self._told[id(change)] = self.events.record(record, change)
+        super()._changed(record, change)
+        self._told.pop(id(change), None)
+
+    def hook_events(self, record: Record, change: Change) -> list[HookEvent]:
+        return self._told.get(id(change), [])
 
     def hook_request(self, target: Target, events: Sequence[HookEvent], attempt: int) -> tuple[bytes, dict[str, str]]:
         return message(target, events, self.now())

@@ -341,3 +341,24 @@ def test_loading_leaves_out_a_phone_the_shop_could_not_hold(shop: Shop) -> None:
     assert [row["fields"]["phone"] for row in shop.twin.snapshot("customers").values()] == ["+4930123456", None, None]
     with pytest.raises(ValueError, match="Email has already been taken"):
         shop.twin.load("customers", [{"created": NOW, "fields": customer("Ada")}])
+
+
+def test_values_are_normalised_as_the_shop_keeps_them(shop: Shop) -> None:
+    given = {
+        "defaultEmailAddress": {"emailAddress": " Ada@X.org"},
+        "phone": "030 123456",
+        "tags": "b, a ,B",
+        "firstName": "",
+        "defaultAddress": {"countryCode": "at", "phone": "01 5880"},
+        "note": "  kept  ",
+    }
+    assert shop.twin.normalise("customers", given) == {
+        "defaultEmailAddress": {"emailAddress": "ada@x.org"},
+        "phone": "+4930123456",
+        "tags": ["a", "b"],
+        "firstName": None,
+        "defaultAddress": {"countryCode": "AT", "phone": "+4315880"},
+        "note": "  kept  ",
+    }
+    with pytest.raises(ValueError, match="phone is invalid"):
+        shop.twin.normalise("customers", {"phone": "12"})

@@ -483,3 +483,26 @@ def test_a_message_is_tried_again_with_the_same_event_and_a_new_time(
     assert [attempt["status"] for attempt in attempts] == [500, 200]
     assert receiver.bodies[0] == receiver.bodies[1]
     assert orjson.loads(receiver.bodies[0])["type"] == "customer.created"
+
+
+def test_a_flow_of_the_account_acts_on_the_apis_writes_and_is_an_event_too(
+    sdk: stripe.StripeClient, twin: TwinStripe
+) -> None:
+    number = twin.user_create("customers", {"name": "Ada"})
+    twin.user_action("automate", stream="customers", field="phone", sets={"description": "called"})
+    sdk.v1.customers.update(number, {"phone": "+4930"})
+    assert sdk.v1.customers.retrieve(number).description == "called"
+    changed = [e.to_dict()["data"].get("previous_attributes") for e in sdk.v1.events.list({}).data]
+    assert changed == [{"description": None}, {"phone": None}, None]
+
+
+def test_values_are_normalised_as_an_update_keeps_them(twin: TwinStripe) -> None:
+    given = {"phone": "", "address": {"country": "de"}, "metadata": {"n": 1}, "name": "Ada"}
+    assert twin.normalise("customers", given) == {
+        "phone": None,
+        "address": {"city": None, "country": "DE", "line1": None, "line2": None, "postal_code": None, "state": None},
+        "metadata": {"n": "1"},
+        "name": "Ada",
+    }
+    with pytest.raises(ValueError, match="Invalid email"):
+        twin.normalise("customers", {"email": "x"})
