@@ -45,7 +45,7 @@ def settle_intent(
         return False
     judgement = judge_intent(
         intent, fields, scene.cells(link.id), shown, forms=forms, stamp=record.stamp, by_hub=record.by_hub,
-        now=page.read_at, lag_s=page.stream.lag_s + page.stream.stamp_tick_s,
+        now=page.read_at, lag_s=page.stream.lag_s + page.stream.stamp_tick_s, tries=link.attempts,
     )  # fmt: skip
     match judgement.verdict:
         case Verdict.WAIT:
@@ -58,7 +58,9 @@ def settle_intent(
             close_not_done(scene, link, intent)
             page.counts["not_landed"] += 1
         case Verdict.MIXED:
-            close_landed(scene, link, intent, judgement.stored)
+            tries = link.attempts + 1
+            close_landed(scene, link, intent, stored_by(intent, judgement.stored))
+            link.attempts = tries
             _note_strangers(scene, link, judgement.strange)
             page.counts["settled"] += 1
     return False

@@ -93,6 +93,9 @@ def settle_cells(cells: Mapping[str, Cell], stored: Mapping[str, Json], version:
     return {**cells, **{name: Cell(held=value, agreed=version) for name, value in stored.items()}}
 
 
+PATIENT_TRIES = 2  # a value put back by a stranger looks just like one that the vendor ignores; the third write tells
+
+
 class Verdict(StrEnum):
     """What a read proves about an open intent."""
 
@@ -122,12 +125,14 @@ def judge_intent(
     by_hub: bool | None,
     now: float,
     lag_s: float,
+    tries: int = 0,
 ) -> Judgement:
     """What a record, read now, proves about a write of ours that is still open.
 
     Args:
         shown: canonical field -> value as read.
         forms: canonical field -> what this system would hold after our write, as far as the mapping knows.
+        tries: writes in a row that ended unexplained; after some of them the vendor itself is taken to ignore ours.
         lag_s: how old a read may be; an acknowledged write without visible effect is believed after that.
 
     Values alone prove nothing while the call can still land: a person may have typed the same.
@@ -147,10 +152,9 @@ def judge_intent(
         return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
     if now < (intent.last_possible or intent.created_at) + lag_s:
         return Judgement(verdict=Verdict.WAIT, stored={}, strange={})
-    if (
-        acked
-    ):  # it landed; what shows neither the past nor our form was written by a stranger, or re-formed by the vendor
-        strange = {name: sent[name] for name in changed - ours}
+    if acked:  # it landed; what does not show our form was written by a stranger since, or re-formed by the vendor
+        unexplained = (set(sent) if moved and tries < PATIENT_TRIES else changed) - ours
+        strange = {name: sent[name] for name in unexplained}
         stored = {name: value for name, value in sent.items() if name not in strange}
         return Judgement(verdict=Verdict.MIXED if strange else Verdict.LANDED, stored=stored, strange=strange)
     if not changed:

@@ -13,7 +13,7 @@ TAGS = CanonicalField(name="tags", type="set", kind="set")
 WINDOW = Window(after=10.0, before=20.0)
 
 
-def seen(cell: Cell | None, value, *, erases: bool = False, field: CanonicalField = TEXT):  # noqa: ANN001, ANN201
+def seen(cell: Cell | None, value, *, erases: bool = False, field: CanonicalField = TEXT):
     return observe_cell(field, cell, value, link=1, window=WINDOW, version=7, erases=erases)
 
 
@@ -95,15 +95,29 @@ def test_an_acknowledged_write_without_visible_effect_is_believed_after_the_lag(
     assert judged("Old", stamp=100.0, by_hub=False, now=1156.0, intent=acked) is Verdict.LANDED
 
 
-def test_our_value_or_our_name_on_the_record_proves_the_landing() -> None:
-    assert judged("Ann Long", stamp=101.0, by_hub=None) is Verdict.LANDED
+def test_our_name_on_the_record_proves_the_landing_in_whatever_form() -> None:
     assert judged("Ann L", stamp=101.0, by_hub=True) is Verdict.LANDED
+
+
+def test_our_value_alone_proves_nothing_while_the_call_may_land() -> None:
+    assert judged("Ann Long", stamp=101.0, by_hub=None) is Verdict.WAIT
+    assert judged("Ann Long", stamp=101.0, by_hub=None, intent=replace_state(INTENT, "acked")) is Verdict.LANDED
+
+
+def test_a_value_put_back_is_written_again_twice_then_taken_as_ignored() -> None:
+    def verdict(tries: int) -> Verdict:
+        return judge_intent(
+            replace_state(INTENT, "acked"), {"name": TEXT}, {"name": Cell(held="Old")}, {"name": "Old"},
+            forms={"name": "Ann Long"}, stamp=101.0, by_hub=False, now=1200.0, lag_s=5.0, tries=tries,
+        ).verdict  # fmt: skip
+
+    assert [verdict(tries) for tries in (0, 1, 2)] == [Verdict.MIXED, Verdict.MIXED, Verdict.LANDED]
 
 
 def test_a_value_that_nobody_can_explain_is_kept_apart() -> None:
     verdict = judge_intent(
         INTENT, {"name": TEXT}, {"name": Cell(held="Old")}, {"name": "Strange"}, forms={"name": "Ann Long"}, stamp=101.0,
-        by_hub=False, now=1010.0, lag_s=5.0,
+        by_hub=False, now=1200.0, lag_s=5.0,
     )  # fmt: skip
     assert (verdict.verdict, dict(verdict.stored), dict(verdict.strange)) == (Verdict.MIXED, {}, {"name": "Strange"})
 

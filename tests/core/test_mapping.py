@@ -101,7 +101,10 @@ def test_words_the_mapping_does_not_know_are_refused_or_left_alone_as_it_says() 
 
 def test_many_words_for_one_value_are_all_read_and_the_preferred_one_is_written() -> None:
     mapping = people(
-        "fields: {stage: {remote: Stage, values: {lead: [Cold, Warm], mql: Hot, customer: Hot}, prefer: [Warm, customer]}}"
+        """
+        fields:
+          stage: {remote: Stage, values: {lead: [Cold, Warm], mql: Hot, customer: Hot}, prefer: [Warm, customer]}
+        """
     )
     assert [to_canonical(mapping, record(Stage=word)).values["stage"] for word in ("Cold", "Warm", "Hot")] == [
         "lead", "lead", "customer",
@@ -113,7 +116,11 @@ def test_many_words_for_one_value_are_all_read_and_the_preferred_one_is_written(
 
 def test_words_may_be_true_and_false_and_numbers() -> None:
     mapping = people(
-        "fields: {vip: {remote: Vip, values: {true: 1, false: 0}}, stage: {remote: S, values: {lead: false, mql: true}}}"
+        """
+        fields:
+          vip: {remote: Vip, values: {true: 1, false: 0}}
+          stage: {remote: S, values: {lead: false, mql: true}}
+        """
     )
     assert to_canonical(mapping, record(Vip=1, S=False)).values == {"vip": True, "stage": "lead"}
     assert to_canonical(mapping, record(Vip="0", S="true")).values == {"vip": False, "stage": "mql"}
@@ -245,7 +252,11 @@ def test_a_changed_field_that_is_blank_is_cleared_and_a_create_clears_nothing() 
 
 def test_lists_are_made_on_the_way_out() -> None:
     mapping = people(
-        "fields: {city: {remote: {in: main.city, out: addresses.0.city}}, country: {remote: {in: main.cc, out: addresses.0.cc}}}"
+        """
+        fields:
+          city: {remote: {in: main.city, out: addresses.0.city}}
+          country: {remote: {in: main.cc, out: addresses.0.cc}}
+        """
     )
     assert out(mapping, {"address": {"city": "Rom", "country": "IT"}}).body == {
         "addresses": [{"city": "Rom", "cc": "IT"}]
@@ -262,7 +273,11 @@ def test_a_value_that_cannot_be_written_is_left_out_and_listed() -> None:
 
 def test_what_is_sent_is_what_the_system_will_be_able_to_say() -> None:
     mapping = people(
-        "fields: {note: {remote: Note, transforms: [{cut: 3}], lossy: accept}, country: {remote: C, transforms: [{country: name}]}}"
+        """
+        fields:
+          note: {remote: Note, transforms: [{cut: 3}], lossy: accept}
+          country: {remote: C, transforms: [{country: name}]}
+        """
     )
     sent = out(mapping, {"note": "abcdef", "address": {"city": "Rom", "country": "IT"}})
     assert sent.body == {"Note": "abc", "C": "Italy"}
@@ -283,7 +298,12 @@ def test_a_parent_without_a_link_waits_or_is_left_out_as_the_mapping_says() -> N
 
 def test_nothing_is_created_without_what_it_needs() -> None:
     mapping = people(
-        "{create: always, fields: {email: {remote: Email, required: create}, last_name: {remote: Last, required: create}}}"
+        """
+        create: always
+        fields:
+          email: {remote: Email, required: create}
+          last_name: {remote: Last, required: create}
+        """
     )
     lacking = out(mapping, {"email": None, "name": {"first_name": "Ann", "last_name": None}}, creating=True)
     assert lacking.blocked
@@ -323,7 +343,10 @@ def test_what_is_computed_goes_along_when_what_it_looks_at_changed() -> None:
         create: always
         fields:
           note: {remote: Note}
-          tier: {direction: out, remote: Tier, cases: [{when: "total >= 1000 and stage == 'customer'", set: gold}, {otherwise: none}]}
+          tier:
+            direction: out
+            remote: Tier
+            cases: [{when: "total >= 1000 and stage == 'customer'", set: gold}, {otherwise: none}]
           label: {direction: out, remote: Label, expr: "first_name + ' ' + last_name"}
         on_create: {Source: hub}
         """
@@ -340,7 +363,12 @@ def test_what_is_computed_goes_along_when_what_it_looks_at_changed() -> None:
 
 def test_what_is_only_read_is_never_written() -> None:
     mapping = people(
-        "fields: {note: {remote: Note, direction: in}, first_name: {remote: First}, last_name: {remote: Last, direction: in}}"
+        """
+        fields:
+          note: {remote: Note, direction: in}
+          first_name: {remote: First}
+          last_name: {remote: Last, direction: in}
+        """
     )
     assert out(mapping, {"note": "n", "name": {"first_name": "A", "last_name": "B"}}).body == {"First": "A"}
     assert mapping.out_fields == {"name"}
@@ -375,7 +403,12 @@ def test_what_cannot_be_told_is_out_of_scope_and_not_created(
 
 def test_a_mapping_may_narrow_what_a_blank_means() -> None:
     mapping = people(
-        "fields: {note: {remote: N, blank: {in: erase, out: clear}}, email: {remote: E, blank: {in: {erase_if_from: [crm]}}}, vip: {remote: V}}"
+        """
+        fields:
+          note: {remote: N, blank: {in: erase, out: clear}}
+          email: {remote: E, blank: {in: {erase_if_from: [crm]}}}
+          vip: {remote: V}
+        """
     )
     assert (blank_policy(mapping, "note").inward, blank_policy(mapping, "note").outward) == ("erase", "clear")
     assert blank_policy(mapping, "email").erase_from == ("crm",)
