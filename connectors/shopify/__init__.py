@@ -5,7 +5,7 @@ Docs: GraphQL Admin API 2026-10 (customers, orders, metafields, webhooks), "Rate
 A query may cost 1,000 points and a record costs one for itself and one for each object asked for, so a page holds as
 many rows as that allows (the vendor's own figure corrects it) and only what the mapping reads is asked for. Reads
 follow `updated_at` in the search index, which is behind by up to minutes and knows customers' changes by the day only:
-a read starts 15 minutes before the last one began, and drops what is older.
+a read starts ten minutes before the last one began, and drops what is older.
 
 Writes carry up to 50 mutations; their answers hold what is now stored. The hub's id is the unique metafield hub.id
 (type `id`), so the same create twice makes one customer. There is no precondition on customers.
@@ -18,7 +18,7 @@ from __future__ import annotations
 from connectors.shopify.account import check, discover
 from connectors.shopify.api import MOST, classify, connect, usage, wait_s
 from connectors.shopify.hooks import parse, subscribe, verify
-from connectors.shopify.reading import LOOKBACK_S, fetch, find, pull
+from connectors.shopify.reading import LAG_S, LOOKBACK_S, fetch, find, pull
 from connectors.shopify.writing import AT_ONCE, push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
 from hub.kit.statuses import Kind
@@ -54,7 +54,7 @@ CONNECTOR = Connector(
             cursor="token",
             lookback_s=LOOKBACK_S,
             consistency="lagging",
-            lag_s=LOOKBACK_S,
+            lag_s=LAG_S,
             deletes="event",
             writes=frozenset({"create", "update", "delete"}),
             max_batch=AT_ONCE,
@@ -70,7 +70,7 @@ CONNECTOR = Connector(
             cursor="token",
             lookback_s=LOOKBACK_S,
             consistency="lagging",
-            lag_s=LOOKBACK_S,
+            lag_s=LAG_S,
             deletes="absent",
             stamp_tick_s=1.0,
             page_size=MOST,

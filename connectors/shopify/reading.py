@@ -12,7 +12,8 @@ from hub.kit.paging import batches, require_progress, rest_at
 from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.model import Json, SourceRecord
 
-LOOKBACK_S = 900.0  # the search index is behind by seconds to minutes (ShopifySharp #854; fact sheet, "Reading")
+LAG_S = 300.0  # the search index is behind by seconds to minutes (ShopifySharp #854)
+LOOKBACK_S = 2 * LAG_S
 DAY_S = 86_400
 CAP = 25_000  # objects after which paging may stop (vendor docs, "Limits": pagination)
 _GID = re.compile(r"gid://shopify/[A-Za-z]+/\d+")

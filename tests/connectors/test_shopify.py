@@ -80,7 +80,7 @@ def test_a_first_read_brings_every_customer_once_in_pages_as_large_as_their_cost
     assert sorted(record.external_id for record in records) == sorted(ids)
     assert [len(page.records) for page in pages] == [165, 164, 164, 164, 164, 164, 15]  # 6 points each, 1,000 a query
     assert shop.calls() == 7
-    assert cursor == {"since": NOW - 900.0}
+    assert cursor == {"since": NOW - 600.0}
 
 
 def test_fields_that_no_mapping_reads_are_not_asked_for_so_pages_are_larger() -> None:
@@ -116,11 +116,11 @@ def test_customers_are_searched_by_the_day_and_what_is_older_than_the_bookmark_i
 def test_a_change_that_the_search_index_showed_late_is_still_read(shop: Desk) -> None:
     first = load(shop, 3)[0]
     _, cursor, _ = shop.pull_all("customers")
-    shop.twin.set_faults(index_lag_s=600.0)
+    shop.twin.set_faults(index_lag_s=300.0)
     shop.twin.user_edit("customers", first.rpartition("/")[2], {"firstName": "Changed"})
     shop.advance(1)
     unseen, cursor, _ = shop.pull_all("customers", cursor)
-    shop.advance(601)
+    shop.advance(301)
     seen, _, _ = shop.pull_all("customers", cursor)
     assert [record.data["firstName"] for record in [*unseen, *seen] if record.external_id == first][-1] == "Changed"
 
