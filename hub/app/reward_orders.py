@@ -106,7 +106,7 @@ def issue_due(hub: Hub, connection_name: str, *, run_id: int | None, timing: Tim
     )  # fmt: skip
     for state in (GrantState.SENDING, GrantState.UNKNOWN, GrantState.RESERVED):
         _issue_all(desk, state)
-    return desk.counts
+    return +desk.counts
 
 
 def provider_of(connection: Connection, stream: Stream) -> Provider:

@@ -107,7 +107,7 @@ def reward_hook(rewards: Rewards, canonical: Canonical) -> Hook:
         fresh = _keep(work, _happened(work))
         _settle_grants(work, fresh)
         _take_back(work, fresh)
-        return work.counts
+        return +work.counts
 
     return on_changes
 
@@ -413,7 +413,7 @@ def _row(
 ) -> Grant:
     scene = work.scene
     return Grant(
-        id=scene.new_id("grant"), key=key, rule=rule.name, subject_id=receiver, event_id=event.id,
+        id=scene.tx.reserve_ids("grant", 1)[0], key=key, rule=rule.name, subject_id=receiver, event_id=event.id,
         connection=rule.give.connection, product=rule.give.product, amount=rule.give.amount.text,
         currency=rule.give.amount.currency, budget=budget, reference=reference_of(scene.hub.instance, key), state=state,
         recipient=recipient, not_before=scene.now + rule.wait_s, created_at=scene.now,

@@ -431,8 +431,19 @@ def order_body(grant: Grant) -> dict[str, Json]:
         "notifyAdminEmail": 0,
     }
     if "phone" in grant.recipient:
-        body["contact"] = grant.recipient["phone"]
+        body["contact"] = dialled(grant.recipient["phone"])
     return body
+
+
+def dialled(phone: str) -> str:
+    """E.164 with a dash after the country code: +49-15112345678 (Plum, vendor docs, "Place order")."""
+    from phonenumbers import NumberParseException, parse
+
+    try:
+        number = parse(phone)
+    except NumberParseException:
+        return phone
+    return f"+{number.country_code}-{phone.removeprefix(f'+{number.country_code}')}"
 
 
 COMPARED = ("productId", "denomination", "email", "quantity")

@@ -1,0 +1,696 @@
+"""From a change to a grant, and from a grant to one order: the real engine and store, a provider with faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hub.app.reward_book import approve, budgets_now, confirm, decline, list_rewards, show_reward
+from hub.app.reward_orders import issue_due
+from hub.connector import Stream
+from hub.core.guards import Bound
+from hub.errors import NeedsReview, NotFound, RetryLater, SignInExpired
+from hub.model import EntityRow, PushResult, SourceRecord
+from tests.reward_world import RULES, START, World, order_record
+
+MakeWorld = Callable[..., World]
+DAY = 86_400.0
+
+
+@pytest.fixture
+def world(migrated_url: str) -> Iterator[MakeWorld]:
+    made: list[World] = []
+
+    def make(**options: object) -> World:
+        made.append(World(migrated_url, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.store.close()
+
+
+def rules(*changes: tuple[str, str]) -> str:
+    text = RULES
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+# Events and grants
+
+
+def test_a_paid_order_is_an_event_and_the_rule_owes_one_reward(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    assert w.order("o1", "ann")["grants"] == 1
+    (grant,) = w.grants("reserved")
+    assert (grant.rule, grant.amount, grant.currency, grant.product) == ("big_order", "25", "EUR", "5671")
+    assert grant.recipient == {"email": "ann@example.com", "name": "ann"}
+    assert (grant.subject_id, grant.budget, grant.reference[:8]) == (w.entity("contact").id, "thanks@2026", "hub-rwd-")
+    assert w.money() == (2500, 0)
+    assert w.entries(grant.id) == ["reserved"]
+
+
+def test_the_same_order_again_and_again_edited_owes_nothing_more(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    for change in ({}, {}, {"paid_at": None}, {}, {"total": "900"}):
+        w.clock.advance(60)
+        w.take("shop", "orders", order_record("o1", "ann") | change)
+    assert w.grant_states() == ["reserved"]
+    assert w.money() == (2500, 0)
+
+
+def test_an_order_that_is_paid_later_pays_then(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    assert "events" not in w.order("o1", "ann", paid_at=None)
+    w.clock.advance(60)
+    assert w.order("o1", "ann")["events"] == 1
+    assert w.grant_states() == ["reserved"]
+
+
+@pytest.mark.parametrize(
+    "order", [{"total": "499.99"}, {"currency": "USD"}, {"paid_at": "2026-11-30T23:59:59Z"}, {"paid_at": None}]
+)
+def test_what_the_rule_does_not_ask_for_owes_nothing(world: MakeWorld, order: dict[str, str]) -> None:
+    w = world()
+    w.customer("ann")
+    w.take("shop", "orders", order_record("o1", "ann") | order)
+    assert w.grants() == []
+    assert w.money() == (0, 0)
+
+
+def test_the_rule_looks_at_the_person_too(world: MakeWorld) -> None:
+    w = world()
+    w.customer("bea", country="FR")
+    w.order("o1", "bea")
+    assert w.grants() == []
+
+
+def test_a_first_load_is_known_and_never_paid(world: MakeWorld) -> None:
+    w = world(listed=False)
+    w.customer("ann", first_load=True)
+    assert w.order("o1", "ann", first_load=True)["events_silent"] == 1
+    w.mark_listed()
+    w.clock.advance(60)
+    w.order("o1", "ann", total="700", paid_at="2026-12-05T11:30:00Z")
+    assert w.grants() == []
+
+
+def test_what_arrives_by_another_way_before_the_first_load_is_done_is_history_too(world: MakeWorld) -> None:
+    w = world(listed=False)
+    w.customer("ann")
+    assert w.order("o1", "ann")["events_silent"] == 1
+    assert w.grants() == []
+
+
+def test_a_buyer_who_becomes_known_later_is_rewarded_then(world: MakeWorld) -> None:
+    w = world(rules=rules((" and contact.country == 'DE'", "")))
+    w.order("o1", "ann")
+    (refused,) = w.grants()
+    assert (refused.state, refused.detail) == ("refused", "RWD-NOBODY: nobody is named to receive it")
+    w.customer("ann")
+    w.clock.advance(60)
+    w.order("o1", "ann")
+    refused, granted = w.grants()
+    assert (granted.state, granted.recipient["email"]) == ("reserved", "ann@example.com")
+    assert refused.detail == f"RWD-NOBODY: nobody is named to receive it; named later: grant {granted.id}"
+    assert w.entity("contact").values["lifetime_value"] == "600"
+
+
+def test_a_condition_over_a_buyer_who_is_not_known_yet_is_asked_again(world: MakeWorld) -> None:
+    w = world()
+    w.order("o1", "ann")
+    assert w.grants() == []
+    w.customer("ann")
+    w.clock.advance(60)
+    assert w.order("o1", "ann")["grants"] == 1
+
+
+def test_an_order_that_changes_hands_is_not_paid_twice(world: MakeWorld) -> None:
+    w = world(rules=rules(("once_per: event", "once_per: month")))
+    w.customer("ann")
+    w.customer("bea")
+    w.order("o1", "ann")
+    with w.store.transaction() as tx:  # a person unlinks the buyer; the next read names another
+        (order,) = tx.entities_page("order")
+        (link,) = tx.links_of([order.id])
+        link.hash, link.shadow["held"]["contact"], order.values["contact"] = None, None, None
+        tx.update_links([link])
+        tx.update_entities([order])
+    w.clock.advance(60)
+    assert w.order("o1", "bea")["grants_already"] == 1
+    assert [grant.subject_id for grant in w.grants()] == [w.entity("contact", 0).id]
+
+
+def test_a_deal_pays_its_owner_even_if_it_has_no_contact(world: MakeWorld) -> None:
+    text = rules(
+        ("order.paid", "deal.won"), ("order.total >= 500 and contact.country == 'DE'", "deal.amount >= 10000"),
+        ("who: contact", "who: owner"), ("    reverse_on: [order.refunded]\n", ""),
+    )  # fmt: skip
+    w = world(rules=text)
+    w.take("crm", "users", {"id": "u1", "email": "rep@example.com"})
+    w.take("crm", "deals", {"id": "d1", "stage": "new", "amount": "20000", "owner": "u1"})
+    w.clock.advance(60)
+    w.take("crm", "deals", {"id": "d1", "stage": "won", "amount": "20000", "owner": "u1"})
+    (grant,) = w.grants()
+    assert (grant.state, grant.recipient) == ("reserved", {"email": "rep@example.com"})
+    assert grant.subject_id == w.entity("owner").id
+
+
+def test_nobody_without_an_address_is_forgotten(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann", email=None)
+    w.order("o1", "ann")
+    (grant,) = w.grants()
+    assert (grant.state, grant.detail) == ("refused", "RWD-ADDRESS: the receiver has no e-mail address")
+    assert w.money() == (0, 0)
+
+
+# Sums
+
+
+def test_spending_is_summed_and_crossing_the_mark_is_an_event(world: MakeWorld) -> None:
+    text = rules(
+        ("order.paid", "contact.big_spender"), ("order.total >= 500 and ", ""),
+        ("    reverse_on: [order.refunded]\n", ""),
+    )  # fmt: skip
+    w = world(rules=text)
+    w.customer("ann")
+    w.take("shop", "orders", order_record("o1", "ann", "600.50"), order_record("o2", "ann", "300"))
+    assert (w.entity("contact").values["lifetime_value"], w.grants()) == ("900.5", [])
+    w.clock.advance(60)
+    w.take("shop", "orders", order_record("o3", "ann", "100", currency="USD"))
+    w.order("o4", "ann", "99.50")
+    assert (w.entity("contact").values["lifetime_value"], w.grant_states()) == ("1000", ["reserved"])
+    w.clock.advance(60)
+    w.order("o1", "ann", "600.50", refunded_at="2026-12-05T11:30:00Z")
+    assert w.entity("contact").values["lifetime_value"] == "399.5"
+    w.order("o5", "ann", "5000")
+    assert w.grant_states() == ["reserved"]
+    with w.store.reading() as tx:
+        (event,) = tx.events_page(name="contact.big_spender")
+    assert (event.source, event.values, event.subject_id) == ("shop", {"lifetime_value": "1000"}, event.entity_id)
+
+
+def test_old_orders_that_find_their_buyer_late_cross_no_mark(world: MakeWorld) -> None:
+    text = rules(
+        ("order.paid", "contact.big_spender"), ("order.total >= 500 and ", ""),
+        ("    reverse_on: [order.refunded]\n", ""),
+    )  # fmt: skip
+    w = world(rules=text, listed=False)
+    w.order("o1", "ann", "5000", first_load=True)
+    w.mark_listed()
+    w.customer("ann")
+    w.clock.advance(60)
+    assert w.order("o1", "ann", "5000")["events_silent"] == 1
+    assert w.entity("contact").values["lifetime_value"] == "5000"
+    w.clock.advance(60)
+    w.order("o2", "ann", "5000")
+    assert w.grants() == []
+
+
+def test_two_orders_of_one_page_cross_the_mark_once(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.take("shop", "orders", order_record("o1", "ann", "1000"), order_record("o2", "ann", "1000"))
+    with w.store.reading() as tx:
+        assert len(tx.events_page(name="contact.big_spender")) == 1
+    assert len(w.grants()) == 2
+
+
+# Limits, budgets, periods
+
+
+def test_over_the_limit_of_a_person_is_refused_and_kept(world: MakeWorld) -> None:
+    w = world(rules=rules(("    budget", "    limits: {per_person: {count: 1, per: year}}\n    budget")))
+    w.customer("ann")
+    w.customer("bea")
+    w.order("o1", "ann")
+    w.order("o2", "ann")
+    w.order("o3", "bea")
+    assert w.grant_states() == ["reserved", "refused", "reserved"]
+    assert w.grants("refused")[0].detail == "RWD-LIMIT: the person had 1 in this year"
+    w.clock.advance(27 * DAY)
+    w.order("o4", "ann", paid_at="2027-01-01T10:00:00Z")
+    assert w.grant_states() == ["reserved", "refused", "reserved", "reserved"]
+
+
+def test_over_the_budget_is_refused_and_kept_until_the_next_period(world: MakeWorld) -> None:
+    w = world(rules=rules(("amount: 100 EUR, per: year", "amount: 60 EUR, per: month")))
+    w.customer("ann")
+    w.take("shop", "orders", *(order_record(f"o{number}", "ann") for number in range(4)))
+    assert w.grant_states() == ["reserved", "reserved", "refused", "refused"]
+    assert w.grants("refused")[0].detail == "RWD-BUDGET: budget thanks (60 EUR per month) is used up"
+    assert w.money() == (5000, 0)
+    w.clock.advance(27 * DAY)
+    w.order("o9", "ann")
+    assert [each.budget for each in w.grants("reserved")] == ["thanks@2026-12", "thanks@2026-12", "thanks@2027-01"]
+    assert [(row["period"], row["reserved_minor"]) for row in budgets_now(w.hub)] == [
+        ("2026-12", 5000),
+        ("2027-01", 2500),
+    ]
+
+
+def test_once_a_month_is_once_a_month(world: MakeWorld) -> None:
+    w = world(rules=rules(("once_per: event", "once_per: month")))
+    w.customer("ann")
+    assert w.take("shop", "orders", order_record("o1", "ann"), order_record("o2", "ann"))["grants_already"] == 1
+    w.clock.advance(30 * DAY)
+    w.order("o3", "ann", paid_at="2026-12-31T22:00:00Z")
+    w.order("o4", "ann", paid_at="2027-01-02T22:00:00Z")
+    assert w.grant_states() == ["reserved", "reserved"]
+
+
+def test_who_got_it_under_another_name_has_it(world: MakeWorld) -> None:
+    w = world(
+        rules=rules(
+            ("once_per: event", "once_per: ever"),
+            ("    budget", "    limits: {per_person: {count: 1, per: ever}}\n    budget"),
+        )
+    )
+    w.customer("ann")
+    w.customer("anna")
+    w.order("o1", "anna")
+    with w.store.transaction() as tx:
+        survivor, alias = tx.entities_page("contact")
+        alias.state, alias.alias_of = "alias", survivor.id
+        tx.update_entities([alias])
+    w.clock.advance(60)
+    assert w.order("o2", "ann")["grants_already"] == 1
+    assert [grant.subject_id for grant in w.grants()] == [alias.id]
+
+
+def test_a_large_reward_waits_for_a_person(world: MakeWorld) -> None:
+    w = world(rules=RULES + "    approve_over: 20 EUR\n")
+    w.customer("ann")
+    assert w.order("o1", "ann")["grants_waiting_approval"] == 1
+    w.order("o2", "ann")
+    assert w.issue() == {}
+    first, second = w.grants("waiting_approval")
+    assert (first.detail, w.money()) == ("RWD-APPROVE: 25 EUR is over 20 EUR", (5000, 0))
+    assert approve(w.hub, first.id, "mia").state == "reserved"
+    assert decline(w.hub, second.id, "mia", note="a colleague").detail == "by mia: a colleague"
+    assert w.issue() == {"rewards_issued": 1}
+    assert (w.grant_states(), w.money()) == (["issued", "rejected"], (0, 2500))
+    with pytest.raises(NeedsReview, match="RWD-STATE"):
+        approve(w.hub, first.id, "mia")
+    with w.store.reading() as tx:
+        assert [(row.actor, row.action) for row in tx.audit_log()][::-1] == [
+            ("mia", "reward.approve"), ("mia", "reward.decline"),
+        ]  # fmt: skip
+
+
+def test_a_burst_of_rewards_waits_for_a_person(world: MakeWorld) -> None:
+    w = world(rules=rules(("amount: 100 EUR", "amount: 1000 EUR")))
+    w.hub.guards = {"rewards": Bound(over=2, share=0.05)}
+    w.customer("ann")
+    w.take("shop", "orders", *(order_record(f"o{number}", "ann") for number in range(4)))
+    assert w.grant_states() == ["reserved", "reserved", "waiting_approval", "waiting_approval"]
+    w.clock.advance(3600)
+    w.order("o9", "ann")
+    assert w.grant_states()[-1] == "reserved"
+
+
+# Taking back
+
+
+def test_a_refund_before_the_order_takes_the_grant_back(world: MakeWorld) -> None:
+    w = world(rules=RULES + "    wait: 3d\n")
+    w.customer("ann")
+    w.order("o1", "ann")
+    assert w.issue() == {}
+    w.clock.advance(DAY)
+    assert w.order("o1", "ann", refunded_at="2026-12-06T10:00:00Z")["grants_reversed"] == 1
+    w.clock.advance(9 * DAY)
+    assert w.issue() == {}
+    (grant,) = w.grants()
+    assert (grant.state, w.money(), w.entries(grant.id)) == ("reversed", (0, 0), ["reserved", "reversal"])
+
+
+def test_a_refund_after_the_order_is_shown_and_the_money_stays_spent(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.issue()
+    w.clock.advance(DAY)
+    assert w.order("o1", "ann", refunded_at="2026-12-06T10:00:00Z")["grants_to_take_back"] == 1
+    (grant,) = w.grants()
+    assert (grant.state, w.money()) == ("issued", (0, 2500))
+    assert grant.detail == "RWD-TAKE-BACK: order.refunded, but order 880001 at plum cannot be cancelled by the hub"
+    assert w.entries(grant.id) == ["reserved", "sent", "issued", "reversal"]
+
+
+def test_an_order_that_arrives_refunded_owes_nothing(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    assert w.order("o1", "ann", refunded_at="2026-12-05T11:30:00Z")["grants_void"] == 1
+    assert w.grants() == []
+
+
+def test_what_may_have_been_ordered_is_not_sent_again_once_taken_back(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.provider.script = ["lost before"]
+    assert w.issue() == {"rewards_unknown": 1}
+    w.order("o1", "ann", refunded_at="2026-12-05T11:30:00Z")
+    assert w.issue() == {}
+    w.clock.advance(1000)
+    assert w.issue() == {"rewards_reversed": 1}
+    assert (w.grant_states(), w.money(), w.provider.book) == (["reversed"], (0, 0), [])
+
+
+# Crashes
+
+
+class Crash(BaseException):
+    """The end of a process."""
+
+
+def test_a_page_that_dies_owes_nothing_and_owes_once_when_it_comes_again(world: MakeWorld) -> None:
+    points: list[str] = []
+    w = world(seam=lambda point: _crash_if(point, points))
+    w.customer("ann")
+    for point, owed in (("commit:before", 0), ("commit:after", 1)):
+        points.append(point)
+        with pytest.raises(Crash):
+            w.order("o1", "ann")
+        w.hub = w.start()
+        assert len(w.grants()) == owed
+    w.order("o1", "ann")
+    assert (w.grant_states(), w.money()) == (["reserved"], (2500, 0))
+
+
+def _crash_if(point: str, wanted: list[str]) -> None:
+    if wanted and wanted[0] == point:
+        wanted.pop(0)
+        raise Crash
+
+
+@pytest.mark.parametrize("point", ["commit:before", "commit:after", "call:before", "call:after"])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_one_order_wherever_the_sender_dies(world: MakeWorld, point: str, nth: int) -> None:
+    left = [0]
+
+    def seam(here: str) -> None:
+        if here == point and left[0]:
+            left[0] -= 1
+            if not left[0]:
+                raise Crash
+
+    w = world(seam=seam)
+    w.customer("ann")
+    w.order("o1", "ann")
+    left[0] = nth
+    try:
+        w.issue()
+    except Crash:
+        w.hub = w.start()
+    left[0] = 0
+    w.clock.advance(200)
+    w.issue()
+    assert (w.grant_states(), w.money(), len(w.provider.book)) == (["issued"], (0, 2500), 1)
+
+
+# Answers
+
+
+def test_an_order_is_placed_once_and_its_number_kept(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann", phone="+4915112345678")
+    w.order("o1", "ann")
+    assert w.issue() == {"rewards_issued": 1}
+    assert w.issue() == {}
+    (order,) = w.provider.book
+    (grant,) = w.grants()
+    assert (grant.order_id, order.reference) == (order.id, grant.reference)
+    assert order.body == {
+        "productId": "5671", "quantity": 1, "denomination": 25, "email": "ann@example.com",
+        "contact": "+49-15112345678", "tag": "big_order", "notifyReceiverEmail": 1, "notifyAdminEmail": 0,
+    }  # fmt: skip
+
+
+def test_a_connection_that_only_observes_orders_nothing(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.hub.connections["plum"] = replace(w.hub.connections["plum"], mode="observe")
+    assert w.issue() == {}
+    assert w.grant_states() == ["reserved"]
+
+
+def test_grants_for_a_connection_without_orders_are_reported(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    plum = w.hub.connections["plum"]
+    w.hub.connections["plum"] = replace(plum, streams={"catalogue": Stream(name="catalogue")})
+    assert w.issue() == {}
+    w.order("o1", "ann")
+    with pytest.raises(NeedsReview, match="RWD-CONNECTION"):
+        w.issue()
+
+
+def test_a_throttled_order_waits_as_long_as_it_was_told(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.take("shop", "orders", order_record("o1", "ann"), order_record("o2", "ann"))
+    w.provider.script = ["throttled"]
+    assert w.issue() == {"rewards_throttled": 1}
+    first, second = w.grants("reserved")
+    assert (first.not_before, second.attempts, w.provider.calls["push"]) == (START + 7.0, 0, 1)
+    assert (first.first_sent, first.last_possible) == (None, None)
+    assert w.issue() == {"rewards_issued": 1}
+    w.clock.advance(7)
+    assert w.issue() == {"rewards_issued": 1}
+    assert len(w.provider.book) == 2
+
+
+def test_a_refused_order_frees_its_money(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.provider.script = ["rejected"]
+    assert w.issue() == {"rewards_rejected": 1}
+    (grant,) = w.grants()
+    assert (grant.state, grant.detail, w.money()) == ("rejected", "PLE10012: out of stock", (0, 0))
+
+
+def test_a_lost_answer_keeps_the_money_and_is_settled_by_the_same_reference(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.provider.script = ["lost after"]
+    assert w.issue() == {"rewards_unknown": 1}
+    assert (w.grant_states(), w.money()) == (["unknown"], (2500, 0))
+    assert w.issue() == {"rewards_issued": 1}
+    (grant,) = w.grants()
+    assert (grant.order_id, len(w.provider.book), w.money()) == ("880001", 1, (0, 2500))
+    assert w.entries(grant.id) == ["reserved", "sent", "unknown", "sent", "issued"]
+
+
+def test_a_duplicate_that_is_another_order_goes_to_a_person(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.provider.script = ["lost after"]
+    w.issue()
+    w.provider.book[0].body["email"] = "eve@example.com"
+    assert w.issue() == {"rewards_needs_person": 1}
+    (grant,) = w.grants()
+    assert (grant.state, grant.detail) == ("needs_person", "RWD-DIFFERS: order 880001 differs in email")
+    assert w.money() == (2500, 0)
+    assert confirm(w.hub, grant.id, "mia", order_id="880001").state == "issued"
+    assert w.money() == (0, 2500)
+
+
+def test_a_refused_repeat_says_nothing_about_the_first_attempt(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.provider.script = ["late", "rejected"]
+    w.issue()
+    assert w.issue() == {"rewards_unknown": 1}
+    w.clock.advance(1000)
+    assert w.issue() == {"rewards_issued": 1}
+    assert (len(w.provider.book), w.money()) == (1, (0, 2500))
+
+
+def test_a_repeat_refused_for_good_is_refused_after_a_look(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.provider.script = ["lost before", "rejected", "rejected"]
+    w.issue()
+    w.issue()
+    w.clock.advance(1000)
+    assert w.issue() == {"rewards_not_found": 1, "rewards_rejected": 1}
+    assert (w.grant_states(), w.money(), w.provider.book) == (["rejected"], (0, 0), [])
+
+
+def test_class_c_waits_until_nothing_can_land_looks_and_sends_once_more(world: MakeWorld) -> None:
+    w = world(kind="C")
+    w.customer("ann")
+    w.take("shop", "orders", order_record("o1", "ann"), order_record("o2", "ann"))
+    w.provider.script = ["lost before", "late"]
+    assert w.issue() == {"rewards_unknown": 2}
+    w.clock.advance(150 + 60)
+    assert w.issue() == {}
+    assert w.provider.calls["find"] == 0
+    w.clock.advance(61)
+    assert w.issue() == {"rewards_not_found": 1, "rewards_issued": 2}
+    assert (w.provider.calls["push"], w.grant_states(), len(w.provider.book)) == (3, ["issued", "issued"], 2)
+    assert {order.reference for order in w.provider.book} == {grant.reference for grant in w.grants()}
+
+
+def test_class_d_is_never_repeated_by_a_machine(world: MakeWorld) -> None:
+    w = world(kind="D")
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.provider.script = ["lost after"]
+    w.issue()
+    assert w.issue() == {"rewards_needs_person": 1}
+    w.clock.advance(9 * DAY)
+    assert w.issue() == {}
+    (grant,) = w.grants()
+    assert grant.detail == "RWD-UNKNOWN: an order may or may not exist, and the provider cannot tell"
+    assert decline(w.hub, grant.id, "mia").state == "rejected"
+    assert w.money() == (0, 0)
+
+
+def test_a_sender_that_wakes_up_too_late_does_not_start(world: MakeWorld) -> None:
+    sleepy = [False]
+
+    def seam(point: str) -> None:
+        if sleepy[0] and point == "commit:after":
+            sleepy[0] = False
+            w.clock.advance(31)
+
+    w = world(seam=seam)
+    w.customer("ann")
+    w.order("o1", "ann")
+    sleepy[0] = True
+    assert w.issue() == {"rewards_throttled": 1}
+    assert (w.provider.calls["push"], w.grant_states()) == (0, ["reserved"])
+
+
+def test_a_second_worker_leaves_a_call_under_way_alone(world: MakeWorld) -> None:
+    seen = []
+
+    def seam(point: str) -> None:
+        if point == "call:before" and not seen:
+            seen.append(issue_due(w.hub, "plum", run_id=2))
+
+    w = world(seam=seam, kind="C")
+    w.customer("ann")
+    w.order("o1", "ann")
+    assert w.issue() == {"rewards_issued": 1}
+    assert (seen, w.provider.calls["push"], len(w.provider.book)) == ([{}], 1, 1)
+
+
+def test_refused_credentials_stop_the_round_and_lose_nothing(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    plum = w.hub.connections["plum"]
+
+    def refuse(api: object, stream: str, changes: object) -> list[PushResult]:
+        return [PushResult(index=0, outcome="auth_expired")]
+
+    w.hub.connections["plum"] = replace(plum, connector=replace(plum.connector, push=refuse))
+    with pytest.raises(SignInExpired):
+        w.issue()
+    assert w.grant_states() == ["reserved"]
+    w.hub.connections["plum"] = plum
+    w.clock.advance(10)
+    assert w.issue() == {"rewards_issued": 1}
+
+
+def test_an_answer_without_our_row_is_unknown(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    plum = w.hub.connections["plum"]
+    w.hub.connections["plum"] = replace(plum, connector=replace(plum.connector, push=lambda api, stream, changes: []))
+    assert w.issue() == {"rewards_unknown": 1}
+
+
+def test_a_duplicate_that_cannot_be_read_yet_stays_unknown(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.provider.script = ["lost after"]
+    w.issue()
+    plum = w.hub.connections["plum"]
+
+    def unreadable(api: object, stream: str, ids: object) -> list[SourceRecord]:
+        raise RetryLater("down")
+
+    w.hub.connections["plum"] = replace(plum, connector=replace(plum.connector, fetch=unreadable))
+    assert w.issue() == {"rewards_unknown": 1}
+    w.hub.connections["plum"] = replace(plum, connector=replace(plum.connector, fetch=lambda api, stream, ids: []))
+    w.clock.advance(60)
+    assert w.issue() == {"rewards_unknown": 1}
+    w.hub.connections["plum"] = plum
+    w.clock.advance(60)
+    assert w.issue() == {"rewards_issued": 1}
+    assert len(w.provider.book) == 1
+
+
+# What people see
+
+
+def test_a_listing_and_a_story(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann")
+    w.issue()
+    w.customer("bea", email=None)
+    w.order("o2", "bea")
+    assert [(row.id, row.state, row.recipient) for row in list_rewards(w.hub)] == [
+        (1, "issued", "ann@example.com"), (2, "refused", ""),
+    ]  # fmt: skip
+    assert [row.id for row in list_rewards(w.hub, "issued")] == [1]
+    assert [row.id for row in list_rewards(w.hub, limit=1)] == [1]
+    story = show_reward(w.hub, 1)
+    assert (story.event, story.event_source, story.attempts) == ("order.paid", "shop", 1)
+    assert story.event_values == {"paid_at": "2026-12-05T11:00:00Z"}
+    assert story.subject == {"email": "ann@example.com", "name": "ann"}
+    assert [(line.kind, line.amount) for line in story.lines] == [("reserved", "25"), ("sent", "0"), ("issued", "25")]
+    with pytest.raises(NotFound):
+        show_reward(w.hub, 99)
+
+
+def test_a_voucher_code_is_never_stored(tmp_path: Path) -> None:
+    w = World(f"sqlite:///{tmp_path / 'hub.db'}")
+    w.customer("ann")
+    w.order("o1", "ann")
+    plum = w.hub.connections["plum"]
+    code = "TEST-AB12-CD34"
+    held = SourceRecord(external_id="880001", data={"vouchers": [{"voucherCode": code}]})
+
+    def push(api: object, stream: str, changes: object) -> list[PushResult]:
+        return [PushResult(index=0, outcome="applied", external_id="880001", held=held, message=code)]
+
+    w.hub.connections["plum"] = replace(plum, connector=replace(plum.connector, push=push))
+    assert w.issue() == {"rewards_issued": 1}
+    w.store.close()
+    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"880001" in stored
+    assert code.encode() not in stored
+
+
+def test_the_ledger_agrees_with_an_entity_that_is_new_in_the_same_page(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.take("shop", "orders", *(order_record(f"o{number}", "ann") for number in range(3)))
+    row: EntityRow = w.entity("order")
+    with w.store.reading() as tx:
+        assert len(tx.events([row.id])) == 1
+    assert w.money() == (7500, 0)
