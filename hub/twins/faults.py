@@ -78,17 +78,20 @@ class Faults:
     def replica_lag(self) -> float:
         return self.rng.uniform(0, self.replica_lag_s) if self.replica_lag_s else 0.0
 
-    def choose(self, method: str, path: str, is_write: bool) -> str | None:
-        """The fault for this call: the first scripted one that matches, else one drawn by the rates."""
+    def choose(self, method: str, path: str, is_write: bool, *, metered: bool = True) -> str | None:
+        """The fault for this call: the first scripted one that matches, else one drawn by the rates.
+
+        A call that is not `metered`, such as a sign-in, is never throttled.
+        """
         self._row_faults = []
-        scripted = self._take_scripted(method, path)
+        scripted = self._take_scripted(method, path, metered)
         if scripted is not None:
             name: str = scripted["fault"]
             if name in ("partial_batch", "reject"):
                 self._row_faults = [name] * int(scripted.get("rows", 1))
             return name
         for name, rate in (
-            ("throttle", self.throttle_rate),
+            ("throttle", self.throttle_rate if metered else 0.0),
             ("error_before", self.error_before_rate),
             ("timeout_before", self.timeout_before_rate),
             ("error_after", self.error_after_rate if is_write else 0.0),
@@ -106,10 +109,12 @@ class Faults:
             return "reject"
         return "partial_batch" if self.hits(self.partial_batch_rate) else None
 
-    def _take_scripted(self, method: str, path: str) -> dict[str, Json] | None:
+    def _take_scripted(self, method: str, path: str, metered: bool) -> dict[str, Json] | None:
         for entry in self.script:
             wanted, _, prefix = str(entry.get("match", "")).partition(" ")
             if (wanted and wanted != method) or not path.startswith(prefix):
+                continue
+            if entry["fault"] == "throttle" and not metered:
                 continue
             if entry.get("skip", 0) > 0:
                 entry["skip"] -= 1

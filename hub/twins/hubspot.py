@@ -92,9 +92,12 @@ class TwinHubSpot(Twin):
         context = {"expire time": [render_time(self.now() if ended is None else ended)]}
         return refused(Refusal(401, "EXPIRED_AUTHENTICATION", message, context=context))
 
+    def is_metered(self, request: Request) -> bool:
+        return not _is_token(request)
+
     def limit(self, request: Request) -> Response | None:
         now = self.now()
-        if _is_token(request):
+        if not self.is_metered(request):
             return None
         if self.describe(request)[0] == "search":
             wait = self.searches.take(now)

@@ -247,6 +247,10 @@ class Twin:
     def unauthorised(self, request: Request) -> Response:
         return Response.json({"error": "unauthorized"}, 401)
 
+    def is_metered(self, request: Request) -> bool:
+        """Whether the vendor's rate limit counts this call."""
+        return True
+
     def limit(self, request: Request) -> Response | None:
         """The vendor's own rate limit: the refusal, or None."""
         return None
@@ -302,7 +306,9 @@ class Twin:
         now = self.now()
         early = now < self.throttled_until
         with self.lock:
-            call = replace(request, fault=self.faults.choose(request.method, request.path, is_write))
+            metered = self.is_metered(request)
+            fault = self.faults.choose(request.method, request.path, is_write, metered=metered)
+            call = replace(request, fault=fault)
             self._begin(now)
             response = self._answer(call)
         response.delay_s += self.faults.latency_s

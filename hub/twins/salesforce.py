@@ -64,8 +64,11 @@ class TwinSalesforce(Twin):
     def unauthorised(self, request: Request) -> Response:
         return refusal(401, "INVALID_SESSION_ID", "Session expired or invalid")
 
+    def is_metered(self, request: Request) -> bool:
+        return request.path != TOKEN_PATH
+
     def limit(self, request: Request) -> Response | None:
-        if request.path == TOKEN_PATH or self.calls_today.take(self.now()) == 0:
+        if not self.is_metered(request) or self.calls_today.take(self.now()) == 0:
             return None
         return self.throttled(request, None)
 
@@ -77,7 +80,7 @@ class TwinSalesforce(Twin):
         return refusal(503, "SERVER_UNAVAILABLE", "The server is temporarily unable to handle the request")
 
     def finish(self, request: Request, response: Response) -> Response:
-        if request.path != TOKEN_PATH:
+        if self.is_metered(request):
             size = self.calls_today.calls or self.settings["daily_calls"]
             used = min(self.calls_today.used(self.now()), size)
             response.headers["Sforce-Limit-Info"] = f"api-usage={used}/{size}"

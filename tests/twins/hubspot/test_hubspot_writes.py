@@ -214,7 +214,9 @@ def test_a_merge_can_keep_the_first_record(twin: TwinHubSpot, api: Api) -> None:
 
 
 def test_a_new_row_can_bring_its_company(api: Api, family: None) -> None:
-    link = [{"to": {"id": "9001"}, "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 279}]}]
+    link: list[dict[str, Any]] = [
+        {"to": {"id": "9001"}, "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 279}]}
+    ]
     made = api("POST", f"{DATED}/contacts", {"properties": {"email": "a@example.org"}, "associations": link}).json()
     listed = api("GET", f"{DATED}/contacts/{made['id']}?associations=companies&properties=associatedcompanyid").json()
     assert listed["associations"] == {

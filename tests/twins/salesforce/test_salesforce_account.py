@@ -65,6 +65,12 @@ def test_a_rotating_refresh_token_works_once(twin: TwinSalesforce, running: Runn
     )
 
 
+def test_a_sign_in_is_never_throttled(running: RunningTwin, twin: TwinSalesforce, api: Api) -> None:
+    twin.set_faults(script=[{"fault": "throttle"}])
+    assert grant(running, grant_type="client_credentials").status_code == 200
+    assert api("GET", "limits").status_code == 403
+
+
 def test_wrong_credentials_are_named(running: RunningTwin) -> None:
     assert grant(running, grant_type="client_credentials", client_secret="x").json()["error"] == "invalid_client"
     assert grant(running, grant_type="client_credentials", client_id="x").json()["error"] == "invalid_client_id"

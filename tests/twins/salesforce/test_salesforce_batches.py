@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import (
     SalesforceExpiredSession,
     SalesforceGeneralError,
@@ -19,7 +18,7 @@ from tests.twins.salesforce.door import DATA, Api, contact_row, error_of
 # --- deletions, merges, conversion -------------------------------------------------------------------------------
 
 
-def test_deleted_rows_show_only_to_query_all_and_the_log_of_deletions(sf: Salesforce, twin: TwinSalesforce) -> None:
+def test_deleted_rows_show_only_to_query_all_and_the_log_of_deletions(sf: Any, twin: TwinSalesforce) -> None:
     gone = twin.user_create("contacts", {"LastName": "Gone"})
     twin.user_create("contacts", {"LastName": "Here"})
     twin.advance(60)
@@ -87,7 +86,7 @@ def test_a_converted_lead_points_at_its_contact_and_is_closed_to_writes(api: Api
 # --- collections and composite -----------------------------------------------------------------------------------
 
 
-def test_a_collection_answers_row_by_row_in_order(sf: Salesforce) -> None:
+def test_a_collection_answers_row_by_row_in_order(sf: Any) -> None:
     body = {"records": [contact_row(LastName="A"), contact_row(LastName="B", Email="nope"), contact_row(LastName="C")]}
     answer = sf.restful("composite/sobjects", method="POST", json={"allOrNone": False, **body})
     assert answer[0] == {"id": "003xx0000000001AAA", "success": True, "errors": []}
@@ -190,7 +189,7 @@ def test_a_composite_call_counts_once_and_passes_headers(api: Api, twin: TwinSal
 
 
 def test_a_part_can_use_an_earlier_answer_and_all_or_none_undoes_both(api: Api, twin: TwinSalesforce) -> None:
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"method": "POST", "url": f"{DATA}/sobjects/Account", "referenceId": "acc", "body": {"Name": "Acme"}},
         {
             "method": "POST",
@@ -220,7 +219,7 @@ def test_a_composite_call_takes_25_parts_and_5_queries(api: Api) -> None:
 # --- faults ------------------------------------------------------------------------------------------------------
 
 
-def test_the_sdk_sees_the_vendors_errors(sf: Salesforce, twin: TwinSalesforce) -> None:
+def test_the_sdk_sees_the_vendors_errors(sf: Any, twin: TwinSalesforce) -> None:
     twin.set_faults(script=[{"fault": "throttle"}, {"fault": "error_before"}, {"fault": "expire_token"}])
     with pytest.raises(SalesforceRefusedRequest):
         sf.query("SELECT Id FROM Contact")

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import (
     SalesforceMalformedRequest,
     SalesforceMoreThanOneRecord,
@@ -20,7 +19,7 @@ from tests.twins.salesforce.door import DATA, START, Api, error_of
 # --- one row -----------------------------------------------------------------------------------------------------
 
 
-def test_a_row_is_created_read_changed_and_deleted(sf: Salesforce, twin: TwinSalesforce) -> None:
+def test_a_row_is_created_read_changed_and_deleted(sf: Any, twin: TwinSalesforce) -> None:
     made = sf.Contact.create({"LastName": "Byron", "FirstName": "Ada", "Email": "Ada@Example.org", "Hub_Id__c": "42"})
     assert made == {"id": "003xx0000000001AAA", "success": True, "errors": []}
     row = sf.Contact.get("003xx0000000001")  # 15 characters will do
@@ -40,28 +39,30 @@ def test_a_row_is_created_read_changed_and_deleted(sf: Salesforce, twin: TwinSal
         sf.Contact.get(made["id"])
     with pytest.raises(SalesforceResourceNotFound) as gone:
         sf.Contact.update(made["id"], {"Phone": "1"})
-    assert gone.value.content[0]["errorCode"] == "ENTITY_IS_DELETED"
+    content: Any = gone.value.content
+    error = content[0]
+    assert error["errorCode"] == "ENTITY_IS_DELETED"
 
 
 def test_a_guarded_update_is_refused_if_the_row_changed(api: Api, twin: TwinSalesforce) -> None:
     contact = twin.user_create("contacts", {"LastName": "Byron"})
     stamp = api("GET", f"sobjects/Contact/{contact}?fields=Id").headers["Last-Modified"]
     assert stamp == "Mon, 02 Nov 2026 08:00:00 GMT"
-    guard = {"headers": {"If-Unmodified-Since": stamp}}
+    guard: Any = {"headers": {"If-Unmodified-Since": stamp}}
     assert api("PATCH", f"sobjects/Contact/{contact}", {"Phone": "1"}, **guard).status_code == 204
     twin.advance(1)
     twin.user_edit("contacts", contact, {"Title": "Countess"})
     assert api("PATCH", f"sobjects/Contact/{contact}", {"Phone": "2"}, **guard).status_code == 412
     assert twin.snapshot("contacts")[contact]["fields"]["Phone"] == "1"
     assert api("GET", f"sobjects/Contact/{contact}", **guard).status_code == 412
-    wrong = {"headers": {"If-Unmodified-Since": "yesterday"}}
+    wrong: Any = {"headers": {"If-Unmodified-Since": "yesterday"}}
     assert api("PATCH", f"sobjects/Contact/{contact}", {"Phone": "2"}, **wrong).status_code == 400
 
 
 def test_only_accounts_have_etags(api: Api, twin: TwinSalesforce) -> None:
     account = twin.user_create("accounts", {"Name": "Acme"})
     tag = api("GET", f"sobjects/Account/{account}").headers["ETag"]
-    guard = {"headers": {"If-Match": tag}}
+    guard: Any = {"headers": {"If-Match": tag}}
     assert api("PATCH", f"sobjects/Account/{account}", {"Phone": "1"}, **guard).status_code == 204
     assert api("PATCH", f"sobjects/Account/{account}", {"Phone": "2"}, **guard).status_code == 412
     contact = twin.user_create("contacts", {"LastName": "B"})
@@ -125,11 +126,12 @@ def test_saving_trims_blanks_rounds_and_orders(api: Api, twin: TwinSalesforce) -
     assert (row["ExpectedRevenue"], row["CurrencyIsoCode"]) == (10.01, "EUR")
 
 
-def test_the_hub_id_is_unique_and_names_the_holder(sf: Salesforce) -> None:
+def test_the_hub_id_is_unique_and_names_the_holder(sf: Any) -> None:
     sf.Contact.create({"LastName": "Byron", "Hub_Id__c": "H-1"})
     with pytest.raises(SalesforceMalformedRequest) as taken:
         sf.Contact.create({"LastName": "Other", "Hub_Id__c": "h-1"})
-    assert taken.value.content == [
+    refused: Any = taken.value.content
+    assert refused == [
         {
             "message": "duplicate value found: Hub_Id__c duplicates value on record with id: 003xx0000000001",
             "errorCode": "DUPLICATE_VALUE",
@@ -138,13 +140,13 @@ def test_the_hub_id_is_unique_and_names_the_holder(sf: Salesforce) -> None:
     ]
 
 
-def test_a_deleted_rows_hub_id_is_free_again(sf: Salesforce) -> None:
+def test_a_deleted_rows_hub_id_is_free_again(sf: Any) -> None:
     first = sf.Contact.create({"LastName": "Byron", "Hub_Id__c": "H-1"})["id"]
     sf.Contact.delete(first)
     assert sf.Contact.create({"LastName": "Byron", "Hub_Id__c": "H-1"})["id"] != first
 
 
-def test_an_upsert_creates_updates_or_asks_which(api: Api, sf: Salesforce) -> None:
+def test_an_upsert_creates_updates_or_asks_which(api: Api, sf: Any) -> None:
     path = "sobjects/Contact/Hub_Id__c/a%2Fb"
     made = api("PATCH", path, {"LastName": "Byron"})
     assert (made.status_code, made.json()["created"]) == (201, True)
@@ -155,7 +157,8 @@ def test_an_upsert_creates_updates_or_asks_which(api: Api, sf: Salesforce) -> No
     ids = [sf.Contact.create({"LastName": "Twin", "Email": "twin@example.org"})["id"] for _ in range(2)]
     with pytest.raises(SalesforceMoreThanOneRecord) as several:
         sf.Contact.upsert("Email/twin@example.org", {"Title": "x"})
-    assert several.value.content == [f"{DATA}/sobjects/Contact/{record_id}" for record_id in ids]
+    found: Any = several.value.content
+    assert found == [f"{DATA}/sobjects/Contact/{record_id}" for record_id in ids]
     assert error_of(api("PATCH", "sobjects/Contact/Phone/1", {"LastName": "x"})) == (404, "NOT_FOUND")
 
 
@@ -180,7 +183,7 @@ def test_a_duplicate_rule_can_be_overruled_by_header(api: Api, twin: TwinSalesfo
     twin.user_create("contacts", {"LastName": "B", "Email": "b@example.org"})
     body = {"LastName": "B", "Email": "B@example.org"}
     assert error_of(api("POST", "sobjects/Contact/", body)) == (400, "DUPLICATES_DETECTED")
-    allow = {"headers": {"Sforce-Duplicate-Rule-Header": "allowSave=true"}}
+    allow: Any = {"headers": {"Sforce-Duplicate-Rule-Header": "allowSave=true"}}
     assert api("POST", "sobjects/Contact/", body, **allow).status_code == 201
 
 
@@ -194,7 +197,7 @@ def rows(number: int, at: float = START - 86_400) -> list[dict[str, Any]]:
     ]
 
 
-def test_pages_follow_a_locator(sf: Salesforce, twin: TwinSalesforce) -> None:
+def test_pages_follow_a_locator(sf: Any, twin: TwinSalesforce) -> None:
     twin.load("contacts", rows(4500))
     page = sf.query("SELECT Id, LastName FROM Contact ORDER BY SystemModstamp, Id")
     assert (page["totalSize"], page["done"], len(page["records"])) == (4500, False, 2000)
