@@ -20,6 +20,8 @@ from hub.model import NO_VERSION, Cell, ConflictKind, Intent, Json, LinkRow, Sou
 if TYPE_CHECKING:
     from hub.app.ingest import PageContext
 
+UNEXPLAINED = "unexplained"  # closed: it landed, and then somebody else wrote what nobody can attribute
+
 
 def settle_intent(
     page: PageContext, link: LinkRow, intent: Intent, shown: Mapping[str, Json], record: SourceRecord
@@ -45,7 +47,8 @@ def settle_intent(
         return False
     judgement = judge_intent(
         intent, fields, scene.cells(link.id), shown, forms=forms, stamp=record.stamp, by_hub=record.by_hub,
-        now=page.read_at, lag_s=page.stream.lag_s + page.stream.stamp_tick_s, tries=link.attempts,
+        now=page.read_at, lag_s=page.stream.lag_s + page.stream.stamp_tick_s,
+        tries=0 if record.by_hub else _unexplained(scene, intent),
     )  # fmt: skip
     match judgement.verdict:
         case Verdict.WAIT:
@@ -58,12 +61,24 @@ def settle_intent(
             close_not_done(scene, link, intent)
             page.counts["not_landed"] += 1
         case Verdict.MIXED:
-            tries = link.attempts + 1
             close_landed(scene, link, intent, stored_by(intent, judgement.stored))
-            link.attempts = tries
+            intent.state = UNEXPLAINED
+            scene.tx.update_intents([intent])
             _note_strangers(scene, link, judgement.strange)
             page.counts["settled"] += 1
     return False
+
+
+def _unexplained(scene: Scene, intent: Intent) -> int:
+    """How many writes to this link, up to the one before this, ended with values that nobody could explain."""
+    past = [each for each in scene.tx.intents_of_entities([intent.entity_id]) if each.link_id == intent.link_id]
+    count = 0
+    for each in sorted(past, key=lambda each: each.id, reverse=True):
+        if each.id < intent.id and each.state != "not_done":
+            if each.state != UNEXPLAINED:
+                break
+            count += 1
+    return count
 
 
 def stored_by(intent: Intent, shown: Mapping[str, Json]) -> dict[str, Json]:
