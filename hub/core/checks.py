@@ -101,7 +101,7 @@ def check_file(
         if schema is not None and mapping.source in schema:
             faults += _check_schema(mapping, schema[mapping.source])
     faults += _check_circles(file)
-    return faults
+    return list(dict.fromkeys(faults))
 
 
 def _fault(code: str, where: str, message: str, fix: str) -> Fault:

@@ -135,8 +135,10 @@ def _stream(
         currency=hub.currency,
         country=hub.country,
     )
+    before = len(place.faults)
     rules = _rules(place, facts)
     cases = _cases(place, facts, hub)
+    whole = len(place.faults) == before
     mapping = StreamMapping(
         connector=connector,
         name=name,
@@ -154,7 +156,7 @@ def _stream(
     mapping = _with_policies(place, mapping, hub)
     mapping = _with_getters(place, mapping)
     mapping = _with_fields(mapping)
-    _check_stream(place, mapping)
+    _check_stream(place, mapping, whole=whole)
     return replace(mapping, tests=_tests(place, mapping))
 
 
@@ -353,14 +355,15 @@ def _with_fields(mapping: StreamMapping) -> StreamMapping:
 # Checks within a stream
 
 
-def _check_stream(place: Sheet, mapping: StreamMapping) -> None:
+def _check_stream(place: Sheet, mapping: StreamMapping, *, whole: bool) -> None:
+    """What the rules promise together. `whole`: none of them was left out for a fault, so absence means something."""
     _check_twice(place, mapping)
     _check_groups(place, mapping)
     _check_regions(place, mapping)
     writes = bool(mapping.out_fields or mapping.cases)
     if mapping.acts and (writes or mapping.create != "never"):
         place.fault("MAP-029", f"{mapping.name} is a stream of acts, which are never written", "say direction: in")
-    if mapping.create != "never" and not writes:
+    if mapping.create != "never" and not writes and whole:
         place.at("create").fault("MAP-032", "creates records of which no field is written", "say create: never")
     if mapping.source != mapping.name and writes:
         place.fault("MAP-029", f"{mapping.name} is a second reading of {mapping.source}", "say direction: in")

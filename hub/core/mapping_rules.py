@@ -493,7 +493,7 @@ def _make_put(
 def _settle(rule: FieldRule, steps: Sequence[Step], remote: _Remote, facts: StreamFacts) -> Normaliser | None:
     """Out and in again. None where every step gives its own value back."""
     out, inward, inward_in = rule.outward, rule.inward, rule.inward_in
-    if rule.direction == "in" or all(step.outward is None and step.put is None for step in steps):
+    if rule.direction == "in" or all(step.exact for step in steps):
         return None
 
     def settle(value: Json) -> Json:

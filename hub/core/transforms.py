@@ -36,6 +36,7 @@ class Step:
     extra_out: tuple[str, ...] = ()  # further remote paths that it writes
     looks_at: tuple[str, ...] = ()  # canonical names it reads beside its own
     two_way: bool = True  # False: it has no inverse
+    exact: bool = False  # inward leaves every canonical value as it is, outward nothing happens
     loses: str = ""  # what cannot come back; "" if nothing does
 
 

@@ -153,7 +153,9 @@ def _phone(options: Mapping[str, Json], place: Place) -> Step:
     source = options.get("region_from")
     loses = "extensions of phone numbers" if drop else ""
     if source is None:
-        return Step(inward=lambda value: read_phone(read_text(value), fixed, drop_extension=drop), loses=loses)
+        return Step(
+            inward=lambda value: read_phone(read_text(value), fixed, drop_extension=drop), loses=loses, exact=True
+        )
     holder = place.entity.field_of(source)
     kind = None if holder is None else holder.parts.get(source) if holder.kind == "group" else holder.type
     if holder is None or kind != "country":
@@ -165,7 +167,7 @@ def _phone(options: Mapping[str, Json], place: Place) -> Step:
         region = region.get(source) if grouped and isinstance(region, Mapping) else region
         return read_phone(read_text(value), region or fixed, drop_extension=drop)
 
-    return Step(inward_in=inward, looks_at=(source,), loses=loses)
+    return Step(inward_in=inward, looks_at=(source,), loses=loses, exact=True)
 
 
 ENTRIES.append(

@@ -153,7 +153,7 @@ ENTRIES.append(
         wire=True,
         types=("instant", "date"),
         text="ISO 8601 text, which is also what is understood without a wire.",
-        make=lambda options, place: Step(),
+        make=lambda options, place: Step(exact=True),
     )
 )
 ENTRIES.append(

@@ -291,6 +291,8 @@ def live(name: str, kind: str = "text", **facts: object) -> Field:
     return Field(name=name, label=name, type=kind, **facts)  # type: ignore[arg-type]
 
 
+STAGES = "{remote: S, values: {lead: L, mql: M, customer: C}}"
+STAGE_TESTS = "[{in: {S: L}, out: {}}, {in: {S: M}, out: {}}, {in: {S: C}, out: {}}]"
 WRITES = "{create: always, deletes: {out: archive}, fields: {email: {remote: E}, note: {remote: N}}}"
 
 
@@ -313,8 +315,7 @@ def test_a_stream_is_asked_only_for_what_it_can_do() -> None:
         ("MAP-019", "{fields: {email: {remote: E}}}", [live("E", "boolean")]),
         ("MAP-019", "{fields: {email: {remote: E}, birthday: {remote: B}}}", [live("E"), live("B", "instant")]),
         ("MAP-020", "{create: always, fields: {email: {remote: E}}}", [live("E"), live("Must", required=True)]),
-        ("MAP-021", "{fields: {email: {remote: E}, stage: {remote: S, values: {lead: L, mql: M, customer: C}}}, "
-         "tests: [{in: {S: L}, out: {}}, {in: {S: M}, out: {}}, {in: {S: C}, out: {}}]}",
+        ("MAP-021", f"{{fields: {{email: {{remote: E}}, stage: {STAGES}}}, tests: {STAGE_TESTS}}}",
          [live("E"), live("S", "enum", options=("L", "M", "C", "X"))]),
         ("MAP-037", "{fields: {email: {remote: E}, note: {remote: N}}}", [live("E"), live("N", max_length=10)]),
     ],

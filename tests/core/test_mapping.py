@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import pytest
 
-from hub.core.mapping import blank_policy, external_id_of, held_form, to_canonical, to_external
+from hub.core.mapping import Outward, StreamMapping, blank_policy, external_id_of, held_form, to_canonical, to_external
 from hub.core.mapping_file import Hub
 from hub.model import Json, Reference, SourceRecord
 from tests.core.language import people, people_text, read_file
@@ -14,7 +16,14 @@ def record(**data: Json) -> SourceRecord:
     return SourceRecord(external_id="1", data=data)
 
 
-def out(mapping, values, *, changed=None, ids=None, creating=False):  # type: ignore[no-untyped-def]
+def out(
+    mapping: StreamMapping,
+    values: Mapping[str, Json],
+    *,
+    changed: Iterable[str] | None = None,
+    ids: Mapping[tuple[str, int], str] | None = None,
+    creating: bool = False,
+) -> Outward:
     return to_external(
         mapping, values, changed=values if changed is None else changed, external_ids=ids or {}, creating=creating
     )

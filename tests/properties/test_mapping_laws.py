@@ -1,0 +1,283 @@
+"""The lens laws (reliability.md L11) over every shipped mapping, on generated values.
+
+Equality is the type's `~`. A vendor is played by the least it must do: it keeps what it is given, and shows it under
+the names that it is read by. What a vendor changes on save is its twin's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import mappings
+from hub.core.canonical import CanonicalField
+from hub.core.canonical_file import read_canonical
+from hub.core.check_laws import CLEANERS
+from hub.core.document import Sheet
+from hub.core.mapping import FieldRule, Outward, StreamMapping, held_form, to_canonical, to_external
+from hub.core.mapping_file import Hub, read_mapping
+from hub.core.paths import MISSING, make_getter, make_setter
+from hub.core.values import is_blank, normalise, plain_decimal, same
+from hub.model import Json, SourceRecord
+from hub.runtime.yaml import load_yaml
+
+FOLDER = Path(mappings.__file__).parent
+CANONICAL = read_canonical(Sheet(load_yaml(FOLDER / "canonical.yaml")))
+EXAMPLES = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def shipped() -> Iterator[StreamMapping]:
+    for name in ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum"):
+        sheet = Sheet(load_yaml(FOLDER / f"{name}.yaml"))
+        yield from read_mapping(sheet, CANONICAL, Hub(country="DE")).streams.values()
+
+
+ALL = tuple(shipped())
+WRITTEN = tuple(mapping for mapping in ALL if mapping.out_fields)
+
+
+def ids(mapping: StreamMapping) -> str:
+    return f"{mapping.connector}.{mapping.name}"
+
+
+# Values in their normal form
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50)
+SCALARS: Mapping[str, st.SearchStrategy[Json]] = {
+    "text": texts.filter(lambda text: not text.isspace()),
+    "email": st.builds(
+        lambda local, host: f"{local}@{host}", st.from_regex(r"[a-zA-Z0-9]{1,8}(\.[a-z]{1,4})?", fullmatch=True),
+        st.sampled_from(["example.com", "mail.example.co.uk", "bücher.example"]),
+    ),
+    "phone": st.from_regex(r"\+49(30|171)[1-9][0-9]{6}|\+1202[2-9][0-9]{6}|\+39061[0-9]{6}", fullmatch=True),
+    "host": st.from_regex(r"[a-z]{1,8}\.(com|example|co\.uk)", fullmatch=True),
+    "url": st.from_regex(r"https?://[a-z]{1,8}\.com/[A-Za-z0-9/]{0,8}", fullmatch=True),
+    "country": st.sampled_from(["DE", "US", "GB", "KR", "CI", "TR", "CZ", "MK", "BO"]),
+    "boolean": st.booleans(),
+    "integer": st.integers(-(10**9), 10**9),
+    "decimal": st.decimals(-(10**9), 10**9, places=2).map(plain_decimal),
+    "date": st.dates().map(lambda day: day.isoformat()),
+    "instant": st.datetimes().map(lambda moment: moment.isoformat(timespec="seconds") + "Z"),
+    "money": st.fixed_dictionaries(
+        {"minor": st.integers(-(10**12), 10**12), "currency": st.sampled_from(["EUR", "USD", "JPY", "KWD", "ISK"])}
+    ),
+}  # fmt: skip
+consents = st.fixed_dictionaries(
+    {
+        "state": st.sampled_from(["opted_in", "opted_out"]),
+        "at": st.sampled_from(["2026-01-01T00:00:00Z", "2026-11-02T08:00:00Z"]),
+        "source": st.just("form"),
+    }
+)
+
+
+def values_of(declared: CanonicalField) -> st.SearchStrategy[Json]:
+    match declared.type:
+        case "enum":
+            return st.sampled_from(declared.values)
+        case "set":
+            return st.lists(SCALARS[declared.of], min_size=1, max_size=4, unique=True).map(sorted)
+        case "group":
+            return st.fixed_dictionaries({part: st.none() | SCALARS[kind] for part, kind in declared.parts.items()})
+        case "consent":
+            return consents
+        case "ref":
+            return st.integers(1, 3)
+    strategy = SCALARS[declared.type]
+    longest = declared.max or 50
+    return strategy.map(lambda value: value[:longest].strip() or "x") if declared.type == "text" else strategy
+
+
+def entity_values(mapping: StreamMapping) -> st.SearchStrategy[dict[str, Json]]:
+    names = [name for name in mapping.fields if name in mapping.out_fields]
+    return st.fixed_dictionaries(
+        {}, optional={name: values_of(mapping.entity_type.fields[name]) for name in names}
+    ).map(lambda chosen: {name: value for name, value in chosen.items() if not is_blank(value)})
+
+
+# The least that a vendor does
+
+
+def external_ids(mapping: StreamMapping) -> dict[tuple[str, int], str]:
+    return {(rule.to, number): f"{rule.to}-{number}" for rule in mapping.rules if rule.to for number in (1, 2, 3)}
+
+
+def write(
+    mapping: StreamMapping, record: dict[str, Json], values: Mapping[str, Json], *, creating: bool = False
+) -> tuple[dict[str, Json], Outward]:
+    """The record after a write of these values, and the write."""
+    sent = to_external(mapping, values, changed=values, external_ids=external_ids(mapping), creating=creating)
+    after = deepcopy(record)
+    place = after.setdefault(mapping.root, {}) if mapping.root else after
+    for rule in mapping.rules:
+        _keep(mapping, rule, sent.body, place)
+        for inward, outward in zip(rule.extra_in, rule.extra_out, strict=False):
+            _copy(sent.body, outward, place, inward)
+        if rule.remote_out.startswith("association:"):
+            name = rule.remote_out.partition(":")[2]
+            if name in sent.body.get("associations", {}):
+                target = sent.body["associations"][name]
+                results = [] if target is None else [{"id": target, "type": name}]
+                after.setdefault("associations", {})[rule.to] = {"results": results}
+    return after, sent
+
+
+def _keep(mapping: StreamMapping, rule: FieldRule, body: Json, place: dict[str, Json]) -> None:
+    if rule.direction == "both" and rule.remote_in and ":" not in rule.remote_in:
+        _copy(body, rule.remote_out, place, rule.remote_in)
+
+
+def _copy(body: Json, outward: str, place: dict[str, Json], inward: str) -> None:
+    value = make_getter(outward)(body)
+    if value is MISSING:
+        return
+    known = make_getter(inward)(place)
+    if isinstance(known, dict) and isinstance(value, dict):
+        value = {**known, **value}
+    make_setter(inward)(place, value)
+
+
+def read(mapping: StreamMapping, record: dict[str, Json]) -> dict[str, Json]:
+    mapped = to_canonical(mapping, SourceRecord(external_id="1", data=record))
+    assert mapped.faults == ()
+    numbers = {f"{stream}-{number}": number for stream, number in external_ids(mapping)}
+    found = {name: reference and numbers[reference.external_id] for name, reference in mapped.references.items()}
+    return {**mapped.values, **found}
+
+
+def agree(mapping: StreamMapping, name: str, left: Json, right: Json) -> bool:
+    return same(mapping.entity_type.fields[name], left, right)
+
+
+def is_exact(mapping: StreamMapping, name: str) -> bool:
+    """True if the mapping says nowhere that this field may come back changed."""
+    rules = mapping.fields[name]
+    declared = mapping.entity_type.fields[name]
+    loose = any(rule.lossy or rule.words_out or CLEANERS & set(rule.steps) for rule in rules)
+    return not loose and declared.kind != "consent"
+
+
+# The laws
+
+
+@pytest.mark.parametrize("mapping", WRITTEN, ids=ids)
+def test_put_get_what_was_sent_is_what_is_read(mapping: StreamMapping) -> None:
+    @EXAMPLES
+    @given(entity_values(mapping))
+    def law(values: dict[str, Json]) -> None:
+        record, sent = write(mapping, {}, values, creating=True)
+        found = read(mapping, record)
+        for name, expressed in sent.sent.items():
+            if name not in mapping.in_fields or is_blank(expressed):
+                continue
+            assert agree(mapping, name, found.get(name), expressed), name
+            if is_exact(mapping, name):
+                assert agree(mapping, name, expressed, values[name]), name
+
+    law()
+
+
+@pytest.mark.parametrize("mapping", WRITTEN, ids=ids)
+def test_get_put_writing_what_was_read_changes_nothing(mapping: StreamMapping) -> None:
+    @EXAMPLES
+    @given(entity_values(mapping))
+    def law(values: dict[str, Json]) -> None:
+        record, _ = write(mapping, {}, values, creating=True)
+        found = read(mapping, record)
+        again, _ = write(mapping, record, {name: value for name, value in found.items() if name in mapping.out_fields})
+        assert all(agree(mapping, name, value, read(mapping, again).get(name)) for name, value in found.items())
+        nothing = to_external(mapping, found, changed=(), external_ids=external_ids(mapping), creating=False)
+        assert (nothing.body, nothing.sent, nothing.skipped) == ({}, {}, {})
+
+    law()
+
+
+@pytest.mark.parametrize("mapping", WRITTEN, ids=ids)
+def test_put_put_the_second_write_is_as_if_it_had_been_the_first(mapping: StreamMapping) -> None:
+    @EXAMPLES
+    @given(entity_values(mapping), entity_values(mapping))
+    def law(first: dict[str, Json], second: dict[str, Json]) -> None:
+        once, sent = write(mapping, {}, second)
+        twice, _ = write(mapping, write(mapping, {}, first)[0], second)
+        left, right = read(mapping, once), read(mapping, twice)
+        assert all(agree(mapping, name, left.get(name), right.get(name)) for name in sent.sent)
+
+    law()
+
+
+@pytest.mark.parametrize("mapping", WRITTEN, ids=ids)
+def test_frame_a_write_touches_only_the_paths_of_its_fields(mapping: StreamMapping) -> None:
+    allowed = {
+        name: [path for rule in rules if rule.direction != "in" for path in (rule.remote_out, *rule.extra_out)]
+        for name, rules in mapping.fields.items()
+    }
+
+    @EXAMPLES
+    @given(entity_values(mapping), st.data())
+    def law(values: dict[str, Json], data: st.DataObject) -> None:
+        if not values:
+            return
+        name = data.draw(st.sampled_from(sorted(values)))
+        sent = to_external(mapping, values, changed=[name], external_ids=external_ids(mapping), creating=False)
+        for path in leaves(sent.body):
+            assert any(path == each or path.startswith(f"{each}.") for each in allowed[name]), path
+        for path in leaves(sent.body):
+            others = [each for other, paths in allowed.items() if other != name for each in paths]
+            assert path not in others
+
+    law()
+
+
+def leaves(body: Json, path: str = "") -> list[str]:
+    """Paths of a body; an association is one."""
+    if path == "associations":
+        return [f"association:{name}" for name in body]
+    steps = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    found = [leaf for key, value in steps for leaf in leaves(value, f"{path}.{key}" if path else str(key))]
+    return found or ([path] if path else [])
+
+
+@pytest.mark.parametrize("mapping", WRITTEN, ids=ids)
+def test_stability_five_generations_are_as_good_as_one(mapping: StreamMapping) -> None:
+    @EXAMPLES
+    @given(entity_values(mapping))
+    def law(values: dict[str, Json]) -> None:
+        for name, value in values.items():
+            first = held_form(mapping, name, value)
+            later = first
+            for _ in range(4):
+                later = held_form(mapping, name, later)
+            assert agree(mapping, name, first, later), name
+
+    law()
+
+
+@pytest.mark.parametrize("mapping", ALL, ids=ids)
+def test_honesty_any_json_is_a_value_or_a_fault_and_never_an_exception(mapping: StreamMapping) -> None:
+    rubbish = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        max_leaves=6,
+    )
+    paths = [path for rule in mapping.rules for path in (rule.remote_in, *rule.extra_in) if path and ":" not in path]
+
+    @EXAMPLES
+    @given(st.dictionaries(st.sampled_from(paths), rubbish, max_size=6))
+    def law(given_values: dict[str, Json]) -> None:
+        record: dict[str, Json] = {}
+        for path, value in given_values.items():
+            if not isinstance(make_getter(path.rpartition(".")[0])(record), str | int | float | list):
+                try:
+                    make_setter(path)(record.setdefault(mapping.root, {}) if mapping.root else record, value)
+                except (AttributeError, TypeError, ValueError, IndexError):
+                    continue
+        mapped = to_canonical(mapping, SourceRecord(external_id="1", data=record))
+        for name, value in mapped.values.items():
+            assert same(mapping.entity_type.fields[name], normalise(mapping.entity_type.fields[name], value), value)
+
+    law()
