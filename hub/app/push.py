@@ -110,25 +110,27 @@ def _freeze(batch: Batch, link_ids: Sequence[int]) -> None:
         scene = Scene(hub=batch.hub, tx=tx, now=batch.hub.clock.now(), run_id=batch.run_id)
         links = tx.links_by_ids(link_ids)
         scene.load({link.entity_id for link in links.values()})
-        busy = tx.intents_for(link_ids)
-        blocked = tx.blocked_fields(link_ids)
-        planned = []
-        for link_id in link_ids:
-            link = scene.links.get(link_id)
-            if link is None or link.behind_since is None:
-                continue
-            if link_id in busy:
-                link.retry_at = (busy[link_id].last_possible or scene.now) + batch.stream.lag_s + BACKOFF_S
-                scene.dirty(link)
-                continue
-            names = _lacking(batch, scene, link, blocked.get(link_id, {}))
-            planned.append((link, names))
-        parents = _parents(batch, scene, [link for link, _ in planned])
-        quarantine = [row for link, names in planned for row in _plan_link(batch, scene, link, names, parents)]
-        tx.add_quarantine(quarantine)
+        tx.add_quarantine(plan_links(batch, scene, link_ids))
         if "no_intent" not in PLANTED:
             tx.insert_intents(batch.intents)
         scene.save()
+
+
+def plan_links(batch: Batch, scene: Scene, link_ids: Sequence[int]) -> list[QuarantineRow]:
+    """Fill the batch with what these links of a loaded scene lack; gives what cannot be sent, and why."""
+    busy, blocked = scene.tx.intents_for(link_ids), scene.tx.blocked_fields(link_ids)
+    planned = []
+    for link_id in link_ids:
+        link = scene.links.get(link_id)
+        if link is None or link.behind_since is None:
+            continue
+        if link_id in busy:
+            link.retry_at = (busy[link_id].last_possible or scene.now) + batch.stream.lag_s + BACKOFF_S
+            scene.dirty(link)
+            continue
+        planned.append((link, _lacking(batch, scene, link, blocked.get(link_id, {}))))
+    parents = _parents(batch, scene, [link for link, _ in planned])
+    return [row for link, names in planned for row in _plan_link(batch, scene, link, names, parents)]
 
 
 def _lacking(batch: Batch, scene: Scene, link: LinkRow, blocked: dict[str, Json]) -> tuple[str, ...]:
