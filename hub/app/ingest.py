@@ -28,6 +28,7 @@ from hub.core.guards import allowance, cell_guards
 from hub.core.mapping import external_id_of, keys_of, to_canonical
 from hub.core.plan import erases
 from hub.core.planted import PLANTED
+from hub.core.values import same
 from hub.errors import RetryLater
 from hub.model import (
     Cell,
@@ -194,7 +195,7 @@ def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord |
     if "stale_reads" not in PLANTED and _is_stale(link, record, page.read_at):
         page.counts["stale"] += 1
         return
-    if _is_same_tick(page, link, record):
+    if mapped is not None and _is_same_tick(page, link, record, mapped):
         return
     if record.op in ("delete", "archive", "merged_into"):
         take_gone(page, link, record)
@@ -210,16 +211,17 @@ def _is_stale(link: LinkRow, record: SourceRecord, read_at: float) -> bool:
     return link.read_at is not None and read_at < link.read_at
 
 
-def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord) -> bool:
+def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord, mapped: MappedRecord) -> bool:
     """True for another content under the accepted stamp, while a lagging read could still show the older of the two.
 
     Vendor stamps have a grain: two edits within it cannot be told apart by their stamps. The record is read again when
     every replica must show the last of them. A read that answers or may settle a write of ours is never put off.
     """
-    if record.stamp is None or record.stamp != link.stamp or link.id in page.intents or link.raw is None:
+    if record.stamp is None or record.stamp != link.stamp or link.id in page.intents:
         return False
     early = (link.read_at or 0.0) + page.stream.stamp_tick_s + page.stream.lag_s - page.read_at
-    if early <= 0 or orjson.loads(zlib.decompress(link.raw)) == record.data:
+    fields, cells = page.mapping.entity_type.fields, page.scene.cells(link.id)
+    if early <= 0 or all(same(fields[n], v, cells[n].held) for n, v in mapped.values.items() if n in cells):
         return False
     due_at = page.scene.now + early + STAMP_SLACK_S
     page.hints.append((link.connection, page.mapping.source, record.external_id, None, due_at, "edits within one tick"))

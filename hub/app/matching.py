@@ -35,9 +35,7 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     for key in keys:
         page.scene.fresh_keys[page.mapping.entity, *key].add(root)
     if match.weak:
-        page.scene.tx.add_identity(
-            {"kind": "review", "entity_id": root, "others": list(match.weak), "at": page.scene.now, "by": "weak key"}
-        )
+        page.scene.reviews.append((root, match.weak))
     return _attach(page, root, external_id, adopted=False)
 
 

@@ -59,6 +59,7 @@ class Scene:
     rulings: dict[int, dict[str, RulingRow]] = field(default_factory=lambda: defaultdict(dict))
     changed: dict[int, dict[str, tuple[Json, Json]]] = field(default_factory=lambda: defaultdict(dict))
     conflicts: list[ConflictRow] = field(default_factory=list)
+    reviews: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # entity, others sharing a weak key
     departed: dict[tuple[int, str], dict[str, list[Claim]]] = field(default_factory=dict)
     fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
@@ -404,6 +405,10 @@ class Scene:
         self.tx.set_keys([(root, self.entities[root].type, self._keys(root)) for root in sorted(rekeyed)])
         self.tx.add_history(self._history_rows())
         self.tx.add_conflicts(self.conflicts)
+        for root, others in self.reviews:
+            self.tx.add_identity(
+                {"kind": "review", "entity_id": root, "others": list(others), "at": self.now, "by": "weak key"}
+            )
 
     def _keys(self, root: int) -> set[tuple[str, str]]:
         holdings = [self.values(root)]
