@@ -20,7 +20,9 @@ from hub.twins.company_people import Firm, Person, Rep, draw_people
 from hub.twins.company_views import Ledger
 
 Json = Any
-Key = tuple[str, str, str]  # system, stream, external id as the vendor's API gives it
+# System, stream, external id: as the vendor's API names the record among all others, so a global id at Shopify, and
+# form and token at Typeform ("u6nXL7:l9x2"), where a token is unique within its form only.
+Key = tuple[str, str, str]
 
 NOW = 1_793_606_400.0  # 2026-11-02 08:00 UTC; all history lies before
 # How likely a person stands in a system: together about three in four people stand in two or more.
@@ -127,7 +129,7 @@ def emails_of(company: Company) -> dict[Key, str]:
             found[system, stream, record_id] = row["fields"][name].strip().lower()
     for row in company.rows["typeform"].get("responses", ()):
         answer = next(a for a in row["fields"]["answers"] if a["type"] == "email")
-        found["typeform", "responses", row["id"]] = answer["email"].strip().lower()
+        found["typeform", "responses", f"{row['fields']['form_id']}:{row['id']}"] = answer["email"].strip().lower()
     return found
 
 

@@ -244,7 +244,7 @@ class Commerce:
             "answers": [answer for entry in FORM_FIELDS if (answer := _answer(entry, values[entry[1]])) is not None],
         }
         self.ledger.add("typeform", "responses", token, submitted, submitted, fields)
-        self.ledger.truth["typeform", "responses", token] = person.id
+        self.ledger.truth["typeform", "responses", f"{FORM_ID}:{token}"] = person.id
 
     # --- Plum --------------------------------------------------------------------------------------------------
 

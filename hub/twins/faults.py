@@ -192,6 +192,9 @@ class Window:
     def remaining(self, now: float) -> int:
         return max(0, self.calls - self.used(now))
 
+    def clear(self) -> None:
+        self._times.clear()
+
     def _forget(self, now: float) -> None:
         while self._times and self._times[0] <= now - self.per_s:
             self._times.popleft()

@@ -274,6 +274,9 @@ class TwinHubSpot(Twin):
 
     def reset(self) -> None:
         super().reset()
+        self.objects.schema.restore()
+        for window in (self.burst, self.today, self.searches):
+            window.clear()
         self.objects.links.clear()
         self.objects.rules.clear()
 

@@ -248,6 +248,10 @@ class Schema:
     properties: dict[str, dict[str, Property]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        """As it was before any admin changed it."""
         for name, text in _TEXTS.items():
             lines = [line for line in (_COMMON + text).splitlines() if line]
             found = [_property(line, f"{SINGULAR[name]}information") for line in lines]

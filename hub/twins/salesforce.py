@@ -188,6 +188,8 @@ class TwinSalesforce(Twin):
 
     def reset(self) -> None:
         super().reset()
+        self.schema.restore()
+        self.calls_today.clear()
         self.rows.forget()
         self.resources.forget()
         self._add_integration_user()

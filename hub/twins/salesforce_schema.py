@@ -332,6 +332,12 @@ class Schema:
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Field]] = {}
+        self.restore()
+        self._lower = {o: {f.lower(): f for f in fields} for o, fields in self.objects.items()}
+        self._names = {name.lower(): name for name in self.objects}
+
+    def restore(self) -> None:
+        """As it was before any admin changed it."""
         for name, text in _TEXTS.items():
             marker = "" if name == "User" else _MARKER
             lines = (_AUDIT + text + marker).splitlines()
@@ -342,8 +348,6 @@ class Schema:
                 fields = [f for f in fields if f.name != "MasterRecordId"]
             fields = [replace(f, refers_to=name, relationship="MasterRecord") if _is_master(f) else f for f in fields]
             self.objects[name] = {f.name: f for f in fields}
-        self._lower = {o: {f.lower(): f for f in fields} for o, fields in self.objects.items()}
-        self._names = {name.lower(): name for name in self.objects}
 
     def object_name(self, name: str) -> str | None:
         """The object's name in the vendor's own case, or None."""

@@ -164,6 +164,14 @@ def test_new_options_replace_the_old(api: Api, twin: TwinHubSpot) -> None:
     assert len(api("GET", "/crm/v3/properties/contacts/lead_source").json()["options"]) == 2
 
 
+def test_a_reset_undoes_what_admins_changed(api: Api, twin: TwinHubSpot) -> None:
+    twin.user_action("set_options", stream="contacts", prop="lead_source", values=["A"])
+    twin.user_create("contacts", {"email": "a@example.org"})
+    twin.reset()
+    assert len(api("GET", "/crm/v3/properties/contacts/lead_source").json()["options"]) == 7
+    assert api("GET", f"{DATED}/contacts").json() == {"results": []}
+
+
 def test_pipelines_and_owners_are_told(api: Api, twin: TwinHubSpot) -> None:
     stages = api("GET", "/crm/pipelines/2026-09/deals").json()["results"][0]["stages"]
     assert [(s["id"], s["metadata"]["isClosed"]) for s in stages][-2:] == [

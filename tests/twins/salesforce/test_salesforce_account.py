@@ -137,3 +137,11 @@ def test_describe_can_be_revalidated(api: Api, twin: TwinSalesforce) -> None:
     assert api("GET", "sobjects/Contact/describe", headers=headers).status_code == 200
     refused = api("POST", "sobjects/Contact/", {"LastName": "B", "LeadSource": "Fair"})
     assert error_of(refused) == (400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST")
+
+
+def test_a_reset_leaves_the_integration_user_and_undoes_what_admins_changed(api: Api, twin: TwinSalesforce) -> None:
+    twin.user_action("set_picklist", stream="contacts", field="LeadSource", values=["Web"], restricted=True)
+    twin.user_create("contacts", {"LastName": "B"})
+    twin.reset()
+    assert api("POST", "sobjects/Contact/", {"LastName": "B", "LeadSource": "Fair"}).status_code == 201
+    assert list(twin.snapshot("users")) == ["005xx0000000000AAA"]
