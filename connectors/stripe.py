@@ -48,6 +48,7 @@ from hub.errors import (
 )
 from hub.kit.paging import require_progress, rest_at
 from hub.kit.pushing import send_in_turn
+from hub.kit.reading import read_rows
 from hub.kit.signing import require_age, require_signature, secrets_of
 from hub.kit.statuses import Kind
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
@@ -229,13 +230,13 @@ def _listed(api: StripeApi, stream: str, at: Mapping[str, Json]) -> Page:
         # The object that the page was to start after has been deleted: from the front again
         return Page(records=(), next_cursor={"list": "", "from": at["from"]}, complete=False, read_at=at["from"])
     started = at["from"] or api.door.vendor_now()
-    records = [_record(api, row) for row in answer["data"]]
+    records, faults = read_rows(answer["data"], partial(_record, api), id_key="id")
     if not answer["has_more"]:
         rest = {"since": rest_at(started, OVERLAP_S), "done": []}
-        return Page(records=records, next_cursor=rest, complete=True, read_at=started)
+        return Page(records=records, next_cursor=rest, complete=True, faults=faults, read_at=started)
     last = records[-1].external_id if records else at["list"]
     following = {"list": require_progress(at["list"], last, where=f"{api.door.account}/{stream}"), "from": started}
-    return Page(records=records, next_cursor=following, complete=False, read_at=started)
+    return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
 
 
 def _changed(api: StripeApi, stream: str, at: Mapping[str, Json]) -> Page:

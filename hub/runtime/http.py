@@ -310,18 +310,10 @@ class HttpDoor:
         raise error_of(kind, message, writes=call.writes, where=self._where(call), after_s=after_s)
 
     def _named_wait(self, answer: HttpResponse) -> float | None:
-        """Seconds to wait as the body or Retry-After says; a date counts from the answer's own Date."""
-        wait = self._connector.wait_s(answer) if self._connector.wait_s is not None else None
-        text = answer.headers.get("retry-after")
-        if wait is None and text:
-            try:
-                wait = float(text)
-            except ValueError:
-                try:
-                    wait = parsedate_to_datetime(text).timestamp() - answer.at
-                except (ValueError, TypeError):
-                    return None
-        return None if wait is None else min(max(wait, 0.0), self._bounds.longest_pause_s)
+        """Seconds to wait as the body and Retry-After say, the longer of the two."""
+        told = [self._connector.wait_s(answer) if self._connector.wait_s is not None else None, _retry_after(answer)]
+        waits = [wait for wait in told if wait is not None]
+        return min(max(*waits, 0.0), self._bounds.longest_pause_s) if waits else None
 
     def _no_answer(self, call: Call, error: Exception) -> HubError:
         """The error for a call without a whole answer."""
@@ -394,6 +386,19 @@ class HttpDoor:
 
     def _describe(self, call: Call, answer: HttpResponse) -> str:
         return f"{self._line(call)} answered {answer.status}"
+
+
+def _retry_after(answer: HttpResponse) -> float | None:
+    """Seconds of Retry-After; a date counts from the answer's own Date, whatever our clock says."""
+    text = answer.headers.get("retry-after", "")
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return parsedate_to_datetime(text).timestamp() - answer.at
+    except (ValueError, TypeError):
+        return None
 
 
 def _is_strange(error: BaseException) -> bool:

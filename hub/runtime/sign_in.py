@@ -156,7 +156,7 @@ class SignIn:
         kind = kind_of(answer.status)
         if kind is Kind.OK:
             return
-        if kind in (Kind.REJECTED, Kind.SIGN_IN, Kind.FORBIDDEN, Kind.NOT_FOUND):
+        if kind in (Kind.REJECTED, Kind.SIGN_IN) or (answer.status < 500 and _is_oauth_refusal(answer)):
             self._refused = f"the token endpoint answers {answer.status}"
             raise self._expired(self._refused)
         raise RetryLater(f"the token endpoint answers {answer.status}", code="AUTH-LATER", where=self._where)
@@ -175,3 +175,12 @@ class SignIn:
 
     def _expired(self, why: str) -> SignInExpired:
         return SignInExpired(why, where=self._where, fix="renew the connection's credentials")
+
+
+def _is_oauth_refusal(answer: HttpResponse) -> bool:
+    """{"error": …} as RFC 6749, 5.2 has it; a 403 without is a limit or a firewall, not a wrong secret."""
+    try:
+        found = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(found, dict) and isinstance(found.get("error"), str)

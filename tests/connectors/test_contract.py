@@ -63,7 +63,7 @@ def test_a_page_handed_out_for_ever_is_found_out(connector: Connector, stream: s
 
 @each_connector
 def test_a_named_wait_is_kept(connector: Connector) -> None:
-    with bench(connector) as made:
+    with bench(connector, limit_scale=1.0) as made:
         shown(contract.check_throttling, made, connector.streams[-1].name)
 
 
@@ -82,8 +82,7 @@ def test_a_bad_row_is_a_fault_and_does_not_stop_its_page(connector: Connector, s
 
 @each_stream
 def test_a_field_that_nobody_documented_is_kept(connector: Connector, stream: str) -> None:
-    key = connector.stream(stream).id_path.rsplit(".", 1)[-1]
-    with bench(connector, wrap=lambda twin: Tampered(twin, partial(contract.add_unknown_field, id_key=key))) as made:
+    with bench(connector, wrap=lambda twin: Tampered(twin, contract.add_unknown_field)) as made:
         shown(contract.check_unknown_fields, made, stream)
 
 
@@ -107,8 +106,11 @@ def test_only_genuine_webhooks_are_accepted(connector: Connector) -> None:
         vendor: Any = made.vendor
         vendor.set_webhook(URL, SECRET)
         for stream in vendor.streams:
-            with suppress(ValueError):  # not everything can be deleted everywhere
-                vendor.user_delete(stream, next(iter(vendor.snapshot(stream))))
+            for record_id, row in list(vendor.snapshot(stream).items())[:1]:
+                with suppress(ValueError):  # not everything can be deleted, or added by hand, everywhere
+                    vendor.user_create(stream, {k: v for k, v in row["fields"].items() if v != record_id})
+                with suppress(ValueError):
+                    vendor.user_delete(stream, record_id)
         vendor.hooks.pump(force=True)
         (sent, *_) = vendor.hooks.log
         headers = {name.lower(): value for name, value in sent.headers.items()}
