@@ -205,7 +205,7 @@ def check(api: TypeformApi) -> dict[str, Json]:
 
 _FIXED = (
     Field(name="form_id", label="Form", type="text", writable=False),
-    Field(name="token", label="Token", type="text", writable=False),
+    Field(name="token", label="Token", type="ref", writable=False),  # of the response, and of who gave it
     Field(name="response_type", label="Kind of response", type="enum", writable=False),
     Field(name="submitted_at", label="Submitted at", type="instant", writable=False),
     Field(name="landed_at", label="Opened at", type="instant", writable=False),
