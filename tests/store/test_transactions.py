@@ -33,9 +33,9 @@ class Seam:
 
 
 @pytest.fixture(params=["stored", "memory"])
-def seamed(request: pytest.FixtureRequest, migrated_url: str) -> Iterator[tuple[Store, Seam]]:
+def seamed(request: pytest.FixtureRequest, store_url: str) -> Iterator[tuple[Store, Seam]]:
     seam = Seam()
-    store = Store("sqlite://" if request.param == "memory" else migrated_url, seam=seam)
+    store = Store("sqlite://" if request.param == "memory" else store_url, seam=seam)
     yield store, seam
     store.close()
 
@@ -178,11 +178,11 @@ def impatient(url: str) -> Iterator[Store]:
 
 
 def test_a_locked_database_says_busy(
-    store: Store, migrated_url: str, add_entities: Callable[[Tx, int], list[int]]
+    store: Store, store_url: str, add_entities: Callable[[Tx, int], list[int]]
 ) -> None:
     with store.transaction() as tx:
         ids = add_entities(tx, 2)
-    with impatient(migrated_url) as other, store.transaction() as tx:
+    with impatient(store_url) as other, store.transaction() as tx:
         tx.entities(ids, lock=True)
 
         def meet() -> None:
@@ -194,10 +194,10 @@ def test_a_locked_database_says_busy(
     assert error.code == "STORE-BUSY"
 
 
-def test_a_thread_that_waits_too_long_says_busy(migrated_url: str) -> None:
-    if not migrated_url.startswith("sqlite"):
+def test_a_thread_that_waits_too_long_says_busy(store_url: str) -> None:
+    if not store_url.startswith("sqlite"):
         pytest.skip("PostgreSQL has no single writer")
-    with impatient(migrated_url) as store, store.transaction():
+    with impatient(store_url) as store, store.transaction():
         (error,) = in_threads([lambda: set_setting(store, "a", 1)])
     assert isinstance(error, RetryLater)
     assert error.code == "STORE-BUSY"
