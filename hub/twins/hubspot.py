@@ -130,15 +130,18 @@ class TwinHubSpot(Twin):
         """Rate headers on all but search answers; the daily ones not for OAuth apps."""
         if not _is_token(request) and self.describe(request)[0] != "search":
             now = self.now()
+            per_10s, per_day = LIMITS[self.settings["app"]]  # told also where this twin does not enforce them
             response.headers |= {
-                "X-HubSpot-RateLimit-Max": str(self.burst.calls),
-                "X-HubSpot-RateLimit-Remaining": str(self.burst.remaining(now)),
+                "X-HubSpot-RateLimit-Max": str(self.burst.calls or per_10s),
+                "X-HubSpot-RateLimit-Remaining": str(self.burst.remaining(now) if self.burst.calls else per_10s),
                 "X-HubSpot-RateLimit-Interval-Milliseconds": "10000",
             }
-            if self.today.calls:
+            if per_day:
                 response.headers |= {
-                    "X-HubSpot-RateLimit-Daily": str(self.today.calls),
-                    "X-HubSpot-RateLimit-Daily-Remaining": str(self.today.remaining(now)),
+                    "X-HubSpot-RateLimit-Daily": str(self.today.calls or per_day),
+                    "X-HubSpot-RateLimit-Daily-Remaining": str(
+                        self.today.remaining(now) if self.today.calls else per_day
+                    ),
                 }
         return response
 

@@ -30,7 +30,7 @@ from hub.twins.hubspot_search import (
     modified_since,
     sort_key,
 )
-from hub.twins.kit import BadJson, Fields, Record, Response, Rollback, Twin
+from hub.twins.kit import Fields, Record, Response, Rollback, Twin
 
 Json = Any
 
@@ -56,8 +56,8 @@ class Calls:
             return refused(refusal)
         except SearchFault as fault:
             return refused(Refusal(400, "VALIDATION_ERROR", str(fault)))
-        except (BadJson, KeyError, TypeError, AttributeError) as fault:
-            # The body lacks something or has another shape than the vendor's; it says no more than this.
+        except (ValueError, KeyError, TypeError, AttributeError) as fault:
+            # The body lacks something or has another shape than the vendor's, who says no more than this either.
             return refused(Refusal(400, "VALIDATION_ERROR", f"Invalid input JSON: {type(fault).__name__} {fault}"))
 
     # --- reading -----------------------------------------------------------------------------------------------

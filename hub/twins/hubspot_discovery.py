@@ -10,7 +10,7 @@ from typing import Any
 from hub.twins.hubspot_objects import Objects, Refusal, invalid
 from hub.twins.hubspot_paths import PORTAL_ID, Call, not_found, refused, row_limit, type_name
 from hub.twins.hubspot_schema import STAGES, Property, ValueFault, render_time
-from hub.twins.kit import BadJson, Fields, Record, Response, Twin, Window
+from hub.twins.kit import Fields, Record, Response, Twin, Window
 
 Json = Any
 
@@ -35,7 +35,7 @@ class Discovery:
             return handler(call)
         except Refusal as refusal:
             return refused(refusal)
-        except (BadJson, KeyError, TypeError) as fault:
+        except (ValueError, KeyError, TypeError, AttributeError) as fault:
             return refused(Refusal(400, "VALIDATION_ERROR", f"Invalid input JSON: {type(fault).__name__} {fault}"))
 
     # --- properties --------------------------------------------------------------------------------------------

@@ -216,18 +216,22 @@ class Calls:
 
     def _do_retrieve(self, call: _Call) -> Response:
         name = self._object(call.parts[0])
+        ids: Json
+        fields: Json
         if call.request.method == "GET":
             ids = call.request.first("ids").split(",")
             fields = call.request.first("fields").split(",")
         else:
             body = _body(call.request)
-            ids, fields = list(body.get("ids", [])), list(body.get("fields", []))
+            ids, fields = body.get("ids"), body.get("fields")
+            if not all(isinstance(part, list) and all(isinstance(e, str) for e in part) for part in (ids, fields)):
+                raise BadBody("ids and fields must be lists of texts")
         if not ids or not fields:
             raise FieldFault("INVALID_BATCH_REQUEST", "ids and fields are required")
         if len(ids) > RETRIEVE_ROWS:
             raise FieldFault("EXCEEDED_ID_LIMIT", f"The maximum number of ids is {RETRIEVE_ROWS}")
         render = self._rows.renderer(name, [field.strip() for field in fields], call.version)
-        found = [self._rows.find(name, str(record_id).strip()) for record_id in ids]
+        found = [self._rows.find(name, record_id.strip()) for record_id in ids]
         return Response.json([render(row) if row else None for row in found], rows=len(found))
 
     def _do_deleted(self, call: _Call) -> Response:
@@ -525,9 +529,10 @@ def _parts_of(request: Request) -> list[Fields]:
         parts = _body(request).get("compositeRequest")
     except BadBody:
         return []
-    needed = {"method", "url", "referenceId"}
-    good = isinstance(parts, list) and all(isinstance(part, dict) and needed <= set(part) for part in parts)
-    return list(parts) if good and parts else []
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        return []
+    good = all(isinstance(part.get(key), str) for part in parts for key in ("method", "url", "referenceId"))
+    return parts if good else []
 
 
 def _filled(value: Json, before: dict[str, Fields]) -> Json:

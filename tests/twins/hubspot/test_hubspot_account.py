@@ -117,6 +117,14 @@ def test_oauth_apps_have_110_calls_and_no_daily_headers() -> None:
     assert "X-HubSpot-RateLimit-Daily" not in answer.headers
 
 
+def test_a_twin_without_limits_still_tells_the_vendors() -> None:
+    with serve(make(clock=VirtualClock(START), limit_scale=0, auto_hooks=False)) as running:
+        headers = {"Authorization": "Bearer twin-token"}
+        for _ in range(3):
+            answer = requests.get(f"{running.base_url}{DATED}/contacts", headers=headers, timeout=10)
+        assert answer.headers["X-HubSpot-RateLimit-Remaining"] == "190"
+
+
 @pytest.mark.parametrize("wait_s", [10, None])
 def test_a_429_comes_with_or_without_retry_after(api: Api, twin: TwinHubSpot, wait_s: int | None) -> None:
     twin.set_faults(script=[{"fault": "throttle"}], throttle_retry_after=wait_s)
