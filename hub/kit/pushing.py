@@ -46,7 +46,7 @@ def _outcome(error: HubError) -> str:
 Send = tuple[Sequence[int], Callable[[], list[PushResult]]]  # positions of the changes in a call, and the call
 
 
-def send_in_turn(sends: Iterable[Send], now: Callable[[], float]) -> list[PushResult]:
+def send_in_turn(sends: Iterable[Send], clock: Callable[[], float]) -> list[PushResult]:
     """Make the calls of a push one after the other; a result for each change, in the order of the changes.
 
     After a call that must be waited for or settled, and after 30 s, no other is started: its changes were certainly
@@ -54,12 +54,12 @@ def send_in_turn(sends: Iterable[Send], now: Callable[[], float]) -> list[PushRe
 
     Args:
         sends: the calls, lazily.
-        now: the door's clock.
+        clock: the door's clock.
     """
-    started, stopped = now(), False
+    started, stopped = clock(), False
     results: list[PushResult] = []
     for indexes, send in sends:
-        if stopped or now() - started > START_WITHIN_S:
+        if stopped or clock() - started > START_WITHIN_S:
             results += _not_sent(indexes)
             continue
         try:
@@ -74,7 +74,7 @@ def send_in_turn(sends: Iterable[Send], now: Callable[[], float]) -> list[PushRe
 def send_batches(
     batches: Iterable[Sequence[int]],
     send: Callable[[Sequence[int]], list[PushResult]],
-    now: Callable[[], float],
+    clock: Callable[[], float],
     refused: Callable[[int, RecordRejected], PushResult] = lambda index, error: failed_results([index], error)[0],
 ) -> list[PushResult]:
     """`send_in_turn` for a vendor that refuses a whole batch because of one row: that row is found by halves.
@@ -85,10 +85,10 @@ def send_batches(
     Args:
         batches: positions of the changes that go together.
         send: makes one call; raises RecordRejected if nothing of the batch was written because of a row in it.
-        now: the door's clock.
+        clock: the door's clock.
         refused: the result of a row that was found to be the bad one.
     """
-    waiting, turns = deque(batches), _Turns(send, now)
+    waiting, turns = deque(batches), _Turns(send, clock)
     while waiting:
         suspects, cleared = waiting.popleft(), list[int]()
         error = turns.take(suspects)
@@ -113,15 +113,15 @@ def send_batches(
 class _Turns:
     """The calls of one push: their results, and whether another may be started."""
 
-    def __init__(self, send: Callable[[Sequence[int]], list[PushResult]], now: Callable[[], float]) -> None:
-        self._send, self._now = send, now
-        self._started = now()
+    def __init__(self, send: Callable[[Sequence[int]], list[PushResult]], clock: Callable[[], float]) -> None:
+        self._send, self._clock = send, clock
+        self._started = clock()
         self._stopped = False
         self.results: list[PushResult] = []
 
     @property
     def stopped(self) -> bool:
-        return self._stopped or self._now() - self._started > START_WITHIN_S
+        return self._stopped or self._clock() - self._started > START_WITHIN_S
 
     def take(self, indexes: Sequence[int]) -> RecordRejected | None:
         """Make one call; the error, if the vendor refused the batch as a whole. What is not sent is noted so."""

@@ -86,7 +86,7 @@ def test_addresses_that_are_not_public_are_refused_also_inside_others(address: s
 
 
 def test_the_resolved_address_counts_and_every_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(*addresses_: str):  # type: ignore[no-untyped-def]
+    def found(*addresses_: str):
         return lambda host, port, **_: [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses_
         ]
@@ -101,7 +101,7 @@ def test_the_socket_goes_to_the_address_that_was_checked(monkeypatch: pytest.Mon
         port = server.server_address[1]
         calls: list[str] = []
 
-        def resolve(host: str, _port: int, **_: object):  # type: ignore[no-untyped-def]
+        def resolve(host: str, _port: int, **_: object):
             calls.append(host)
             address = "127.0.0.1" if len(calls) == 1 else "127.0.0.99"  # the second answer differs
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]

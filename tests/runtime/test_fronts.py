@@ -59,8 +59,8 @@ def test_trouble_is_the_doors_business() -> None:
 
 
 def test_a_guarded_write_of_an_sdk_stays_guarded_through_a_new_sign_in() -> None:
-    tokens = (200, {}, b'{"access_token": "t1"}'), (200, {}, b'{"access_token": "t2"}')
-    with vendor(tokens[0], (401, {}, b""), tokens[1], (412, {}, b"")) as server:
+    first, second = b'{"access_token": "t1"}', b'{"access_token": "t2"}'
+    with vendor((200, {}, first), (401, {}, b""), (200, {}, second), (412, {}, b"")) as server:
         auth = Auth(kind="client_credentials", token_url="/token")
         door = door_to(server.base_url, auth=auth, credentials={"client_id": "c", "client_secret": "s"}, of=connector())
         answer = door.session().patch(server.base_url + "/x", json={}, headers={"If-Unmodified-Since": "then"})

@@ -25,9 +25,9 @@ from hub.kit.statuses import Kind
 from hub.runtime.calls import Bounds, RetryBudget
 from hub.runtime.clock import SystemClock, VirtualClock
 from hub.runtime.http import HttpDoor, open_door
-from tests.runtime.stub_vendor import CUT, DRIP, SILENT, connector, door_to, vendor
+from tests.runtime.stub_vendor import CUT, DRIP, SILENT, Answer, connector, door_to, vendor
 
-OK = (200, {}, b'{"ok": true}')
+OK: Answer = (200, {}, b'{"ok": true}')
 DATE = "Mon, 02 Nov 2026 08:00:00 GMT"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -84,7 +84,8 @@ def test_a_pair_that_cannot_be_saved_is_not_used() -> None:
 
 
 def test_a_restart_goes_on_with_the_saved_pair_not_with_the_configured_one() -> None:
-    vendor, kept = TokenEndpoint(), {}
+    vendor = TokenEndpoint()
+    kept: dict[str, str] = {}
     shelf = TokenShelf(save=kept.update, load=lambda: dict(kept))
     SignIn(ROTATING, APP, clock=VirtualClock(), ask=vendor, shelf=shelf).token()
     again = SignIn(ROTATING, APP, clock=VirtualClock(), ask=vendor, shelf=shelf)
@@ -95,10 +96,11 @@ def test_a_restart_goes_on_with_the_saved_pair_not_with_the_configured_one() -> 
 
 
 def test_two_machines_share_one_refresh_through_the_shelf() -> None:
-    vendor, kept, lock = TokenEndpoint(), {}, threading.Lock()
+    vendor, lock = TokenEndpoint(), threading.Lock()
+    kept: dict[str, str] = {}
 
     @contextmanager
-    def exclusive():  # type: ignore[no-untyped-def]
+    def exclusive() -> Iterator[None]:
         with lock:
             yield
 
