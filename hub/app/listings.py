@@ -7,9 +7,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from hub.app.context import Connection, Hub
+from hub.app.reward_book import RewardRow, approve, list_rewards, show_reward
 from hub.app.runs import connection_of
 from hub.errors import ConfigFault, HubError, NotFound
-from hub.model import ConflictRow, Grant, HoldRow, Json, QuarantineRow, RunRow
+from hub.model import ConflictRow, HoldRow, Json, QuarantineRow, RunRow
 from hub.store import Tx
 
 Dict = dict[str, Json]
@@ -211,35 +212,30 @@ def _quarantined(row: QuarantineRow) -> Dict:
 
 def rewards(hub: Hub, *, state: str | None = None) -> list[Dict]:
     """Grants in the order in which they were made; state None asks for all."""
-    with hub.store.reading() as tx:
-        return [_grant(row) for row in tx.grants(state=state)]
+    return [_grant(row) for row in list_rewards(hub, state)]
 
 
 def reward(hub: Hub, grant_id: int) -> Dict:
     """One grant with the lines of its ledger and what brought it about. Raises NotFound."""
-    with hub.store.reading() as tx:
-        row = tx.grant(grant_id)
-        found = _grant(row)
-        found["entries"] = [
-            {"kind": line.kind, "amount": line.amount, "at": iso(line.at), "detail": line.detail}
-            for line in tx.entries(grant_id)
-        ]
-    return found
+    story = asdict(show_reward(hub, grant_id))
+    row = story.pop("row")
+    lines = [{**line, "at": iso(line["at"])} for line in story.pop("lines")]
+    return {**_dated(row), **story, "event_at": iso(story["event_at"]), "lines": lines}
 
 
-def budgets(hub: Hub) -> list[Dict]:
-    """What every budget may still give, in minor units."""
-    with hub.store.reading() as tx:
-        return [asdict(row) for row in tx.budgets()]
+def approve_reward(hub: Hub, grant_id: int, *, by: str) -> Dict:
+    """Let a reward go that waits for approval. Raises NotFound; NeedsReview if it does not wait."""
+    return _grant(approve(hub, grant_id, by))
 
 
-def _grant(row: Grant) -> Dict:
-    return {
-        "grant": row.id, "rule": row.rule, "state": row.state, "subject": row.subject_id, "amount": row.amount,
-        "currency": row.currency, "budget": row.budget, "connection": row.connection, "product": row.product,
-        "reference": row.reference, "order": row.order_id, "created_at": iso(row.created_at),
-        "not_before": iso(row.not_before), "detail": row.detail,
-    }  # fmt: skip
+def _grant(row: RewardRow) -> Dict:
+    return _dated(asdict(row))
+
+
+def _dated(row: Mapping[str, Json]) -> Dict:
+    """The row with its number under the name that commands use, and its times as people read them."""
+    rest = {name: value for name, value in row.items() if name != "id"}
+    return {"grant": row["id"], **rest, "created_at": iso(row["created_at"]), "not_before": iso(row["not_before"])}
 
 
 # Everything at once

@@ -249,7 +249,9 @@ def _take_cell(scene: Scene, link: LinkRow, mapping: StreamMapping, name: str, v
     if not release:
         cells[name] = Cell(held=value)
         scene.set_cells(link.id, cells)
-        scene.recheck(root, name)
+        if old is not None and old.own:
+            scene.depart(root, name, old.own, is_set=declared.kind == "set")
+        scene.touch(root, name)
         return
     after = max((claim.before for claim in old.own.values()), default=LONG_AGO) if old else LONG_AGO
     before = link.read_at if link.read_at is not None else scene.now

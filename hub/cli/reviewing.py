@@ -175,8 +175,8 @@ def list_rewards(
 
     with bootstrap.opened(project(folder), connect=False) as hub:
         rows = listings.rewards(hub, state=state)
-    columns = ["grant", "rule", "state", "subject", "amount", "currency", "connection", "order", "created_at", "detail"]
-    show.table(rows, columns, json=json, none="no rewards")
+    columns = ["grant", "rule", "state", "recipient", "amount", "currency", "connection", "order_id", "created_at"]
+    show.table(rows, [*columns, "detail"], json=json, none="no rewards")
 
 
 def show_reward(grant: Id, folder: Folder = HERE, json: AsJson = False) -> None:
@@ -189,10 +189,10 @@ def show_reward(grant: Id, folder: Folder = HERE, json: AsJson = False) -> None:
 
 def approve_reward(grants: Ids = None, folder: Folder = HERE, json: AsJson = False) -> None:
     """Let rewards go that wait for approval; the next sync places their orders."""
-    from hub.app import bootstrap, reward_review
+    from hub.app import bootstrap, listings
 
     if not grants:
         raise typer.BadParameter("name at least one: hub rewards list --state waiting_approval", param_hint="GRANTS")
     with bootstrap.opened(project(folder), connect=False) as hub:
-        rows = [reward_review.approve(hub, each, by=bootstrap.user_name()) for each in grants]
+        rows = [listings.approve_reward(hub, each, by=bootstrap.user_name()) for each in grants]
     show.table(rows, ["grant", "state", "amount", "currency"], json=json)

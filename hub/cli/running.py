@@ -39,6 +39,7 @@ def twins(
 def plan(
     names: Names = None,
     pull: Annotated[bool, typer.Option("--pull/--no-pull", help="Read the systems first.")] = True,
+    limit: Annotated[int, typer.Option(min=1, help="Rows of the table; --json has all.")] = 100,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
@@ -51,8 +52,10 @@ def plan(
     if json:
         show.as_json(found)
         return
-    show.table(found["changes"], planning.CHANGE_COLUMNS, json=False, none="nothing to write")
-    show.table(found["connections"], planning.CONNECTION_COLUMNS, json=False)
+    show.table(found["changes"][:limit], planning.CHANGE_COLUMNS, json=False, none="nothing to write")
+    show.rest(len(found["changes"]), limit)
+    show.table(found["connections"], planning.CONNECTION_COLUMNS, json=False, title="in all")
+    show.table(found["refused"][:limit], planning.REFUSED_COLUMNS, json=False, none="", title="cannot be sent")
 
 
 def sync(

@@ -49,7 +49,7 @@ def table(rows: Sequence[Row], columns: Sequence[str], *, json: bool, none: str 
         as_json(rows)
         return
     if not rows:
-        console().print(none)
+        console().print(none, end="\n" if none else "")
         return
     from rich.table import Table
 
@@ -60,6 +60,12 @@ def table(rows: Sequence[Row], columns: Sequence[str], *, json: bool, none: str 
     for row in rows:
         shown.add_row(*(_plain(text(row.get(column))) for column in columns))
     console().print(shown)
+
+
+def rest(total: int, shown: int) -> None:
+    """That a table was cut, if it was."""
+    if total > shown:
+        line(f"… and {total - shown} more")
 
 
 def record(row: Row, *, json: bool) -> None:
