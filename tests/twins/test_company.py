@@ -157,7 +157,7 @@ def test_won_deals_and_large_orders_are_there(company: Company) -> None:
     assert any(row["fields"]["totalPrice"] > 500 for row in company.rows["shopify"]["orders"])
 
 
-SYSTEMS = ("salesforce", "hubspot", "shopify", "stripe")
+SYSTEMS = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
