@@ -75,6 +75,7 @@ class FieldRule:
     extra_out: tuple[str, ...] = ()  # further paths that the same write fills
     key: str = ""  # the flat key at the root, when reading is that simple
     get: Getter | None = None  # reads from the whole record; None if `key` does or nothing is read
+    own_id: bool = False  # reads the record's own external id
     inward: Callable[[Json], Json] | None = None  # value over there (not blank) -> canonical value or None
     inward_in: Callable[[Json, View], Json] | None = None  # the same where it needs the rest of the record
     outward: Callable[[Json], Json] | None = None  # canonical value (not blank) -> value over there
@@ -245,7 +246,7 @@ def to_canonical(mapping: StreamMapping, record: SourceRecord) -> MappedRecord:
             values[name] = value
     references: dict[str, Reference | None] = {}
     if reading.others:
-        _read_others(reading.others, data, get, values, references, faults)
+        _read_others(reading.others, record, get, values, references, faults)
     acted_at = _moment(mapping.claims_at(data)) if mapping.claims_at is not None else None
     return MappedRecord(source=record, values=values, references=references, faults=tuple(faults), acted_at=acted_at)
 
@@ -275,16 +276,17 @@ def _read_group(
 
 def _read_others(
     rules: tuple[FieldRule, ...],
-    data: Mapping[str, Json],
+    record: SourceRecord,
     get: Callable[[str, Json], Json],
     values: dict[str, Json],
     references: dict[str, Reference | None],
     faults: list[CellFault],
 ) -> None:
     """Nested paths, references, and last the rules that look at other values."""
+    data = record.data
     broken: set[str] = set()
     for rule in rules:
-        raw = get(rule.key, MISSING) if rule.get is None else rule.get(data)
+        raw = record.external_id if rule.own_id else get(rule.key, MISSING) if rule.get is None else rule.get(data)
         if raw is MISSING:
             continue
         if rule.to:

@@ -61,6 +61,7 @@ class _Remote:
     answer_type: str = ""
     take: str = "label"
     association: str = ""
+    own_id: bool = False
 
 
 def read_rule(sheet: Sheet, name: str, facts: StreamFacts) -> FieldRule | None:
@@ -118,14 +119,16 @@ def _remote(sheet: Sheet, direction: str, facts: StreamFacts) -> _Remote | None:
 
 
 def _remote_of_keys(at: Sheet) -> _Remote | None:
-    at.closed(("in", "out", "answer", "answer_type", "take", "association"))
+    at.closed(("in", "out", "answer", "answer_type", "take", "association", "own_id"))
+    if at.boolean("own_id"):
+        return _Remote(own_id=True)
     answer, kind, association = at.text("answer"), at.text("answer_type"), at.text("association")
     if answer or kind:
         return _Remote(answer=answer, answer_type=kind, take=at.choice("take", ("label", "ref", "id"), "label"))
     if association:
         return _Remote(association=association)
     if not (at.has("in") or at.has("out")):
-        at.fault("CFG-013", "remote names no place", "say in: and out:, or answer:, or association:")
+        at.fault("CFG-013", "remote names no place", "say in: and out:, or answer:, association: or own_id:")
         return None
     return _Remote(at.text("in"), at.text("out"))
 
@@ -341,8 +344,9 @@ def _word_writer(words: Mapping[Json, Json], skip: bool) -> Normaliser:
 
 
 def _check_inverse(sheet: Sheet, rule: FieldRule, remote: _Remote, steps: Sequence[Step]) -> None:
-    if rule.direction != "in" and (remote.answer or remote.answer_type):
-        sheet.fault("MAP-006", "an answer of a form cannot be written", "say direction: in")
+    if rule.direction != "in" and (remote.answer or remote.answer_type or remote.own_id):
+        what = "a record's own id" if remote.own_id else "an answer of a form"
+        sheet.fault("MAP-006", f"{what} cannot be written", "say direction: in")
         return
     if rule.direction != "both" or sheet.has("constant"):
         return
@@ -366,6 +370,8 @@ def _with_getter(sheet: Sheet, rule: FieldRule, remote: _Remote, facts: StreamFa
     if sheet.has("constant"):
         constant = sheet.value["constant"]
         return replace(rule, get=lambda record: constant)
+    if remote.own_id:
+        return replace(rule, own_id=True)
     if remote.answer or remote.answer_type:
         getter = make_answer_getter(remote.answer, kind=remote.answer_type, take=remote.take)
         return replace(rule, remote_in=f"answer:{remote.answer or remote.answer_type}", get=getter)

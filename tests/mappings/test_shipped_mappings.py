@@ -177,9 +177,9 @@ def test_a_company_is_the_same_by_its_domain() -> None:
 
 def test_an_answer_speaks_for_its_respondent() -> None:
     data = {"token": "t1", "form_id": "f", "submitted_at": "2026-02-01T09:01:02Z", "answers": []}
-    submission = to_canonical(stream("typeform", "responses"), SourceRecord(external_id="t1", data=data))
-    person = to_canonical(stream("typeform", "respondents"), SourceRecord(external_id="t1", data=data))
-    assert submission.references == {"contact": Reference("respondents", "t1")}
+    submission = to_canonical(stream("typeform", "responses"), SourceRecord(external_id="f:t1", data=data))
+    person = to_canonical(stream("typeform", "respondents"), SourceRecord(external_id="f:t1", data=data))
+    assert submission.references == {"contact": Reference("respondents", "f:t1")}
     assert person.acted_at == 1769936462.0
     assert stream("typeform", "respondents").acts
 
