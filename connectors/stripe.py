@@ -234,7 +234,7 @@ def _listed(api: StripeApi, stream: str, at: Mapping[str, Json]) -> Page:
     if not answer["has_more"]:
         rest = {"since": rest_at(started, OVERLAP_S), "done": []}
         return Page(records=records, next_cursor=rest, complete=True, faults=faults, read_at=started)
-    last = records[-1].external_id if records else at["list"]
+    last = answer["data"][-1].get("id", at["list"]) if answer["data"] else at["list"]
     following = {"list": require_progress(at["list"], last, where=f"{api.door.account}/{stream}"), "from": started}
     return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
 

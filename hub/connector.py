@@ -245,6 +245,7 @@ class Stream:
     sorted: bool = True  # ascending by stamp within one read
     consistency: str = "strong"  # strong, lagging
     lag_s: float = 0.0  # how far the list/search index may be behind
+    fetch_lag_s: float = 0.0  # how far a read by id may be behind; 0: it always shows the last write
     completeness: str = "full"  # full, thin (needs fetch)
     deletes: str = "absent"  # tombstone, event, archived, absent
     writes: frozenset[str] = frozenset()  # of create, update, upsert, archive, delete
@@ -323,7 +324,8 @@ class Connector:
         None  # (stream, remote field, value), strong read
     )
     push: Callable[[Api, str, Sequence[ChangeSet]], Sequence[PushResult]] | None = None
-    verify: Callable[[Settings, WebhookRequest], None] | None = None  # raises SignatureError
+    # raises SignatureError. None beside a `parse`: the vendor signs nothing, and only the secret path proves anything
+    verify: Callable[[Settings, WebhookRequest], None] | None = None
     parse: Callable[[Settings, WebhookRequest], Sequence[WebhookEvent]] | None = None
     subscribe: Callable[[Api, str], Mapping[str, Json]] | None = (
         None  # (api, target url) -> what was set up, with secret
