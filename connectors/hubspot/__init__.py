@@ -6,7 +6,7 @@ The first read lists everything, 100 a call, with associations inline. Later one
 call, ascending and by keyset: at a page's edge the records of that millisecond are named and left out, and a
 millisecond with too many is read by id. So neither the cap of 10,000 results nor records that move while being read
 lose anything. Search lags, so each read starts five minutes before its cursor. Search shows neither archived records
-(listed now and then, `archived_every_s`) nor associations (one more call per page and kind).
+(listed now and then, `archived_every_s`) nor associations (one more call per 1,000 records and kind).
 
 Records are in the vendor's shape: properties below `properties` (a mapping says `root: properties`), associated ids
 below `associations`. Bodies of writes have property names at the top, and `associations: {name: id}`.

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from connectors.hubspot.api import ASSOCIATIONS, MODIFIED, HubspotApi, call, names_of
 from hub.connector import Page
 from hub.errors import RecordRejected
-from hub.kit.paging import batches, require_ascending, require_progress, rest_at, ties_at_end
+from hub.kit.paging import batches, require_ascending, require_progress, rest_at
 from hub.kit.reading import parse_time, read_rows
 from hub.model import Json, SourceRecord
 
 LIST_PAGE = 100  # list and every batch call (CRM API guide)
 SEARCH_PAGE = 200  # search (CRM search guide)
+ASSOCIATED = 1000  # ids of one associations read (associations guide)
 SEARCH_CHARS = 3000  # body of a search (CRM search guide)
 URL_CHARS = 14_000  # of property names in a list call; longer URLs fail with 414 (airbyte splits at 15,000)
 LOOKBACK_S = 300.0  # new and changed records show up in search "after a few moments" (CRM search guide)
@@ -132,33 +133,49 @@ def _rest(started: float, *, swept: float) -> dict[str, Json]:
 
 
 def _changed(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
-    """Ascending by time, never by offset: a record changed meanwhile moves to the end and would shift the rest."""
-    name = MODIFIED[stream]
-    groups = [[_filter(name, "GT", at["since"])]]
-    if at["seen"] is not None:
-        groups = [[_filter(name, "GTE", at["since"])]]
-    if at["seen"]:
-        others = {"propertyName": "hs_object_id", "operator": "NOT_IN", "values": at["seen"]}
-        groups = [[_filter(name, "GT", at["since"])], [_filter(name, "EQ", at["since"]), others]]
-    answer = _search(api, stream, groups, name)
-    if answer is None:
-        following = {**at, "mode": "ties", "after": "0"}
-        return Page(records=(), next_cursor=following, complete=False, read_at=at["from"])
-    rows, started = answer["results"], at["from"] or api.door.vendor_now()
-    where = f"{api.door.account}/{stream}"
+    """What changed since: one search, or as many as one look at their associations can serve."""
+    rows: list[dict[str, Json]] = []
+    going, ended = dict(at), False
+    while not ended and len(rows) < (ASSOCIATED - SEARCH_PAGE + 1 if _targets(api, stream) else 1):
+        found = _search(api, stream, _since(stream, going), MODIFIED[stream])
+        if found is None:
+            break
+        going["from"] = going["from"] or api.door.vendor_now()
+        rows += found["results"]
+        ended = found["total"] <= len(found["results"])
+        going = going if ended else _after(going, found["results"], where=f"{api.door.account}/{stream}")
+    if not rows and not ended:
+        return Page(records=(), next_cursor={**at, "mode": "ties", "after": "0"}, complete=False, read_at=at["from"])
     records, faults = _with_associations(api, stream, rows)
     stamps = [record.stamp or 0.0 for record in records if record.op != "merged_into"]
-    require_ascending(stamps, where=where)
-    if answer["total"] <= len(rows):
-        return _at_end(api, records, faults, started, at)
-    since = round(stamps[-1] * 1000) if stamps else at["since"]
-    ids = [record.external_id for record in records if record.op != "merged_into"]
-    seen = ids[len(ids) - ties_at_end(stamps) :]
+    require_ascending(stamps, where=f"{api.door.account}/{stream}")
+    if ended:
+        return _at_end(api, records, faults, going["from"], at)
+    return Page(records=records, next_cursor=going, complete=False, faults=faults, read_at=going["from"])
+
+
+def _since(stream: str, at: Mapping[str, Json]) -> list[list[dict[str, Json]]]:
+    """Ascending by time, never by offset: a record changed meanwhile moves to the end and would shift the rest."""
+    name = MODIFIED[stream]
+    if at["seen"] is None:
+        return [[_filter(name, "GT", at["since"])]]
+    if not at["seen"]:
+        return [[_filter(name, "GTE", at["since"])]]
+    others: dict[str, Json] = {"propertyName": "hs_object_id", "operator": "NOT_IN", "values": at["seen"]}
+    return [[_filter(name, "GT", at["since"])], [_filter(name, "EQ", at["since"]), others]]
+
+
+def _after(at: Mapping[str, Json], rows: Sequence[Mapping[str, Json]], *, where: str) -> dict[str, Json]:
+    """The cursor behind a page: its last millisecond, and who of it was read. A row without time or id is stepped over."""
+    usable = [row for row in rows if row.get("updatedAt") and row.get("id")]
+    timed = [(round(parse_time(row["updatedAt"]) * 1000), str(row["id"])) for row in usable]
+    since = timed[-1][0] if timed else at["since"]
+    seen = [external_id for stamp, external_id in timed if stamp == since]
     if since == at["since"]:
         seen = list(dict.fromkeys([*(at["seen"] or ()), *seen]))
-    following = {**at, "since": since, "seen": seen, "from": started}
-    require_progress({**at, "from": started}, following, where=where)
-    return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
+    following = {**at, "since": since, "seen": seen}
+    require_progress(dict(at), following, where=where)
+    return following
 
 
 def _at_end(
@@ -188,7 +205,8 @@ def _ties(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
     if answer["total"] <= len(rows):
         following = {key: at[key] for key in ("since", "swept")} | {"mode": "search", "seen": None, "from": started}
     else:
-        following = {**at, "after": str(rows[-1]["id"]), "from": started}
+        last = next((str(row["id"]) for row in reversed(rows) if row.get("id")), at["after"])
+        following = {**at, "after": last, "from": started}
     require_progress({**at, "from": started}, following, where=f"{api.door.account}/{stream}")
     return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
 
@@ -254,12 +272,14 @@ def _results(name: str, ids: Sequence[str]) -> dict[str, Json]:
 def _with_associations(
     api: HubspotApi, stream: str, rows: Sequence[dict[str, Json]]
 ) -> tuple[list[SourceRecord], list[dict[str, str]]]:
-    """Records with their associations, which search and batch read leave out: one more call per kind."""
-    for target in _targets(api, stream) if rows else ():
-        found = associated(api, stream, target, [str(row["id"]) for row in rows])
-        for row in rows:
-            ids = found.get(str(row["id"]), [])
-            row.setdefault("associations", {})[target] = _results(name_of(stream, target), ids)
+    """Records with their associations, which search and batch read leave out: one more call per 1,000 and kind."""
+    known = [row for row in rows if row.get("id")]
+    for target in _targets(api, stream):
+        for part in batches(known, ASSOCIATED):
+            found = associated(api, stream, target, [str(row["id"]) for row in part])
+            for row in part:
+                ids = found.get(str(row["id"]), [])
+                row.setdefault("associations", {})[target] = _results(name_of(stream, target), ids)
     return records_of(api, rows)
 
 
@@ -287,13 +307,11 @@ def fetch(api: HubspotApi, stream: str, ids: Sequence[str]) -> list[SourceRecord
     wanted = list(dict.fromkeys(ids))
     if stream == "owners":
         return [record for record in _owners(api, None).records if record.external_id in set(wanted)]
-    found: list[SourceRecord] = []
-    for part in batches(wanted, LIST_PAGE):
-        records, _ = _with_associations(api, stream, _read(api, stream, part))
-        missing = sorted(set(part) - {record.external_id for record in records})
-        found += records
-        if missing:
-            found += records_of(api, _read(api, stream, missing, archived=True))[0]
+    rows = [row for part in batches(wanted, LIST_PAGE) for row in _read(api, stream, part)]
+    found, _ = _with_associations(api, stream, rows)
+    missing = sorted(set(wanted) - {record.external_id for record in found})
+    for part in batches(missing, LIST_PAGE):
+        found += records_of(api, _read(api, stream, part, archived=True))[0]
     return found
 
 

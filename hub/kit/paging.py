@@ -38,16 +38,6 @@ def require_ascending(stamps: Sequence[float], *, where: str) -> None:
         )
 
 
-def ties_at_end(stamps: Sequence[float]) -> int:
-    """How many rows at the end of an ascending page share the last stamp; 0 for an empty page."""
-    count = 0
-    for stamp in reversed(stamps):
-        if stamp != stamps[-1]:
-            break
-        count += 1
-    return count
-
-
 def rest_at(read_started: float, lookback_s: float) -> float:
     """Where the next incremental read starts: the vendor's time when this one started, less the look-back."""
     return max(0.0, read_started - lookback_s)

@@ -234,6 +234,17 @@ def test_hubspot_pages_out_of_order_move_no_cursor(wire: responses.RequestsMock)
     assert caught.value.code == "PAGE-ORDER"
 
 
+def test_a_changed_row_without_id_is_a_fault_and_the_search_goes_on(wire: responses.RequestsMock) -> None:
+    bad = contact_row(2)
+    del bad["id"]
+    wire.post(f"{PORTAL}/crm/v3/objects/contacts/search", json={"total": 9, "results": [contact_row(1), bad]})
+    at = {"mode": "search", "since": 0, "seen": [], "from": None, "swept": NOW}
+    page = HUBSPOT.pull(api_of(HUBSPOT, PORTAL), "contacts", at)
+    assert [record.external_id for record in page.records] == ["1"]
+    assert len(page.faults) == 1
+    assert (page.complete, page.next_cursor["seen"]) == (False, ["1"])
+
+
 def test_a_primary_company_listed_under_two_types_is_one(wire: responses.RequestsMock) -> None:
     listed = [
         {"id": "9002", "type": "contact_to_company_unlabeled"},

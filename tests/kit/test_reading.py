@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import NeedsReview
-from hub.kit.paging import batches, require_ascending, require_progress, rest_at, ties_at_end
+from hub.kit.paging import batches, require_ascending, require_progress, rest_at
 from hub.kit.reading import (
     parse_bool,
     parse_epoch_ms,
@@ -108,7 +108,6 @@ def test_a_page_that_lies_about_its_order_moves_no_cursor() -> None:
         require_ascending([1.0, 3.0, 2.0], where="stub")
 
 
-def test_ties_batches_and_rest() -> None:
-    assert [ties_at_end(each) for each in ([], [1.0], [1.0, 2.0, 2.0], [3.0, 3.0])] == [0, 1, 2, 2]
+def test_batches_and_rest() -> None:
     assert [list(each) for each in batches([1, 2, 3], 2)] == [[1, 2], [3]]
     assert rest_at(1000.0, 600.0) == 400.0
