@@ -239,7 +239,7 @@ def _check_rule(mapping: StreamMapping, rule: FieldRule, live: Mapping[str, Remo
 
 def _check_path(path: str, live: Mapping[str, RemoteField], where: str, *, writes: bool) -> list[Fault]:
     """A path is known by its whole name, or by that of the object that it goes into."""
-    if not path or path.startswith(("/", "answer:")):
+    if not path or path.startswith(("/", "answer:", "association:")):
         return []
     remote = live.get(path) or next((live[head] for head in _heads(path) if head in live), None)
     if remote is None:

@@ -1,0 +1,154 @@
+"""The shipped mappings on the vendors' wire: live schema, real records of an invented company, writes and read-backs.
+
+Each system is a twin behind real HTTP, spoken to through its connector, as in production.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from hub.connector import Connector
+from hub.core.canonical_file import read_canonical
+from hub.core.checks import check_file, check_sample, stops
+from hub.core.document import Sheet
+from hub.core.mapping import StreamMapping, held_form, to_canonical, to_external
+from hub.core.mapping_file import Hub, MappingFile, read_mapping
+from hub.core.values import is_blank, same
+from hub.model import Json, MappedRecord, SourceRecord
+from hub.runtime.registry import SHIPPED
+from hub.runtime.yaml import load_yaml
+from hub.twins.company import Company, fill, generate
+from tests.connectors.doors import Desk, change, desk, twin_clock
+
+NAMES = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")
+AUTH = {"salesforce": {"kind": "client_credentials", "client_id": "twin-client", "client_secret": "twin-secret"}}
+# What the company's records hold on purpose that a mapping must refuse; anything else is a fault of the mapping.
+EXPECTED = {"MAP-110", "MAP-116", "MAP-120", "MAP-121", "MAP-122"}
+
+
+def shipped(name: str) -> MappingFile:
+    canonical = read_canonical(Sheet(load_yaml(SHIPPED / "canonical.yaml")))
+    return read_mapping(Sheet(load_yaml(SHIPPED / f"{name}.yaml")), canonical, Hub(country="DE"))
+
+
+@pytest.fixture(scope="module")
+def company() -> Company:
+    return generate(7, 120)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def system(request: pytest.FixtureRequest, company: Company) -> Iterator[tuple[MappingFile, Desk]]:
+    """A filled twin, and the mapping for it; the connector asks for the fields that the mapping reads."""
+    name: str = request.param
+    twin: Any = import_module(f"hub.twins.{name}").make(clock=twin_clock(), auto_hooks=False, limit_scale=1000.0)
+    fill(company, {each: twin if each == name else _Nobody() for each in company.rows})
+    file = shipped(name)
+    streams: dict[str, dict[str, Json]] = {}
+    for mapping in file.streams.values():
+        wanted = streams.setdefault(mapping.source, {"fields": [], "associations": []})
+        wanted["fields"] += mapping.remote_fields
+        wanted["associations"] += mapping.associations
+    connector: Connector = import_module(f"connectors.{name}").CONNECTOR
+    auth = AUTH.get(name, {"kind": "token", "token": "twin-token"})
+    with desk(connector, twin, streams=streams, auth=auth) as made:
+        yield file, made
+
+
+class _Nobody:
+    def load(self, stream: str, rows: Any) -> int:
+        return 0
+
+
+def records(made: Desk, mapping: StreamMapping) -> list[SourceRecord]:
+    found, _, _ = made.pull_all(mapping.source)
+    return [record for record in found if record.op == "upsert"]
+
+
+def agree(mapping: StreamMapping, name: str, left: Json, right: Json) -> bool:
+    return same(mapping.entity_type.fields[name], left, right)
+
+
+def test_the_live_schema_fits(system: tuple[MappingFile, Desk]) -> None:
+    file, made = system
+    schema = {each.source: made.connector.discover(made.api, each.source) for each in file.streams.values()}
+    streams = {stream.name: stream for stream in made.connector.streams}
+    found = check_file(file, streams=streams, schema=schema)
+    assert [str(fault) for fault in found if stops(fault)] == []
+
+
+def test_every_field_is_read_and_only_garbage_is_refused(system: tuple[MappingFile, Desk]) -> None:
+    file, made = system
+    for mapping in file.streams.values():
+        mapped = [to_canonical(mapping, record) for record in records(made, mapping)]
+        assert mapped, mapping.name
+        seen = Counter(name for each in mapped for name in (*each.values, *each.references))
+        assert mapping.in_fields - seen.keys() == set()
+        faults = [fault for each in mapped for fault in each.faults]
+        assert {fault.code for fault in faults} <= EXPECTED, [str(fault) for fault in faults]
+        assert len(faults) <= len(mapped) * 0.05
+
+
+def test_what_was_read_would_not_be_written_differently(system: tuple[MappingFile, Desk]) -> None:
+    file, made = system
+    for mapping in file.streams.values():
+        found = [fault for fault in check_sample(mapping, records(made, mapping)) if fault.code == "MAP-030"]
+        assert [str(fault) for fault in found] == []
+
+
+def test_what_is_written_is_what_the_vendor_then_holds(system: tuple[MappingFile, Desk]) -> None:
+    file, made = system
+    for mapping in file.streams.values():
+        if not mapping.out_fields:
+            continue
+        for record in records(made, mapping)[:4]:
+            mapped = to_canonical(mapping, record)
+            values = {name: value for name, value in changed(mapping, mapped).items() if name in mapping.out_fields}
+            body = to_external(mapping, values, changed=values, external_ids={}, creating=False)
+            assert body.skipped == {}
+            found = write(made, mapping, record, body.body)
+            for name, expressed in body.sent.items():
+                assert agree(mapping, name, found.values.get(name), expressed), f"{mapping.name}.{name}"
+                assert agree(mapping, name, held_form(mapping, name, values[name]), expressed)
+
+
+def changed(mapping: StreamMapping, mapped: MappedRecord) -> dict[str, Json]:
+    """New values for what the record says, of the kinds that no system refuses."""
+    found: dict[str, Json] = {}
+    for name, value in mapped.values.items():
+        declared = mapping.entity_type.fields[name]
+        match declared.type:
+            case "group" if name == "name" and not is_blank(value):
+                found[name] = {**value, "first_name": "Zoë", "last_name": "Ångström"}
+            case "group" if not is_blank(value):
+                found[name] = {**value, "city": "Łódź", "country": "PL"}
+            case "phone":
+                found[name] = (
+                    f"+4930{9_000_000 + int(''.join(filter(str.isdigit, mapped.source.external_id))[-6:] or 0)}"
+                )
+            case "date":
+                found[name] = "2026-12-31"
+            case "money":
+                found[name] = {"minor": 123456, "currency": "EUR"}
+            case "integer":
+                found[name] = 4711
+            case "decimal":
+                found[name] = "4711.5"
+            case "set":
+                found[name] = ["Pricing", "Training"]
+    return found
+
+
+def write(made: Desk, mapping: StreamMapping, record: SourceRecord, body: dict[str, Json]) -> MappedRecord:
+    """The record in canonical terms, as the vendor shows it after the write."""
+    assert made.connector.push is not None
+    sent = change("update", body, record.external_id, stamp=record.stamp, idempotency_key=f"k-{record.external_id}")
+    (result,) = made.connector.push(made.api, mapping.source, [sent])
+    assert result.outcome == "applied", result
+    assert made.connector.fetch is not None
+    held = result.held or made.connector.fetch(made.api, mapping.source, [record.external_id])[0]
+    return to_canonical(mapping, held)
