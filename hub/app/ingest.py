@@ -75,6 +75,7 @@ def ingest_page(
     done_hints: Sequence[int] = (),
     late_hints: Mapping[float, Sequence[int]] | None = None,
     answers: frozenset[int] = frozenset(),
+    by_id: bool = False,
 ) -> Counter[str]:
     """Take in one page of a stream, in one transaction.
 
@@ -87,6 +88,7 @@ def ingest_page(
         release: {"released": …, "dropped": …} of a hold that a person decided.
         done_hints: hints that this read answers, if the reads are new enough.
         late_hints: due time -> hints that this read is too old for.
+        by_id: these records were read by id, or answered: they are as fresh as the vendor has them.
         answers: intents whose write these very records answer.
 
     Returns:
@@ -108,6 +110,7 @@ def ingest_page(
                 page = PageContext(
                     hub=hub, connection=connection, mapping=mapping, stream=connection.streams[source], scene=scene,
                     read_at=read_at, offset=offset, known_since=known_since, first_load=first_load, tally=run_tally,
+                    lag_s=connection.streams[source].fetch_lag_s if by_id else connection.streams[source].lag_s,
                     answers=answers, released=(release or {}).get("released", frozenset()),
                     dropped=(release or {}).get("dropped", frozenset()),
                 )  # fmt: skip
@@ -219,11 +222,12 @@ def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord, mapped
     """
     if record.stamp is None or record.stamp != link.stamp or link.id in page.intents:
         return False
-    early = (link.read_at or 0.0) + page.stream.stamp_tick_s + page.stream.lag_s - page.read_at
+    early = (link.read_at or 0.0) + page.stream.stamp_tick_s + page.lag_s - page.read_at
     fields, cells = page.mapping.entity_type.fields, page.scene.cells(link.id)
     if early <= 0 or all(same(fields[n], v, cells[n].held) for n, v in mapped.values.items() if n in cells):
         return False
-    due_at = page.scene.now + early + STAMP_SLACK_S
+    strong = page.stream.stamp_tick_s + page.stream.fetch_lag_s  # the hint reads it by id
+    due_at = page.scene.now + min(early, strong) + STAMP_SLACK_S
     page.hints.append((link.connection, page.mapping.source, record.external_id, None, due_at, "edits within one tick"))
     page.counts["deferred"] += 1
     return True
@@ -246,7 +250,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
         elif settle_intent(page, link, intent, shown, record):
             unsettled = True
             shown = {name: value for name, value in shown.items() if name not in intent.values}
-            due_at = (intent.last_possible or page.scene.now) + page.stream.lag_s + page.stream.stamp_tick_s + 1.0
+            due_at = (intent.last_possible or page.scene.now) + page.stream.fetch_lag_s + page.stream.stamp_tick_s + 1.0
             page.hints.append(
                 (link.connection, page.mapping.source, record.external_id, None, due_at, "a write to settle")
             )

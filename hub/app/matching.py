@@ -46,7 +46,7 @@ def _create_in_flight(page: PageContext, root: int, external_id: str) -> bool:
         if (link.connection, link.stream, link.state) != (page.connection.name, page.mapping.name, LinkState.WANTED):
             continue
         if intent is not None and page.scene.now < (intent.last_possible or 0.0):
-            due_at = (intent.last_possible or 0.0) + page.stream.lag_s + 1.0
+            due_at = (intent.last_possible or 0.0) + page.stream.fetch_lag_s + 1.0
             page.hints.append((link.connection, page.mapping.source, external_id, None, due_at, "a create to settle"))
             page.counts["deferred"] += 1
             return True

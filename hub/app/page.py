@@ -29,6 +29,7 @@ class PageContext:
     offset: float | None  # vendor's clock minus the hub's; None: unknown, stamps cannot shrink windows
     known_since: float | None  # start of the stream's last complete pull less its look-back
     first_load: bool
+    lag_s: float = 0.0  # how old what was read may be
     released: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person let through a guard
     dropped: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person refused
     answers: frozenset[int] = frozenset()  # intents that these records answer: what they hold is what our write left

@@ -111,7 +111,7 @@ def _serve(
             late[hub.clock.now() + HINT_BACKOFF_S * min(2**hint.attempts, 64)].append(hint.id)
     counts = ingest_page(
         hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
-        done_hints=[hint.id for hint in served], late_hints=late,
+        done_hints=[hint.id for hint in served], late_hints=late, by_id=True,
     )  # fmt: skip
     counts["hints_served"] += len(served)
     return counts
@@ -148,5 +148,5 @@ def fetch_now(
     read_at = hub.clock.now()
     records = connection.connector.fetch(connection.api, source, list(external_ids))
     return ingest_page(
-        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally, answers=answers
+        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally, answers=answers, by_id=True,
     )  # fmt: skip

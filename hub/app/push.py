@@ -367,6 +367,7 @@ def _read_back(batch: Batch, applied: dict[int, PushResult], sent_at: float) -> 
             read_at=sent_at,
             run_id=batch.run_id,
             answers=answers,
+            by_id=True,
         )
     unread = [r.external_id or batch.changes[i].external_id or "" for i, r in applied.items() if r.held is None]
     if unread and "no_readback" not in PLANTED:

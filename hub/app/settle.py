@@ -47,7 +47,7 @@ def settle_intent(
         return False
     judgement = judge_intent(
         intent, fields, scene.cells(link.id), shown, forms=forms, stamp=record.stamp, by_hub=record.by_hub,
-        now=page.read_at, lag_s=page.stream.lag_s + page.stream.stamp_tick_s,
+        now=page.read_at, lag_s=page.lag_s + page.stream.stamp_tick_s,
         tries=0 if record.by_hub else _unexplained(scene, intent),
     )  # fmt: skip
     match judgement.verdict:

@@ -170,9 +170,10 @@ class SimVendor:
     def connector(self) -> Connector:
         traits = self.traits
         stream = Stream(
-            name=STREAM, lookback_s=traits.search_lag_s + MAX_LATE_S + traits.tick_s + 5.0, lag_s=self._lag(),
+            name=STREAM, lookback_s=traits.search_lag_s + MAX_LATE_S + traits.tick_s + 5.0, lag_s=self._lag(), fetch_lag_s=self._lag(),
             writes=frozenset({"create", "update"}), max_batch=traits.max_batch, stamp_tick_s=traits.tick_s,
-            precondition="version" if traits.precondition else "none", idempotency=traits.idempotency,
+            precondition="version" if traits.precondition else "none",
+            idempotency=traits.idempotency,
             key_life_s=3600.0, marker="hub_id", answers_with_record=traits.answers_with_record, deletes="tombstone",
         )  # fmt: skip
         return Connector(

@@ -155,6 +155,14 @@ def test_a_partial_claim_that_wins_takes_the_open_parts_from_the_next() -> None:
     assert result.state.value == {"street": "A 1", "city": "Köln", "country": "DE"}
 
 
+def test_a_blank_part_is_filled_by_the_same_address_and_by_no_other() -> None:
+    bare = {"street": "A 1", "city": "Bonn", "country": None}
+    fuller = {"street": "A 1", "city": "Bonn", "country": "DE"}
+    other = {"street": "B 2", "city": "Bonn", "country": "FR"}
+    assert decided(ADDRESS, [claim(1, bare, LONG_AGO, 10), claim(2, fuller, LONG_AGO, 10)]).state.value == fuller
+    assert decided(ADDRESS, [claim(1, bare, LONG_AGO, 10), claim(2, other, LONG_AGO, 10)]).state.value == bare
+
+
 CONSENT = CanonicalField(
     name="consent.email", type="consent", kind="consent", survivorship=Survivorship(rule="consent")
 )
