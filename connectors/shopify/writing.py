@@ -25,7 +25,7 @@ from hub.model import ChangeSet, Json, PushResult, SourceRecord
 # Mutations of one document: 500 of the 1,000 points that a query may cost and of the 2,000 in the smallest bucket, so
 # that a pull finds some left; more would also lose more to one cut connection (fact sheet: 20 to 50 are sensible).
 AT_ONCE = 50
-ADDRESSES = 20  # of a customer, read before they are written
+ADDRESSES = 15  # of a customer, read before they are written: those of 50 customers fit one query
 PLAIN = frozenset(
     ("email", "phone", "firstName", "lastName", "note", "locale", "tags", "taxExempt", "taxExemptions", "addresses")
 )

@@ -268,12 +268,19 @@ def test_a_new_main_address_leaves_the_other_addresses_and_its_other_parts_alone
     assert [address["address1"] for address in kept(shop, ada)["addresses"]] == ["Gasse 2"]
 
 
-def test_addresses_of_many_are_read_with_few_calls(shop: Desk) -> None:
+def test_addresses_of_fifty_are_read_with_one_call(shop: Desk) -> None:
     ids = load(shop, 50)
     before = shop.calls()
     results = push(shop, *(update(each, addresses=[{"city": "Bonn", "countryCode": "DE"}]) for each in ids))
     assert {result.outcome for result in results} == {"applied"}
-    assert shop.calls() - before == 3  # 41 customers with 20 addresses each are 984 points
+    assert shop.calls() - before == 2  # 50 customers with 15 addresses each are 950 points
+
+
+def test_a_customer_with_more_addresses_than_are_read_is_left_to_a_person(shop: Desk) -> None:
+    ada = add(shop, firstName="Ada", addresses=[{"address1": f"Weg {n}", "countryCode": "DE"} for n in range(16)])
+    (result,) = push(shop, update(ada, addresses=[{"address1": "Neu 1", "countryCode": "DE"}]))
+    assert (result.outcome, result.code) == ("rejected", "SHOPIFY-ADDRESSES")
+    assert len(kept(shop, ada)["addresses"]) == 16
 
 
 def test_what_belongs_to_another_customer_is_a_duplicate_with_its_holder(shop: Desk) -> None:
