@@ -114,7 +114,10 @@ class Ledger(Session):
         if not rows:
             return set()
         known = {row[0] for row in self._rows(KNOWN, keys=texts_of(row.key for row in rows))}
-        fresh = {row.key: row for row in reversed(rows) if row.key not in known}  # of two, the first
+        fresh: dict[str, EventRow] = {}
+        for row in rows:
+            if row.key not in known:
+                fresh.setdefault(row.key, row)
         if not fresh:
             return set()
         ids = self.reserve_ids("event", len(fresh))
@@ -125,7 +128,7 @@ class Ledger(Session):
                     id=id_, key=row.key, name=row.name, entity_id=row.entity_id, subject_id=row.subject_id, at=row.at,
                     source=row.source, silent=row.silent, values=encode(dict(row.values)),
                 )
-                for id_, row in zip(ids, reversed(fresh.values()), strict=True)
+                for id_, row in zip(ids, fresh.values(), strict=True)
             ],
         )  # fmt: skip
         return {row[0] for row in self._rows(ADDED, ids=list(ids))}  # another page may have been first with some

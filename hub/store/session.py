@@ -108,4 +108,5 @@ def ids_of(values: Iterable[int]) -> list[int]:
 
 
 def texts_of(values: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(values))
+    """Distinct texts. Raises RecordRejected STORE-TEXT."""
+    return [checked(text) for text in dict.fromkeys(values)]
