@@ -71,8 +71,6 @@ def pull(api: HubspotApi, stream: str, cursor: Json) -> Page:
     at = cursor or {"mode": "list", "after": None, "from": None}
     if at["mode"] in ("list", "archived"):
         return _listed(api, stream, at)
-    if at["mode"] == "ties":
-        return _ties(api, stream, at)
     return _changed(api, stream, at)
 
 
@@ -137,45 +135,53 @@ def _changed(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
     rows: list[dict[str, Json]] = []
     going, ended = dict(at), False
     while not ended and len(rows) < (ASSOCIATED - SEARCH_PAGE + 1 if _targets(api, stream) else 1):
-        found = _search(api, stream, _since(stream, going), MODIFIED[stream])
-        if found is None:
-            break
-        going["from"] = going["from"] or api.door.vendor_now()
-        rows += found["results"]
-        ended = found["total"] <= len(found["results"])
-        going = going if ended else _after(going, found["results"], where=f"{api.door.account}/{stream}")
-    if not rows and not ended:
-        return Page(records=(), next_cursor={**at, "mode": "ties", "after": "0"}, complete=False, read_at=at["from"])
+        step = _tied if going["mode"] == "ties" else _later
+        found, going, ended = step(api, stream, going)
+        rows += found
+    where = f"{api.door.account}/{stream}"
     records, faults = _with_associations(api, stream, rows)
-    stamps = [record.stamp or 0.0 for record in records if record.op != "merged_into"]
-    require_ascending(stamps, where=f"{api.door.account}/{stream}")
+    require_ascending([record.stamp or 0.0 for record in records if record.op != "merged_into"], where=where)
     if ended:
         return _at_end(api, records, faults, going["from"], at)
+    require_progress(dict(at), going, where=where)
     return Page(records=records, next_cursor=going, complete=False, faults=faults, read_at=going["from"])
 
 
-def _since(stream: str, at: Mapping[str, Json]) -> list[list[dict[str, Json]]]:
+Step = tuple[list[dict[str, Json]], dict[str, Json], bool]  # rows, cursor behind them, nothing more
+
+
+def _later(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Step:
     """Ascending by time, never by offset: a record changed meanwhile moves to the end and would shift the rest."""
     name = MODIFIED[stream]
-    if at["seen"] is None:
-        return [[_filter(name, "GT", at["since"])]]
-    if not at["seen"]:
-        return [[_filter(name, "GTE", at["since"])]]
-    others: dict[str, Json] = {"propertyName": "hs_object_id", "operator": "NOT_IN", "values": at["seen"]}
-    return [[_filter(name, "GT", at["since"])], [_filter(name, "EQ", at["since"]), others]]
-
-
-def _after(at: Mapping[str, Json], rows: Sequence[Mapping[str, Json]], *, where: str) -> dict[str, Json]:
-    """The cursor behind a page: its last millisecond, and who of it was read. A row without time or id is stepped over."""
-    usable = [row for row in rows if row.get("updatedAt") and row.get("id")]
+    groups = [[_filter(name, "GT" if at["seen"] is None else "GTE", at["since"])]]
+    if at["seen"]:
+        others: dict[str, Json] = {"propertyName": "hs_object_id", "operator": "NOT_IN", "values": at["seen"]}
+        groups = [[_filter(name, "GT", at["since"])], [_filter(name, "EQ", at["since"]), others]]
+    answer = _search(api, stream, groups, name)
+    if answer is None:  # too many of one millisecond to be named
+        return [], {**at, "mode": "ties", "after": "0"}, False
+    rows, going = answer["results"], {**at, "from": at["from"] or api.door.vendor_now()}
+    usable = [row for row in rows if row.get("updatedAt") and row.get("id")]  # others become faults
     timed = [(round(parse_time(row["updatedAt"]) * 1000), str(row["id"])) for row in usable]
     since = timed[-1][0] if timed else at["since"]
     seen = [external_id for stamp, external_id in timed if stamp == since]
     if since == at["since"]:
         seen = list(dict.fromkeys([*(at["seen"] or ()), *seen]))
-    following = {**at, "since": since, "seen": seen}
-    require_progress(dict(at), following, where=where)
-    return following
+    return rows, {**going, "since": since, "seen": seen}, answer["total"] <= len(rows)
+
+
+def _tied(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Step:
+    """All records of one millisecond, by id: a bulk edit can give one stamp to more than search will page through."""
+    groups = [[_filter(MODIFIED[stream], "EQ", at["since"]), _filter("hs_object_id", "GT", at["after"])]]
+    answer = _search(api, stream, groups, "hs_object_id")
+    if answer is None:
+        raise RecordRejected("the search is too long", code="HS-SEARCH", where=f"{api.door.account}/{stream}")
+    rows, going = answer["results"], {**at, "from": at["from"] or api.door.vendor_now()}
+    if answer["total"] <= len(rows):
+        del going["after"]
+        return rows, {**going, "mode": "search", "seen": None}, False
+    last = next((str(row["id"]) for row in reversed(rows) if row.get("id")), at["after"])
+    return rows, {**going, "after": last}, False
 
 
 def _at_end(
@@ -192,23 +198,6 @@ def _at_end(
         return Page(records=records, next_cursor=sweep, complete=False, faults=faults, read_at=started)
     rest = _rest(started, swept=at["swept"])
     return Page(records=records, next_cursor=rest, complete=True, faults=faults, read_at=started)
-
-
-def _ties(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
-    """All records of one millisecond, by id: a bulk edit can give one stamp to more than search will page through."""
-    groups = [[_filter(MODIFIED[stream], "EQ", at["since"]), _filter("hs_object_id", "GT", at["after"])]]
-    answer = _search(api, stream, groups, "hs_object_id")
-    if answer is None:
-        raise RecordRejected("the search is too long", code="HS-SEARCH", where=f"{api.door.account}/{stream}")
-    rows, started = answer["results"], at["from"] or api.door.vendor_now()
-    records, faults = _with_associations(api, stream, rows)
-    if answer["total"] <= len(rows):
-        following = {key: at[key] for key in ("since", "swept")} | {"mode": "search", "seen": None, "from": started}
-    else:
-        last = next((str(row["id"]) for row in reversed(rows) if row.get("id")), at["after"])
-        following = {**at, "after": last, "from": started}
-    require_progress({**at, "from": started}, following, where=f"{api.door.account}/{stream}")
-    return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
 
 
 def _filter(name: str, operator: str, value: Json) -> dict[str, str]:

@@ -84,7 +84,7 @@ def _create(api: HubspotApi, stream: str, changes: Sequence[ChangeSet], indexes:
     except Refused as error:
         if error.status != 409:
             raise
-        return _create_without_known(api, stream, changes, indexes, error)
+        return _without_taken(api, stream, changes, indexes, error)
     traced = [(_trace(api, changes, indexes, row), row) for row in answer.get("results", ())]
     rows = {i: row for i, row in traced if i is not None}
     return _results(api, changes, indexes, rows, answer)
@@ -108,7 +108,7 @@ def _trace(
     return next((i for i in indexes if changes[i].reference == marker), None)
 
 
-def _create_without_known(
+def _without_taken(
     api: HubspotApi, stream: str, changes: Sequence[ChangeSet], indexes: Sequence[int], error: Refused
 ) -> list[PushResult]:
     """409 refuses the batch and names one offender: ask for all of them at once, then send the rest.
@@ -116,18 +116,24 @@ def _create_without_known(
     Both questions are strong reads by unique property. A conflict that neither shows (a second e-mail address of
     somebody) is left to the splitting.
     """
-    references = ids_by(api, stream, api.marker, [changes[i].reference for i in indexes])
-    known = {i: references.get(changes[i].reference.lower()) for i in indexes}
-    mails = {i: str(changes[i].body["email"]).lower() for i in indexes if changes[i].body.get("email")}
-    if stream == "contacts" and mails:
-        taken = ids_by(api, stream, "email", sorted(set(mails.values())))
-        known |= {i: taken[mail] for i, mail in mails.items() if known[i] is None and mail in taken}
-    found = {i: existing for i, existing in known.items() if existing}
+    found = {i: taken for i, taken in _taken(api, stream, changes, indexes).items() if taken != changes[i].external_id}
     if not found:
         raise error
     rest = [i for i in indexes if i not in found]
     results = [_duplicate(i, error, existing) for i, existing in found.items()]
     return results + (send_batches([rest], partial(_send, api, stream, changes), api.door.now, _found) if rest else [])
+
+
+def _taken(api: HubspotApi, stream: str, changes: Sequence[ChangeSet], indexes: Sequence[int]) -> dict[int, str]:
+    """Which rows name a hub id or an e-mail address that a record already has, and whose."""
+    found: dict[int, str] = {}
+    references = {i: changes[i].reference for i in indexes if changes[i].op == "create"}
+    mails = {i: str(changes[i].body["email"]) for i in indexes if changes[i].body.get("email")}
+    for name, values in ((api.marker, references), ("email", mails if stream == "contacts" else {})):
+        asked = {i: value.lower() for i, value in values.items() if i not in found}
+        owners = ids_by(api, stream, name, sorted(set(asked.values()))) if asked else {}
+        found |= {i: owners[value] for i, value in asked.items() if value in owners}
+    return found
 
 
 def _found(index: int, error: RecordRejected) -> PushResult:
@@ -161,7 +167,13 @@ def _update(api: HubspotApi, stream: str, changes: Sequence[ChangeSet], indexes:
     ]
     results: list[PushResult] = []
     if inputs:
-        answer = call(api, api.objects.batch.update, stream, {"inputs": inputs}, operation="batch_update", writes=True)
+        update, body = api.objects.batch.update, {"inputs": inputs}
+        try:
+            answer = call(api, update, stream, body, operation="batch_update", writes=True)
+        except Refused as error:
+            if error.status != 409:
+                raise
+            return _without_taken(api, stream, changes, indexes, error)
         by_id = {str(row["id"]): row for row in answer.get("results", ())}
         sent = [i for i in indexes if parts[i][0]]
         rows = {i: by_id[changes[i].external_id or ""] for i in sent if changes[i].external_id in by_id}

@@ -271,6 +271,17 @@ def test_taken_addresses_are_found_in_two_questions_and_the_rest_is_created(port
     assert counted(portal) == {"batch_create": 2, "read": 2}
 
 
+def test_an_update_to_a_taken_address_is_a_duplicate_and_its_neighbours_are_written(portal: Desk) -> None:
+    ids = load(portal, 60)
+    changes = [update(each, email=f"p{n}@example.org", phone="1") for n, each in enumerate(ids[:50])]
+    changes[7] = update(ids[7], email="P55@example.org")
+    changes[9] = update(ids[9], email="p56@example.org")
+    results = push(portal, *changes)
+    assert {r.index: r.existing_id for r in results if r.outcome == "duplicate"} == {7: ids[55], 9: ids[56]}
+    assert sum(result.outcome == "applied" for result in results) == 48
+    assert counted(portal) == {"batch_update": 2, "read": 1}
+
+
 def test_a_create_whose_answer_was_lost_is_told_as_a_duplicate_of_itself(portal: Desk) -> None:
     portal.twin.set_faults(script=[{"match": "POST", "fault": "timeout_after"}])
     assert [result.outcome for result in push(portal, create(1), create(2))] == ["unknown", "unknown"]
@@ -278,7 +289,9 @@ def test_a_create_whose_answer_was_lost_is_told_as_a_duplicate_of_itself(portal:
     assert [result.outcome for result in results] == ["duplicate", "duplicate"]
     assert CONNECTOR.fetch is not None
     adopted = CONNECTOR.fetch(portal.api, "contacts", [result.existing_id or "" for result in results])
-    assert [each.marker for each in adopted] == ["acme:1", "acme:2"]
+    assert {each.external_id: each.marker for each in adopted} == {
+        result.existing_id: f"acme:{n}" for n, result in enumerate(results, 1)
+    }
     assert len(portal.twin.snapshot("contacts")) == 2
 
 
