@@ -252,7 +252,7 @@ class TwinPlum(Twin):
         order = data.get("sort") or {}
         if order.get("field"):
             rows.sort(key=lambda row: str(row.fields.get(order["field"], "")), reverse=order.get("order") == "DESC")
-        page = _page(rows, data)
+        page = _page(rows, data, is_shifted=self.faults.hits(self.faults.page_drift_rate))
         if not page:
             raise _Refused(404, "PLE10030", "Failed to find vouchers.", "No Vouchers Found")
         wallet, with_rate = self._wallet().fields["currency"], data.get("exchangeRate") == 1
@@ -379,7 +379,7 @@ class TwinPlum(Twin):
             if seen is not None and start <= seen.fields["orderDate"][:10] <= end:
                 if data.get("tag") in (None, "", seen.fields["tag"]):
                     rows.append(seen)
-        page = _page(rows, data)
+        page = _page(rows, data, is_shifted=self.faults.hits(self.faults.page_drift_rate))
         if not page:
             raise _Refused(404, "PLE10027", "Failed to find order history", "Order History Not Found")
         return [show_history(row) for row in page]
@@ -512,12 +512,14 @@ def _checked(data: Fields) -> tuple[int, Decimal]:
     return quantity, denomination
 
 
-def _page(rows: list[Record], data: Fields) -> list[Record]:
+def _page(rows: list[Record], data: Fields, *, is_shifted: bool) -> list[Record]:
+    """A page by number; shifted, its rows have moved down by one since the page before was read."""
     try:
         limit, page = int(data.get("limit") or 10), int(data.get("page") or 1)
     except (TypeError, ValueError):
         raise _invalid("limit and page must be numbers") from None
-    return rows[(page - 1) * limit : page * limit] if limit > 0 and page > 0 else []
+    start = (page - 1) * limit - (1 if is_shifted and page > 1 else 0)
+    return rows[start : start + limit] if limit > 0 and page > 0 else []
 
 
 def _ids(text: Json) -> set[str]:

@@ -137,7 +137,6 @@ class TwinShopify(Twin):
             ((given.get("capabilities") or {}).get("uniqueValues") or {}).get("enabled", False)
         )
         definition = {
-            "__typename": "MetafieldDefinition",
             "id": gid("MetafieldDefinition", self.next_number()),
             "namespace": given.get("namespace") or "$app",
             "key": given["key"],

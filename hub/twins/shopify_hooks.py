@@ -165,7 +165,6 @@ def sign_callback(query: dict[str, str], secret: str) -> str:
 def _show(target: Target) -> Fields:
     options: dict[str, Json] = target.options
     return {
-        "__typename": "WebhookSubscription",
         "id": gid("WebhookSubscription", target.id),
         "topic": options["topic"],
         "uri": target.url,

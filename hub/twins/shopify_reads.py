@@ -175,7 +175,6 @@ def _shop(_: Json, info: Info) -> Fields:
 def show_shop(twin: TwinShopify) -> Fields:
     domain = twin.settings["shop_domain"]
     return {
-        "__typename": "Shop",
         "id": gid("Shop", str(twin.settings["shop_id"])),
         "name": domain.partition(".")[0].replace("-", " ").title(),
         "email": f"owner@{domain}",
@@ -191,12 +190,10 @@ def show_shop(twin: TwinShopify) -> Fields:
 
 def _installation(_: Json, info: Info) -> Fields:
     scopes = [{"handle": scope, "description": scope.replace("_", " ")} for scope in sorted(info.context.twin.scopes)]
-    app = {"__typename": "App", "id": gid("App", "1"), "title": "Hub", "handle": "hub"}
     return {
-        "__typename": "AppInstallation",
         "id": gid("AppInstallation", "1"),
         "accessScopes": scopes,
-        "app": app,
+        "app": {"id": gid("App", "1"), "title": "Hub", "handle": "hub"},
     }
 
 

@@ -189,7 +189,6 @@ _ORDER_PLAIN = (
 def show_line(line: Fields, currency: str) -> Fields:
     whole = decimal_of(line["price"]) * line["quantity"]
     return {
-        "__typename": "LineItem",
         "id": gid("LineItem", line["id"]),
         **{name: line.get(name) for name in ("title", "variantTitle", "sku", "vendor", "quantity")},
         "name": line["title"],
@@ -205,7 +204,6 @@ def show_line(line: Fields, currency: str) -> Fields:
 def show_transaction(order: Fields, transaction: Fields) -> Fields:
     parent = next((t for t in order["transactions"] if t["id"] == transaction["parent"]), None)
     return {
-        "__typename": "OrderTransaction",
         "id": gid("OrderTransaction", transaction["id"]),
         **{name: transaction[name] for name in ("kind", "status", "gateway")},
         "amountSet": money_bag(transaction["amount"], order["currency"]),
@@ -217,7 +215,6 @@ def show_transaction(order: Fields, transaction: Fields) -> Fields:
 
 def show_refund(order: Fields, refund: Fields) -> Fields:
     return {
-        "__typename": "Refund",
         "id": gid("Refund", refund["id"]),
         "createdAt": refund["at"],
         "updatedAt": refund["at"],
@@ -230,7 +227,6 @@ def show_refund(order: Fields, refund: Fields) -> Fields:
 def show_metafield(owner: Record, name: str, kept: Fields) -> Fields:
     namespace, _, key = name.rpartition(".")
     return {
-        "__typename": "Metafield",
         "id": gid("Metafield", kept["id"]),
         "namespace": namespace,
         "key": key,

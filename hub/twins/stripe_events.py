@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,8 @@ def event_types(record: Record, change: Change) -> list[str]:
         return [f"{kind}.deleted"]
     if not set(change.changed) - _SHOWN_DATE_FIELDS:
         return []
-    return _MORE.get(record.stream, lambda record, change: [f"{kind}.updated"])(record, change)
+    more = _MORE.get(record.stream)
+    return more(record, change) if more is not None else [f"{kind}.updated"]
 
 
 def _creation(kind: str, record: Record) -> list[str]:
@@ -158,7 +159,11 @@ def _of_charge(record: Record, change: Change) -> list[str]:
     return ["charge.refunded" if "amount_refunded" in change.changed else "charge.updated"]
 
 
-_MORE = {"subscriptions": _of_subscription, "invoices": _of_invoice, "charges": _of_charge}
+_MORE: dict[str, Callable[[Record, Change], list[str]]] = {
+    "subscriptions": _of_subscription,
+    "invoices": _of_invoice,
+    "charges": _of_charge,
+}
 
 
 # --- webhooks ----------------------------------------------------------------------------------------------------

@@ -103,6 +103,12 @@ def test_the_catalogue_is_paged_and_ends_with_a_404(account: Account) -> None:
     assert [(row["productId"], row["exchangeRate"]) for row in rated] == [(5672, 1.08)]
 
 
+def test_a_drifting_page_repeats_a_row(account: Account) -> None:
+    account.twin.set_faults(page_drift_rate=1.0)
+    pages = [account.ask("getVouchers", limit=2, page=page) for page in (1, 2)]
+    assert [[row["productId"] for row in page] for page in pages] == [[5671, 5672], [5672, 5673]]
+
+
 @pytest.mark.parametrize(
     "key, value, found",
     [

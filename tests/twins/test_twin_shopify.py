@@ -145,6 +145,38 @@ def test_the_search_index_lags_but_a_read_by_id_does_not(shop: Shop, clock: Virt
     assert shop.names("id:>0") == ["Ada", "Ben"]
 
 
+def test_the_shop_says_what_it_is_and_what_the_app_may(shop: Shop) -> None:
+    query = """{shop{name myshopifyDomain currencyCode ianaTimezone} currentAppInstallation{app{handle}
+    accessScopes{handle}} customersCount{count precision}}"""
+    assert shop.ask(query) == {
+        "shop": {
+            "name": "Twin Shop",
+            "myshopifyDomain": "twin-shop.myshopify.com",
+            "currencyCode": "EUR",
+            "ianaTimezone": "Europe/Berlin",
+        },
+        "currentAppInstallation": {
+            "app": {"handle": "hub"},
+            "accessScopes": [
+                {"handle": handle} for handle in ("read_all_orders", "read_customers", "read_orders", "write_customers")
+            ],
+        },
+        "customersCount": {"count": 0, "precision": "EXACT"},
+    }
+
+
+def test_edges_cursors_and_fragments_say_the_same_as_nodes(shop: Shop) -> None:
+    for name in ("Ada", "Ben"):
+        shop.twin.user_create("customers", customer(name))
+    query = """query($n:Boolean!){customers(first:1){edges{cursor node{...F}} nodes @include(if:$n){firstName}
+    pageInfo{endCursor}}} fragment F on Customer{first:firstName __typename}"""
+    page = shop.ask(query, n=False)["customers"]
+    assert page["edges"][0]["node"] == {"first": "Ada", "__typename": "Customer"}
+    assert page["edges"][0]["cursor"] == page["pageInfo"]["endCursor"]
+    assert "nodes" not in page
+    assert shop.ask(PAGE, first=5, after=page["pageInfo"]["endCursor"])["customers"]["nodes"][0]["firstName"] == "Ben"
+
+
 def test_orders_older_than_60_days_need_their_own_scope(clock: VirtualClock) -> None:
     twin = make(clock=clock, auto_hooks=False, scopes="read_orders")
     rows = [{"id": str(i), "created": NOW - days * 86_400, "fields": {"total": "5"}} for i, days in ((1, 61), (2, 59))]
