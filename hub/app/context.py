@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hub.connector import Api, Connector, Settings, Stream
 from hub.core.canonical import Canonical
@@ -13,6 +13,9 @@ from hub.core.mapping import StreamMapping
 from hub.errors import HubError
 from hub.model import Json
 from hub.store import Store
+
+if TYPE_CHECKING:
+    from hub.runtime.secrets import Vault
 
 PUSHABLE_MODES = ("live",)
 
@@ -52,8 +55,13 @@ class Connection:
             raise self.fault
 
     def mappings_from(self, source: str) -> list[StreamMapping]:
-        """The mappings that read a stream's records (a form answer is a submission and speaks for a contact)."""
-        return [mapping for mapping in self.mappings.values() if mapping.source == source]
+        """The mappings that read a stream's records (a form answer is a submission and speaks for a contact).
+
+        One that another refers to comes first: the submission names the respondent whom the same record makes.
+        """
+        found = [mapping for mapping in self.mappings.values() if mapping.source == source]
+        named = {stream for mapping in found for stream, _ in mapping.references.values()}
+        return sorted(found, key=lambda mapping: mapping.name not in named)
 
     def stream_of(self, mapping: StreamMapping) -> Stream:
         return self.streams[mapping.source]
@@ -89,6 +97,7 @@ class Hub:
     guards: Mapping[str, Bound] = field(default_factory=lambda: dict(DEFAULTS))
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
     projects: Json = None  # the loaded project, for listings
+    vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
 
     def rank(self, connection: str) -> int:
         """Place of a connection in `sources`; a connector there stands for its connections in the order of hub.yaml."""

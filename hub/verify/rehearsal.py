@@ -1,0 +1,136 @@
+"""A company to rehearse on: the six simulated vendors in a process of their own, filled, and a project that speaks to them.
+
+The twins live in another process, as vendors do: what the hub's process does, or a kill of it, does not touch them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing import get_context
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+
+from hub.runtime.registry import SHIPPED
+from hub.twins.client import TwinClient
+from hub.twins.company import Company, fill, generate
+from hub.twins.server import serve
+
+SYSTEMS = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")
+STARTS_WITHIN_S = 120.0
+
+# What an admin would put into the environment; the twins know no other secrets.
+ENVIRONMENT = {
+    "SF_CLIENT_ID": "twin-client",
+    "SF_CLIENT_SECRET": "twin-secret",
+    "HUBSPOT_TOKEN": "twin-token",
+    "HUBSPOT_APP_SECRET": "rehearsal-hubspot-app-secret",
+    "SHOPIFY_TOKEN": "twin-token",
+    "SHOPIFY_APP_SECRET": "rehearsal-shopify-app-secret",
+    "STRIPE_KEY": "sk_test_twin",
+    "STRIPE_WEBHOOK_SECRET": "whsec_rehearsal",
+    "TYPEFORM_TOKEN": "twin-token",
+    "TYPEFORM_WEBHOOK_SECRET": "rehearsal-typeform-secret",
+    "PLUM_CLIENT_ID": "twin-client",
+    "PLUM_CLIENT_SECRET": "twin-secret",
+    "PLUM_REFRESH_TOKEN": "twin-refresh",
+}
+OPTIONS: Mapping[str, Mapping[str, object]] = {"stripe": {"token": "sk_test_twin"}}
+
+PROJECT = """\
+# A rehearsal: every connection speaks to a simulated vendor on this machine.
+hub: {{name: rehearsal, currency: EUR, country: DE, timezone: Europe/Berlin, public_url: "{public_url}"}}
+defaults: {{mode: live, every: 5m, sweep: 7d, reserve: 0.2}}
+connections:
+  salesforce:
+    connector: salesforce
+    local: true
+    base_url: "{salesforce}"
+    auth: {{kind: client_credentials, client_id: env:SF_CLIENT_ID, client_secret: env:SF_CLIENT_SECRET}}
+    settings: {{domain: rehearsal.my, marker: Hub_Id__c}}
+  hubspot:
+    connector: hubspot
+    local: true
+    base_url: "{hubspot}"
+    auth: {{kind: token, token: env:HUBSPOT_TOKEN}}
+    webhooks: {{secret: env:HUBSPOT_APP_SECRET}}
+  shopify:
+    connector: shopify
+    local: true
+    base_url: "{shopify}"
+    auth: {{kind: token, token: env:SHOPIFY_TOKEN}}
+    settings: {{shop: rehearsal}}
+    webhooks: {{secret: env:SHOPIFY_APP_SECRET}}
+  stripe:
+    connector: stripe
+    local: true
+    base_url: "{stripe}"
+    auth: {{kind: token, token: env:STRIPE_KEY}}
+    webhooks: {{secret: env:STRIPE_WEBHOOK_SECRET}}
+  typeform:
+    connector: typeform
+    local: true
+    base_url: "{typeform}"
+    auth: {{kind: token, token: env:TYPEFORM_TOKEN}}
+    webhooks: {{secret: env:TYPEFORM_WEBHOOK_SECRET}}
+  plum:
+    connector: plum
+    local: true
+    base_url: "{plum}"
+    auth:
+      kind: refresh_token
+      client_id: env:PLUM_CLIENT_ID
+      client_secret: env:PLUM_CLIENT_SECRET
+      refresh_token: env:PLUM_REFRESH_TOKEN
+"""
+
+
+def write_project(folder: Path, urls: Mapping[str, str], *, public_url: str) -> None:
+    """hub.yaml and a copy of the shipped mappings, every connection local and live."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(SHIPPED, folder / "mappings", ignore=shutil.ignore_patterns("*.py", "hub.yaml", "__pycache__"))
+    (folder / "hub.yaml").write_text(PROJECT.format(public_url=public_url, **urls), encoding="utf-8")
+
+
+@contextmanager
+def vendors(seed: int, people: int) -> Iterator[tuple[dict[str, TwinClient], Company]]:
+    """The six twins, served from a process of their own and filled with one coherent company."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    now = time.time()
+    process = context.Process(target=_serve, args=(theirs, seed, people, now), daemon=True)
+    process.start()
+    theirs.close()
+    clients: dict[str, TwinClient] = {}
+    try:
+        company = generate(seed, people, now=now)  # the same, for the ground truth
+        if not ours.poll(STARTS_WITHIN_S):
+            raise TimeoutError("the simulated vendors did not start")
+        urls: dict[str, str] = ours.recv()
+        clients = {name: TwinClient(url) for name, url in urls.items()}
+        yield clients, company
+    finally:
+        for client in clients.values():
+            client.close()
+        ours.close()
+        process.join(5.0)
+        if process.is_alive():
+            process.terminate()
+            process.join(5.0)
+
+
+def _serve(pipe: Pipe, seed: int, people: int, now: float) -> None:
+    """The vendors' process: serves until the other end of the pipe is closed."""
+    twins = {name: import_module(f"hub.twins.{name}").make(**OPTIONS.get(name, {})) for name in SYSTEMS}
+    fill(generate(seed, people, now=now), twins)
+    running = {name: serve(twin) for name, twin in twins.items()}
+    pipe.send({name: each.base_url for name, each in running.items()})
+    try:
+        pipe.recv()
+    except EOFError:
+        pass
+    for each in running.values():
+        each.stop()
