@@ -21,8 +21,10 @@ from hub.app.rewards import reward_hook
 from hub.core.rewards import Rewards
 from hub.errors import ConfigFault, Fault
 from hub.runtime.clock import Clock, SystemClock
+from hub.runtime.log import configure
 from hub.runtime.registry import SETTINGS_FILE, Project, load_project
 from hub.runtime.secrets import Vault
+from hub.runtime.settings_schema import NOT_SECRET
 from hub.store import Store
 
 STORE_FILE = "hub.db"
@@ -95,11 +97,11 @@ def open_hub(
         if publish:
             publish_changes(store, project, by=by or user_name(), at=clock.now())
         project = with_published(store, project)
+        vault = Vault(project_dir, environ)
         hub = Hub(
             store=store, canonical=project.canonical, connections={}, clock=clock, instance=_instance(store),
-            guards=project.settings.guards, projects=project,
+            guards=project.settings.guards, projects=project, vault=vault,
         )  # fmt: skip
-        vault = Vault(project_dir, environ)
         maker = Maker(hub, project, vault, clock, environ, connect=connect)
         names = dict.fromkeys((*project.settings.connections, *project.settings.faults))
         hub.connections.update({name: maker.connection(name) for name in names})
@@ -132,3 +134,24 @@ def _with_rewards(hub: Hub, project: Project) -> None:
     """Events, sums and grants follow in the transaction of the change; without rules, events and sums still do."""
     none = Rewards(currency=project.settings.hub.currency, zone=ZoneInfo(project.settings.hub.timezone))
     hub.on_changes = reward_hook(project.rewards or none, project.canonical)
+
+
+# What fronts need of the outside world
+
+
+def start_logging(hub: Hub) -> None:
+    """The process's log, in which no credential of any connection can appear."""
+    secrets = [
+        value
+        for each in hub.connections.values()
+        for given in (each.settings.auth, each.settings.webhooks)
+        for key, value in given.items()
+        if key not in NOT_SECRET
+    ]
+    configure(secrets=secrets)
+
+
+def listen_fault(host: str, port: int, why: str) -> ConfigFault:
+    """The error for an address that cannot be listened on."""
+    fault = Fault(code="CFG-053", where=f"{host}:{port}", message=f"cannot listen: {why}", fix="choose another --port")
+    return ConfigFault([fault])

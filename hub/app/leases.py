@@ -22,7 +22,17 @@ LEASE_S = 120.0
 RENEW_S = LEASE_S / 4
 
 
-class LeaseLost(HubError):
+class RunOver(HubError):
+    """This run does no more, whatever is left; what it did is kept."""
+
+
+class Stopped(RunOver):
+    """The hub is being shut down."""
+
+    default_code = "RUN-STOPPED"
+
+
+class LeaseLost(RunOver):
     """Another process has taken over what this one was doing."""
 
     default_code = "RUN-LEASE"

@@ -13,7 +13,7 @@ from functools import partial
 
 from hub.app.context import Connection, Hub
 from hub.app.ingest import again
-from hub.app.leases import KeepAlive, LeaseLost, connection_lease, take
+from hub.app.leases import KeepAlive, RunOver, Stopped, connection_lease, take
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
 from hub.app.wants import want_missing
@@ -61,6 +61,8 @@ class ConnectionRun:
         """True status (law L23): an error is failed, a planned pause paused, a row that did not get through partial."""
         if self.code == QuotaUsedUp.default_code:
             return "paused"
+        if self.code == Stopped.default_code:
+            return "interrupted"
         if self.error:
             return "failed"
         return "partial" if any(self.counts[name] for name in TROUBLE) else "success"
@@ -176,7 +178,7 @@ def _pull(
                 hub, connection, source, run_id=run.run_id, tally=run.tally,
                 progress=lambda stream, rows: watch(connection.name, "pull", stream, rows),
             )  # fmt: skip
-        except (SignInExpired, LeaseLost):
+        except (SignInExpired, RunOver):
             raise
         except HubError as error:  # this stream stops where it is; its siblings are read all the same
             failures.append(error)

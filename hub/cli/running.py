@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,12 +29,13 @@ def twins(
     seed: Annotated[int, typer.Option(help="Of the company that fills them.")] = 1,
     contacts: Annotated[int, typer.Option(min=0, help="How many people; 0 leaves them empty.")] = 200,
     port: Annotated[int, typer.Option(help="First port; the others follow. 0 takes free ones.")] = 9001,
+    write: Annotated[Path | None, typer.Option(help="Folder for a project that speaks to them.")] = None,
     json: AsJson = False,
 ) -> None:
     """Serve the simulated vendors alone, for rehearsals: their addresses and tokens, until Ctrl-C."""
     from hub.cli.serving import serve_twins
 
-    serve_twins(seed=seed, contacts=contacts, port=port, json=json)
+    serve_twins(seed=seed, contacts=contacts, port=port, write=write, json=json)
 
 
 def plan(

@@ -1,0 +1,200 @@
+"""Webhooks: verified byte for byte, stored once, answered, and only then worked on.
+
+A delivery leaves hints ("this record changed, read it") in the transaction that stores it; values are never taken
+from it. So a forged, repeated or reordered call can at most cause a read. The path of a connection holds a random
+token, for vendors that sign nothing, and because a path nobody knows is nobody's target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hub.app.context import Connection, Hub
+from hub.app.listings import Dict
+from hub.app.runs import connection_of
+from hub.app.transact import commit
+from hub.connector import WebhookEvent, WebhookRequest
+from hub.errors import ConfigFault, Fault, HubError, NeedsReview, NotFound
+from hub.runtime.log import logger
+from hub.store import Tx
+
+TOKEN_BYTES = 32  # 256 bits
+BODY_LIMIT_BYTES = 4 * 1024 * 1024  # Stripe and Shopify stay below 1 MB; HubSpot sends at most 100 events a call
+KEEP_S = 30 * 86_400.0  # deliveries are kept this long, to drop repeats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What one delivery was."""
+
+    events: int  # that it told of
+    fresh: int  # that nobody had told before
+    hints: int  # records to be read for them
+
+
+# Where webhooks go
+
+
+def hook_token(hub: Hub, connection: str) -> str:
+    """The token in a connection's path; made at the first call, kept encrypted."""
+    if hub.vault is None:
+        raise _no_vault(connection)
+    name = f"webhook:{connection}"
+    with hub.store.reading() as tx:
+        sealed = tx.secrets().get(name)
+    if sealed is None:
+        fresh = hub.vault.seal(secrets.token_urlsafe(TOKEN_BYTES))
+
+        def keep(tx: Tx) -> bytes:
+            """Two processes may have made one: the first that was kept counts."""
+            known = tx.secrets().get(name)
+            if known is None:
+                tx.set_secret(name, fresh)
+            return known or fresh
+
+        sealed = commit(hub, keep)
+    return hub.vault.unseal(sealed, name)
+
+
+def _no_vault(where: str) -> ConfigFault:
+    return ConfigFault([Fault(code="SEC-KEY", where=where, message="this hub keeps no secrets", fix="open a project")])
+
+
+def hook_path(hub: Hub, connection: str) -> str:
+    """`/hooks/{connection}/{token}`."""
+    return f"/hooks/{connection}/{hook_token(hub, connection)}"
+
+
+def hook_url(hub: Hub, connection: str) -> str:
+    """Where the vendor must send its webhooks; `public_url` of hub.yaml says how the world reaches the hub."""
+    return f"{public_url(hub)}{hook_path(hub, connection)}"
+
+
+def public_url(hub: Hub) -> str:
+    return str(hub.projects.settings.hub.public_url) if hub.projects is not None else ""
+
+
+def takes_webhooks(connection: Connection) -> bool:
+    return connection.connector.parse is not None
+
+
+def hooks(hub: Hub) -> list[Dict]:
+    """Connections whose systems send webhooks, with the address to send them to. The address is a secret."""
+    return [
+        {"connection": name, "connector": each.connector.name, "url": hook_url(hub, name)}
+        for name, each in hub.connections.items()
+        if takes_webhooks(each)
+    ]
+
+
+def subscribe(hub: Hub, name: str) -> Dict:
+    """Have a system send its webhooks here; gives what was set up. A secret that it gave is kept as `NAME_webhook`.
+
+    Raises:
+        NeedsReview: this system is told by a person, in its own settings.
+        ConfigFault: hub.yaml has no public_url.
+    """
+    connection = connection_of(hub, name)
+    connection.require()
+    if connection.connector.subscribe is None:
+        where = connection.connector.docs or connection.connector.title
+        raise NeedsReview(f"{name} cannot be told by the hub", where=name, fix=f"enter the address there: {where}")
+    if not public_url(hub):
+        fault = Fault(code="CFG-054", where="hub.yaml", message="no public_url", fix="hub: {public_url: https://…}")
+        raise ConfigFault([fault])
+    made = dict(connection.connector.subscribe(connection.api, hook_url(hub, name)))
+    given = made.pop("secret", None)
+    if given and hub.vault is not None:
+        sealed, kept = hub.vault.seal(str(given)), f"{name}_webhook"
+        commit(hub, lambda tx: tx.set_secret(kept, sealed))
+        made["next"] = f"webhooks: {{secret: secret:{kept}}} at {name} in hub.yaml"
+    return made
+
+
+# What arrives
+
+
+class Receiver:
+    """Takes inbound calls. Made once; keeps the tokens' digests, so that a stranger's call costs no query."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub, self._log = hub, logger("webhooks")
+        self._digests = {
+            name: _digest(hook_token(hub, name)) for name, each in hub.connections.items() if takes_webhooks(each)
+        }
+        self._none = _digest(secrets.token_urlsafe(TOKEN_BYTES))
+
+    def knows(self, connection: str, token: str) -> bool:
+        """Whether this path exists; takes as long for a wrong name as for a wrong token."""
+        known = self._digests.get(connection, self._none)
+        return hmac.compare_digest(known, _digest(token)) and connection in self._digests
+
+    def receive(self, connection: str, token: str, *, headers: Mapping[str, str], body: bytes) -> Accepted:
+        """Verify and store one delivery.
+
+        Args:
+            headers: lower-case names.
+
+        Raises:
+            NotFound: no such path.
+            SignatureError: it is not what it says it is; nothing was stored.
+            RetryLater: the store is busy; the vendor will send it again.
+        """
+        if not self.knows(connection, token):
+            raise NotFound("no such path", where="hooks")
+        request = WebhookRequest(
+            method="POST", url=f"{public_url(self._hub)}/hooks/{connection}/{token}", headers=headers, body=body,
+            received_at=self._hub.clock.now(),
+        )  # fmt: skip
+        try:
+            return accept_webhook(self._hub, self._hub.connections[connection], request)
+        except HubError as error:  # told to the log, not to the caller
+            self._log.warning("webhook refused", connection=connection, code=error.code, error=str(error))
+            raise
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def accept_webhook(hub: Hub, connection: Connection, request: WebhookRequest) -> Accepted:
+    """Verify the bytes, then parse them, then store delivery and hints in one transaction.
+
+    Raises:
+        SignatureError: wrong, old or missing signature, or no secret to check it by.
+        HubError: the connection cannot be used now.
+    """
+    connector = connection.connector
+    if connector.parse is None:
+        raise NotFound("this system sends no webhooks", where=connection.name)
+    connection.require()
+    if connector.verify is not None:
+        connector.verify(connection.settings, request)
+    events = list(connector.parse(connection.settings, request))
+    return commit(hub, lambda tx: _store(tx, connection, events, request))
+
+
+def _store(tx: Tx, connection: Connection, events: list[WebhookEvent], request: WebhookRequest) -> Accepted:
+    """The body is kept once, under the first event's key; an event told before leaves nothing."""
+    fresh, body = [], request.body
+    for event in events:
+        if tx.add_delivery(connection.name, event.key, body, request.received_at):
+            fresh.append(event)
+            body = b""
+    hints = [
+        (connection.name, event.stream, event.external_id, event.at, request.received_at, f"webhook:{event.kind}")
+        for event in fresh
+        if connection.mappings_from(event.stream)
+    ]
+    tx.add_hints(hints)
+    return Accepted(events=len(events), fresh=len(fresh), hints=len(hints))
+
+
+def forget_old(hub: Hub) -> int:
+    """Drop deliveries that no vendor will repeat any more."""
+    before = hub.clock.now() - KEEP_S
+    return commit(hub, lambda tx: tx.prune_deliveries(before))

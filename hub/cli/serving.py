@@ -1,0 +1,130 @@
+"""What the longer commands are made of: serving the twins, running the hub, running the simulator."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from hub.cli import show
+
+
+def until_stopped() -> threading.Event:
+    """An event that Ctrl-C and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+# Twins
+
+
+def serve_twins(*, seed: int, contacts: int, port: int, write: Path | None, json: bool) -> None:
+    """Serve every twin on 127.0.0.1 until stopped; `write` makes a project that speaks to them."""
+    from hub.twins.server import serve
+    from hub.verify.rehearsal import ENVIRONMENT, SYSTEMS
+
+    stop = until_stopped()
+    twins = _filled(SYSTEMS, seed, contacts)
+    running = {name: serve(twin, port + place if port else 0) for place, (name, twin) in enumerate(twins.items())}
+    try:
+        urls = {name: each.base_url for name, each in running.items()}
+        rows = [{"twin": name, "base_url": url, "sign_in": _sign_in(twins[name])} for name, url in urls.items()]
+        show.table(rows, ["twin", "base_url", "sign_in"], json=json)
+        if write is not None:
+            _write_project(write, urls, ENVIRONMENT)
+        stop.wait()
+    finally:
+        for each in running.values():
+            each.stop()
+
+
+def _filled(names: Sequence[str], seed: int, contacts: int) -> dict[str, Any]:
+    from hub.twins.company import fill, generate
+    from hub.verify.rehearsal import OPTIONS
+
+    twins = {name: import_module(f"hub.twins.{name}").make(**OPTIONS.get(name, {})) for name in names}
+    if contacts:
+        fill(generate(seed, contacts), twins)
+    return twins
+
+
+def _sign_in(twin: Any) -> dict[str, str]:
+    """What the twin lets in; no secret, since it guards nothing."""
+    names = ("token", "client_id", "client_secret", "refresh_token")
+    return {name: str(twin.settings[name]) for name in names if twin.settings.get(name)}
+
+
+def _write_project(folder: Path, urls: dict[str, str], environment: dict[str, str]) -> None:
+    from hub.verify.rehearsal import write_project
+
+    if (folder / "hub.yaml").exists():
+        raise typer.BadParameter(f"{folder} has a project already", param_hint="--write")
+    write_project(folder, urls, public_url="http://127.0.0.1:8080")
+    (folder / "hub.env").write_text("".join(f"{name}={value}\n" for name, value in environment.items()), "utf-8")
+    show.line(f"wrote {folder}: set -a; . {folder / 'hub.env'}; set +a; hub sync --project {folder}")
+
+
+# The hub
+
+
+def serve_hub(folder: Path, *, host: str, port: int) -> None:
+    """Run the hub until stopped. Fronts do not know each other: the web is started by its name, as uvicorn does it."""
+    web = import_module("hub.web.server")
+    raise typer.Exit(web.run_hub(folder, host=host, port=port, ready=lambda url: show.line(f"the hub runs at {url}")))
+
+
+# The simulator
+
+
+def verify(
+    seeds: Iterable[int], steps: int, systems: int | None, planted: Sequence[str], jobs: int, *, json: bool
+) -> int:
+    """Run seeds and print the report; gives the exit code: 1 if a law broke."""
+    from hub.verify.convergence import PLANTABLE
+    from hub.verify.convergence import verify as run
+
+    unknown = [name for name in planted if name not in PLANTABLE]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is no fault; known: {', '.join(PLANTABLE)}", param_hint="--planted")
+    with show.progress(quiet=json) as watch:
+        done = Counter[str]()
+
+        def progress(_result: Any) -> None:
+            done["seeds"] += 1
+            watch("convergence", "seeds", "", done["seeds"])
+
+        report = run(seeds, steps=steps, systems=systems, jobs=jobs, planted=planted, progress=progress)
+    _report(report, json=json)
+    return 0 if report.ok else 1
+
+
+def _report(report: Any, *, json: bool) -> None:
+    """Counts, the laws that broke, and the story of each failing seed with the command that replays it."""
+    broken = [
+        {"seed": each.seed, "error": each.errors[0], "story": each.story, "replay": _replay(each.seed)}
+        for each in report.failures
+    ]
+    if json:
+        show.as_json({"seeds": report.seeds, "counts": dict(report.counts), "broken": broken})
+        return
+    for each in broken:
+        show.line(f"seed {each['seed']}: {each['error']}")
+        for line in each["story"]:
+            show.line(f"    {line}")
+        show.line(f"    again: {each['replay']}")
+    names = ("edits", "writes", "calls", "crash", "exposed")
+    counts = ", ".join(f"{report.counts[name]} {name}" for name in names)
+    laws = ", ".join(f"{law} {n}" for law, n in report.laws_broken().items())
+    show.line(f"{report.seeds} seeds, {len(broken)} broken{f' ({laws})' if laws else ''}: {counts}")
+
+
+def _replay(seed: int) -> str:
+    return f"hub verify convergence --first {seed} --seeds 1"

@@ -1,0 +1,175 @@
+"""What the hub listens to: webhooks and a health check. Everything else is the same 404, whoever asks for what."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from hub.app.bootstrap import listen_fault, open_hub, start_logging
+from hub.app.context import Hub
+from hub.app.health import health
+from hub.app.webhooks import BODY_LIMIT_BYTES, Receiver
+from hub.app.worker import Worker
+from hub.errors import HubError, NotFound, RetryLater, SignatureError
+
+GRACE_S = 5  # for calls under way when the hub stops
+
+Poke = Callable[[Iterable[str]], None]
+
+
+class _TooBig(Exception):
+    """A body beyond the limit."""
+
+
+def create_app(hub: Hub, *, poke: Poke) -> FastAPI:
+    """The web application over an open hub.
+
+    Args:
+        poke: told the connections that just got hints.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    receiver = Receiver(hub)
+
+    @app.exception_handler(HTTPException)
+    async def refuse(_request: Request, _error: HTTPException) -> Response:
+        return _nothing()  # wrong path or wrong method: nobody learns which
+
+    @app.get("/health")
+    def get_health() -> Response:
+        ok = health(hub)
+        return Response(
+            '{"status":"ok"}' if ok else '{"status":"down"}', 200 if ok else 503, media_type="application/json"
+        )
+
+    @app.post("/hooks/{connection}/{token}")
+    async def hook(connection: str, token: str, request: Request) -> Response:
+        if not receiver.knows(connection, token):
+            return _nothing()
+        try:
+            body = await _body(request)
+        except _TooBig:
+            return Response(status_code=413)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return await run_in_threadpool(_take, receiver, poke, connection, token, headers, body)
+
+    return app
+
+
+def _nothing() -> Response:
+    return Response("not found\n", status_code=404, media_type="text/plain")
+
+
+async def _body(request: Request) -> bytes:
+    """The raw body, whole. A length that lies is found out while reading."""
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > BODY_LIMIT_BYTES:
+        raise _TooBig
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_LIMIT_BYTES:
+            raise _TooBig
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _take(
+    receiver: Receiver, poke: Poke, connection: str, token: str, headers: dict[str, str], body: bytes
+) -> Response:
+    """2xx once it is stored; a refusal tells nothing; what may go through later asks to be sent again."""
+    try:
+        accepted = receiver.receive(connection, token, headers=headers, body=body)
+    except NotFound:
+        return _nothing()
+    except SignatureError:
+        return Response(status_code=401)
+    except RetryLater:
+        return Response(status_code=503, headers={"Retry-After": "5"})
+    except HubError:
+        return Response(status_code=503, headers={"Retry-After": "300"})
+    if accepted.hints:
+        poke([connection])
+    return Response(status_code=200)
+
+
+# Serving
+
+
+def run_hub(folder: Path, *, host: str, port: int, ready: Callable[[str], None]) -> int:
+    """Run a project's hub until SIGTERM or Ctrl-C; gives the exit code.
+
+    Args:
+        ready: told the address once everything has started.
+
+    Raises:
+        ConfigFault: what all connections share is broken, or the address cannot be listened on.
+    """
+    stop = threading.Event()
+    _on_signals(stop)
+    hub = open_hub(folder, publish=True)
+    try:
+        start_logging(hub)
+        listening = _listen(host, port)
+        worker = Worker(hub)
+        server = _Server(create_app(hub, poke=worker.poke), listening)
+        worker.start()
+        server.start()
+        ready(f"http://{host}:{listening.getsockname()[1]}")
+        stop.wait()
+        server.stop()
+        return 0 if worker.stop() else 1
+    finally:
+        hub.store.close()
+
+
+def _on_signals(stop: threading.Event) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise listen_fault(host, port, error.strerror or "refused") from None
+    return listening
+
+
+class _Server:
+    """uvicorn in a thread of its own, so that signals stay with us."""
+
+    def __init__(self, app: FastAPI, listening: socket.socket) -> None:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", server_header=False,
+            timeout_graceful_shutdown=GRACE_S, timeout_keep_alive=30,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._listening = listening
+        self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._listening])
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(GRACE_S + 1)
+        self._listening.close()
