@@ -1,0 +1,120 @@
+"""No question that a page or a cycle asks reads a whole table: every plan goes through an index.
+
+A forgotten index is not seen in tests with ten rows; the database's own plan shows it at once.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hub.store import Store, blocking, entities, intents, ledger, links, reading, reviews, runs, waiting
+from hub.store.statements import Statement
+
+# Lists of everything, by the order of ids or grouped: asked by people, not by pages.
+WHOLE = {
+    "entities.PAGES", "entities.COUNT", "links.COUNT_BEHIND", "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
+    "reviews.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS", "runs.INTERRUPT",
+}  # fmt: skip
+
+LISTS = {
+    "ids": [1], "subjects": [1], "external_ids": ["x"], "markers": ["x"], "values": ["x"], "states": ["live"],
+    "streams": ["x"], "hashes": ["x"], "keys": ["x"],
+}  # fmt: skip
+NUMBERS = (
+    "id",
+    "limit",
+    "hold",
+    "run",
+    "grant",
+    "amount",
+    "cap",
+    "now",
+    "at",
+    "until",
+    "before",
+    "since",
+    "epoch",
+    "link",
+)
+ROOMS = (blocking, entities, intents, ledger, links, reading, reviews, runs, waiting)
+
+
+def statements() -> Iterator[tuple[str, Statement]]:
+    for room in ROOMS:
+        for name, found in vars(room).items():
+            several = found.values() if isinstance(found, dict) else [found]
+            for each in several:
+                if isinstance(each, Statement):
+                    yield f"{room.__name__.rsplit('.', 1)[-1]}.{name}", each
+
+
+def sample(name: str) -> Any:
+    """A value of the kind that a parameter of this name takes."""
+    if name in LISTS:
+        return LISTS[name]
+    words = name.removeprefix("new_").split("_")
+    if name in ("new_value", "new_order_id", "external_id", "new_external_id"):
+        return "1"
+    return 1 if words[-1] in NUMBERS or words[-1] in ("minor", "stamp", "attempts", "of", "count", "ceiling") else "1"
+
+
+def plan(store: Store, statement: Statement) -> str:
+    """How the database would carry a statement out, whole tables avoided where it can."""
+    database = store._database
+    compiled = statement.on(database.dialect)
+    values = [compiled.constants.get(name, sample(name)) for name in compiled.names]
+    given = [database.listed(value) if isinstance(value, list) else value for value in values]
+    how = "EXPLAIN QUERY PLAN" if database.dialect.name == "sqlite" else "EXPLAIN"
+    with database.transaction(writes=True, relaxed=False) as cursor:
+        if how == "EXPLAIN":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        return "\n".join(str(row[-1]) for row in cursor.execute(f"{how} {compiled.sql}", given).fetchall())
+
+
+def reads_a_whole_table(told: str) -> bool:
+    """A walk over the rows themselves. One over a list that was given, or within an index over some rows, is none."""
+    scans = [line for line in told.splitlines() if line.startswith("SCAN ") or "Seq Scan" in line]
+    return any("VIRTUAL TABLE" not in line and "COVERING INDEX" not in line for line in scans)
+
+
+def asked() -> list[Any]:
+    names = list(statements())
+    return [
+        pytest.param(statement, id=f"{name}-{n}")
+        for n, (name, statement) in enumerate(names)
+        if name not in WHOLE and ".ADD" not in name and ".START" not in name and ".OPEN_BUDGET" not in name
+    ]
+
+
+@pytest.mark.parametrize("statement", asked())
+def test_every_question_goes_through_an_index(store: Store, statement: Statement) -> None:
+    told = plan(store, statement)
+    assert not reads_a_whole_table(told), told
+
+
+def test_the_test_sees_a_whole_table_being_read(store: Store) -> None:
+    from sqlalchemy import bindparam, select
+
+    from hub.store.statements import table
+
+    link = table("link")
+    no_index = Statement(lambda d: select(link.c.id).where(link.c.hash == bindparam("hash")))
+    assert reads_a_whole_table(plan(store, no_index))
+
+
+def test_every_list_of_exceptions_is_still_there() -> None:
+    assert {name for name, _ in statements()} >= WHOLE
+
+
+def test_a_store_loads_neither_migrations_nor_the_other_databases_driver() -> None:
+    asks = (
+        "import sys, hub.store; hub.store.Store('sqlite://').close(); "
+        "print('alembic' in sys.modules, 'psycopg' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", asks], check=True, capture_output=True, text=True).stdout
+    assert told == "False False\n"
