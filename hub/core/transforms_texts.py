@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from hub.core.formats import MappingFault, country_name, is_region, read_country, read_phone
@@ -206,6 +207,7 @@ ENTRIES.append(
 
 # Names and lines
 
+_NICKNAME = re.compile(r'\s*["“”][^"“”]*["“”]')
 _SUFFIXES = frozenset(["jr", "jr.", "sr", "sr.", "ii", "iii", "iv", "phd", "ph.d.", "md", "m.d.", "esq", "esq."])
 _NAME_PARTS = ("first_name", "middle_name", "last_name", "suffix")
 
@@ -228,6 +230,17 @@ def split_name(text: str) -> dict[str, Json]:
     return {"first_name": first, "middle_name": None, "last_name": last, "suffix": suffix}
 
 
+def split_name_parts(text: str) -> dict[str, Json]:
+    """As `split_name`, but the words between the first and the last are the middle name, and only what is there counts.
+
+    Nothing is said of a middle name or suffix that the text does not have: many people leave theirs out, and that is
+    no statement that they have none. A nickname in quotes is no part of the name.
+    """
+    found = split_name(_NICKNAME.sub("", text).strip() or text)
+    first, _, middle = str(found["first_name"] or "").partition(" ")
+    return {part: value for part, value in {**found, "first_name": first, "middle_name": middle}.items() if value}
+
+
 def join_name(parts: Mapping[str, Json]) -> str:
     """First, middle and last name and suffix with single blanks between them."""
     order = ("first_name", "middle_name", "last_name", "suffix")
@@ -238,12 +251,13 @@ def _full_name(options: Mapping[str, Json], place: Place) -> Step:
     if not place.field.parts.keys() >= {"first_name", "last_name"}:
         raise MappingFault("MAP-005", "full_name serves groups with first_name and last_name", "map the parts instead")
     known = [part for part in _NAME_PARTS if part in place.field.parts]
+    split = split_name_parts if options.get("middle") == "own" else split_name
 
     def inward(value: Json) -> Json:
-        parts = split_name(read_text(value))
-        if "suffix" not in known and parts["suffix"]:
+        parts = split(read_text(value))
+        if "suffix" not in known and parts.get("suffix"):
             parts["last_name"] = f"{parts['last_name']} {parts['suffix']}"
-        return {part: parts[part] for part in known}
+        return {part: parts[part] for part in known if part in parts}
 
     return Step(inward=inward, outward=lambda value: join_name(value) or None, loses="where first and last name part")
 
@@ -255,6 +269,13 @@ ENTRIES.append(
         types=("group",),
         text="One text for a whole name group; read by splitting, written by joining.",
         make=_full_name,
+        options={
+            "middle": Option(
+                text="where the words between first and last name belong; own also drops nicknames in quotes, and "
+                "says nothing of parts that the text does not have",
+                choices=("first", "own"),
+            )
+        },
         loses="where first and last name part",
     )
 )

@@ -256,6 +256,17 @@ class TwinHubSpot(Twin):
         self._by = "api"
         return is_new
 
+    def act_add_property(
+        self, stream: str, name: str, type: str = "string", field_type: str = "text", *, unique: bool = False
+    ) -> None:
+        """An admin adds a custom property; `unique`: no two records may share a value. Raises ValueError."""
+        label, group = name.replace("_", " ").capitalize(), f"{SINGULAR[stream]}information"
+        body = {"name": name, "label": label, "type": type, "fieldType": field_type, "groupName": group}
+        try:
+            self.discovery.add(stream, body | {"hasUniqueValue": unique})
+        except Refusal as refusal:
+            raise ValueError(refusal.message) from None
+
     def act_set_options(self, stream: str, prop: str, values: list[str]) -> None:
         """An admin replaces the options of an enumeration."""
         self.objects.schema.set_options(stream, prop, values)

@@ -50,8 +50,11 @@ class Discovery:
         return Response.json(self._property(call).describe())
 
     def _do_create_property(self, call: Call) -> Response:
-        name = type_name(call.parts[0])
-        body = call.request.json()
+        prop = self.add(type_name(call.parts[0]), call.request.json())
+        return Response.json(prop.describe(), 201)
+
+    def add(self, name: str, body: Fields) -> Property:
+        """A new custom property of an object type, described as the API takes it. Raises Refusal."""
         prop = _new_property(body)
         known = self._objects.schema.properties[name]
         if prop.name in known and not known[prop.name].archived:
@@ -62,7 +65,7 @@ class Discovery:
         known[prop.name] = prop
         if prop.unique:
             self._objects.index(name, prop.name)
-        return Response.json(prop.describe(), 201)
+        return prop
 
     def _do_change_property(self, call: Call) -> Response:
         """PATCH; a list of options replaces the old one (fact sheet, "Discovery")."""

@@ -1,7 +1,8 @@
 """Salesforce as a twin: REST API v31.0-v68.0 of one org with contacts, leads, accounts, opportunities and users.
 
 Options of `make` beside the kit's: `daily_calls` (100,000), `session_s` (7,200), `refresh_token` ("twin-refresh"),
-`rotate_refresh` (False), `duplicate_rule` (False). People convert leads by ``user_action("convert_lead", lead_id=..)``.
+`rotate_refresh` (False), `duplicate_rule` (False). People convert leads by ``user_action("convert_lead", lead_id=..)``;
+admins add fields (`add_field`, `allow_name_parts`) and change picklists (`set_picklist`) in the same way.
 Salesforce signs no webhooks: `set_webhook` gives an outbound message (SOAP) to a url that holds its own secret.
 """
 
@@ -18,7 +19,7 @@ from xml.sax.saxutils import escape
 from hub.twins.kit import Change, Fields, HookEvent, Record, Request, Response, Target, Twin, Window
 from hub.twins.salesforce_calls import Calls, refusal
 from hub.twins.salesforce_rows import API_USER, Rows, mergeable
-from hub.twins.salesforce_schema import OBJECTS, Schema, to_18
+from hub.twins.salesforce_schema import OBJECTS, PERSON_OBJECTS, STREAMS, Field, Schema, to_18
 
 Json = Any
 
@@ -172,6 +173,26 @@ class TwinSalesforce(Twin):
     def act_set_picklist(self, stream: str, field: str, values: list[str], *, restricted: bool = True) -> None:
         """An admin changes the values of a picklist."""
         self.schema.set_picklist(OBJECTS[stream], field, values, restricted=restricted)
+        self.resources.schema_changed = self.now()
+
+    def act_add_field(
+        self, stream: str, name: str, kind: str = "string", *, length: int = 255, external: bool = False
+    ) -> None:
+        """An admin adds a custom field; `external`: a unique external id. Raises ValueError for a wrong name."""
+        if not re.fullmatch(r"[A-Za-z]\w*__c", name):
+            raise ValueError(f"{name} is no name of a custom field")
+        self._add_field(stream, Field(name=name, type=kind, length=length, external=external))
+
+    def act_allow_name_parts(self) -> None:
+        """An admin lets people have middle names and suffixes (vendor docs, "Enable Middle Names for Person Names")."""
+        for name in ("MiddleName", "Suffix"):
+            for stream in (STREAMS[each] for each in PERSON_OBJECTS):
+                writable = stream != "users"
+                field = Field(name=name, type="string", length=40, createable=writable, updateable=writable)
+                self._add_field(stream, field)
+
+    def _add_field(self, stream: str, field: Field) -> None:
+        self.rows.add_field(OBJECTS[stream], field)
         self.resources.schema_changed = self.now()
 
     def act_empty_bin(self, stream: str) -> int:

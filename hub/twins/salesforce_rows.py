@@ -68,8 +68,17 @@ class Rows:
         self.allow_duplicates = False  # the call under way carries Sforce-Duplicate-Rule-Header: allowSave=true
         for name, fields in schema.objects.items():
             for field in fields.values():
-                if field.external or field.name == "Email":
-                    self._records.add_index(STREAMS[name], field.name, _keys(field.name))
+                self._index(name, field)
+
+    def _index(self, name: str, field: Field) -> None:
+        """Keep rows findable by a field that is a key."""
+        if field.external or field.name == "Email":
+            self._records.add_index(STREAMS[name], field.name, _keys(field.name))
+
+    def add_field(self, name: str, field: Field) -> None:
+        """An admin adds a field. Raises ValueError if the object has one of that name."""
+        self.schema.add(name, field)
+        self._index(name, field)
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -503,7 +512,7 @@ def _keys(name: str) -> Callable[[Fields], list[str]]:
 
 
 def _person_name(record: Record) -> str:
-    parts = (record.fields.get("FirstName"), record.fields.get("LastName"))
+    parts = (record.fields.get(name) for name in ("FirstName", "MiddleName", "LastName", "Suffix"))
     return " ".join(part for part in parts if part)
 
 

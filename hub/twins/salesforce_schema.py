@@ -287,7 +287,7 @@ def _compound(name: str) -> str | None:
     part = re.fullmatch(r"(Mailing|Billing|Shipping|)(Street|City|State|PostalCode|Country)", name)
     if part:
         return f"{part.group(1)}Address"
-    return "Name" if name in ("FirstName", "LastName", "Salutation") else None
+    return "Name" if name in ("FirstName", "MiddleName", "LastName", "Suffix", "Salutation") else None
 
 
 def _field(line: str) -> Field:
@@ -328,12 +328,12 @@ def _marked(made: Field, mark: str) -> Field:
 
 
 class Schema:
-    """The fields of each object; an admin can change picklists while the twin runs."""
+    """The fields of each object; an admin can add fields and change picklists while the twin runs."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Field]] = {}
+        self._lower: dict[str, dict[str, str]] = {}
         self.restore()
-        self._lower = {o: {f.lower(): f for f in fields} for o, fields in self.objects.items()}
         self._names = {name.lower(): name for name in self.objects}
 
     def restore(self) -> None:
@@ -348,6 +348,14 @@ class Schema:
                 fields = [f for f in fields if f.name != "MasterRecordId"]
             fields = [replace(f, refers_to=name, relationship="MasterRecord") if _is_master(f) else f for f in fields]
             self.objects[name] = {f.name: f for f in fields}
+            self._lower[name] = {f.name.lower(): f.name for f in fields}
+
+    def add(self, name: str, field: Field) -> None:
+        """An admin adds a field. Raises ValueError if the object has one of that name."""
+        if self.find(name, field.name) is not None:
+            raise ValueError(f"{name} has a field {field.name} already")
+        self.objects[name][field.name] = field
+        self._lower[name][field.name.lower()] = field.name
 
     def object_name(self, name: str) -> str | None:
         """The object's name in the vendor's own case, or None."""

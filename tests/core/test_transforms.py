@@ -198,6 +198,27 @@ def test_a_full_name_is_split_and_settles_when_joined(
     assert split_name(join_name(parts)) == parts
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Amy Klobuchar", {"first_name": "Amy", "last_name": "Klobuchar"}),
+        ("Roger F. Wicker", {"first_name": "Roger", "middle_name": "F.", "last_name": "Wicker"}),
+        (
+            'Henry C. "Hank" Johnson, Jr.',
+            {"first_name": "Henry", "middle_name": "C.", "last_name": "Johnson", "suffix": "Jr."},
+        ),
+        ("Robert “Bobby” Scott", {"first_name": "Robert", "last_name": "Scott"}),
+        ("Matt Van Epps", {"first_name": "Matt", "middle_name": "Van", "last_name": "Epps"}),
+        ("Byron, Ada Maria", {"first_name": "Ada", "middle_name": "Maria", "last_name": "Byron"}),
+        ("Cher", {"last_name": "Cher"}),
+        ('"Chuy"', {"last_name": '"Chuy"'}),
+    ],
+)
+def test_a_full_name_with_its_own_middle_name_says_only_what_is_there(text: str, parts: Json) -> None:
+    bound = step("full_name", {"middle": "own"}, kind="group", field=NAME)
+    assert read(bound, text) == parts
+
+
 def test_a_joined_name_has_all_its_parts_once() -> None:
     parts = {"salutation": "Dr.", "first_name": "Amy", "middle_name": "Jean", "last_name": "Klobuchar", "suffix": None}
     assert join_name(parts) == "Amy Jean Klobuchar"

@@ -164,6 +164,17 @@ def test_a_unique_property_can_be_added(api: Api) -> None:
     assert api("GET", "/crm/properties/2026-09/contacts/erp_id").status_code == 404
 
 
+def test_an_admin_adds_a_property_once(api: Api, twin: TwinHubSpot) -> None:
+    twin.user_action("add_property", stream="contacts", name="erp_id", unique=True)
+    found = api("GET", "/crm/v3/properties/contacts/erp_id").json()
+    assert (found["hasUniqueValue"], found["groupName"], found["label"]) == (True, "contactinformation", "Erp id")
+    for status in (201, 400):  # no two records share a unique value
+        answer = api("POST", f"{DATED}/contacts", {"properties": {"firstname": "Ada", "erp_id": "E1"}})
+        assert answer.status_code == status
+    with pytest.raises(ValueError, match="already exists"):
+        twin.user_action("add_property", stream="contacts", name="erp_id")
+
+
 def test_new_options_replace_the_old(api: Api, twin: TwinHubSpot) -> None:
     options = [{"label": "Fair", "value": "FAIR"}]
     api("PATCH", "/crm/v3/properties/contacts/lead_source", {"options": options})

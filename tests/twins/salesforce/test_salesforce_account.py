@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import requests
 
 from hub.twins.kit import VirtualClock
@@ -137,6 +138,39 @@ def test_describe_can_be_revalidated(api: Api, twin: TwinSalesforce) -> None:
     assert api("GET", "sobjects/Contact/describe", headers=headers).status_code == 200
     refused = api("POST", "sobjects/Contact/", {"LastName": "B", "LeadSource": "Fair"})
     assert error_of(refused) == (400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST")
+
+
+def test_an_admin_adds_fields_and_external_ids(api: Api, twin: TwinSalesforce) -> None:
+    twin.user_action("add_field", stream="contacts", name="Erp_Id__c", length=20, external=True)
+    fields = {field["name"]: field for field in api("GET", "sobjects/Contact/describe").json()["fields"]}
+    assert (fields["Erp_Id__c"]["length"], fields["Erp_Id__c"]["unique"], fields["Erp_Id__c"]["custom"]) == (
+        20,
+        True,
+        True,
+    )
+    assert api("PATCH", "sobjects/Contact/Erp_Id__c/E1", {"LastName": "Byron"}).status_code == 201
+    assert api("PATCH", "sobjects/Contact/Erp_Id__c/E1", {"LastName": "King"}).status_code == 200
+    assert api.names("Erp_Id__c = 'e1'") == ["King"]
+    taken = api("POST", "sobjects/Contact/", {"LastName": "B", "Erp_Id__c": "E1"})
+    assert error_of(taken) == (400, "DUPLICATE_VALUE")
+
+
+def test_an_admin_adds_a_field_once_and_under_the_name_of_a_custom_field(twin: TwinSalesforce) -> None:
+    twin.user_action("add_field", stream="leads", name="Erp_Id__c")
+    with pytest.raises(ValueError, match="already"):
+        twin.user_action("add_field", stream="leads", name="Erp_Id__c")
+    with pytest.raises(ValueError, match="no name"):
+        twin.user_action("add_field", stream="leads", name="ErpId")
+
+
+def test_middle_names_and_suffixes_are_a_choice_of_the_org(api: Api, twin: TwinSalesforce) -> None:
+    person = {"FirstName": "Sammy", "MiddleName": "G.", "LastName": "Davis", "Suffix": "Jr."}
+    assert error_of(api("POST", "sobjects/Contact/", person)) == (400, "INVALID_FIELD")
+    twin.user_action("allow_name_parts")
+    assert api("POST", "sobjects/Contact/", person).status_code == 201
+    assert api.query("SELECT Name FROM Contact")["records"][0]["Name"] == "Sammy G. Davis Jr."
+    twin.reset()
+    assert error_of(api("POST", "sobjects/Contact/", person)) == (400, "INVALID_FIELD")
 
 
 def test_a_reset_leaves_the_integration_user_and_undoes_what_admins_changed(api: Api, twin: TwinSalesforce) -> None:
