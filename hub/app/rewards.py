@@ -235,7 +235,10 @@ def _silenced(event: EventRow) -> EventRow:
 
 
 def _keep(work: Work, found: Sequence[EventRow]) -> list[EventRow]:
-    """Store what is new, with its id. What happened under an alias's name happened."""
+    """Store what is new; those that a rule may follow come back, with their ids.
+
+    What happened under an alias's name happened.
+    """
     scene = work.scene
     if not found:
         return []
@@ -246,10 +249,13 @@ def _keep(work: Work, found: Sequence[EventRow]) -> list[EventRow]:
     }
     known = {aliases[key] for key in scene.tx.events_by_keys(aliases)} if aliases else set()
     new = scene.tx.insert_events([event for event in found if event.key not in known])
-    loud = [event.key for event in found if event.key in new and not event.silent]
-    work.counts["events"] += len(loud)
-    work.counts["events_silent"] += len(new) - len(loud)
-    return sorted(scene.tx.events_by_keys(new).values(), key=lambda event: event.id or 0) if new else []
+    fresh = [event for event in found if event.key in new]
+    silent = sum(event.silent for event in fresh)
+    work.counts["events"] += len(fresh) - silent
+    work.counts["events_silent"] += silent
+    rewards = work.setup.rewards
+    asked = [event.key for event in fresh if rules_for(rewards, event) or rules_reversed_by(rewards, event)]
+    return sorted(scene.tx.events_by_keys(asked).values(), key=lambda event: event.id or 0) if asked else []
 
 
 # Grants

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hub.core.canonical import Canonical, EntityType
-from hub.core.expressions import EntityExpression, compile_for_entity
+from hub.core.conditions import Condition, condition_of
 from hub.core.values import currency_exponent, number_of, plain_decimal, to_instant
 from hub.errors import ConfigFault, Fault
 from hub.model import Json
@@ -65,8 +65,8 @@ class Derivation:
     type: str  # canonical type of the field
     via: str  # ref field of the source that names the owner
     function: DerivedFunction
-    counts: EntityExpression
-    unless: EntityExpression | None
+    counts: Condition
+    unless: Condition | None
     moment: str  # field of the source that says when it came to count; "" if none does
     currency: str  # the hub's
 
@@ -122,8 +122,8 @@ def _derivation(canonical: Canonical, owner: EntityType, name: str, currency: st
     counts, unless = source.events[function.counts], source.events.get(function.unless)
     return Derivation(
         owner=owner.name, field=name, type=declared.type, via=_reference(source, owner.name), function=function,
-        counts=compile_for_entity(counts.when, source, currency=currency),
-        unless=compile_for_entity(unless.when, source, currency=currency) if unless else None,
+        counts=condition_of(counts.when, source, currency=currency),
+        unless=condition_of(unless.when, source, currency=currency) if unless else None,
         moment=counts.at, currency=currency,
     )  # fmt: skip
 

@@ -18,7 +18,8 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from hub.core.canonical import Canonical, EntityType, EventType
-from hub.core.expressions import EntityExpression, Expression, compile_for_entity, entity_values
+from hub.core.conditions import Condition, condition_of
+from hub.core.expressions import Expression, entity_values
 from hub.core.formats import email_key
 from hub.core.guards import Bound
 from hub.core.shadow import is_empty
@@ -165,12 +166,12 @@ class Trigger:
 
     name: str  # "order.paid"
     event: EventType
-    condition: EntityExpression
+    condition: Condition
     subject: str  # ref field that says whose event it is; "": the entity's own, if that is a person
 
     def turned_true(self, before: Values, after: Values) -> bool:
         """False (or absent) before, true now."""
-        return bool(self.condition(after)) and not self.condition(before)
+        return self.condition(after) and not self.condition(before)
 
     def moment(self, values: Values, *, otherwise: float, now: float) -> float:
         """When it happened: never in the future, whatever a system says."""
@@ -185,7 +186,7 @@ def triggers_of(canonical: Canonical, *, currency: str) -> dict[str, tuple[Trigg
             Trigger(
                 name=f"{entity.name}.{event.name}",
                 event=event,
-                condition=compile_for_entity(event.when, entity, currency=currency),
+                condition=condition_of(event.when, entity, currency=currency),
                 subject=event.subject or _usual_subject(entity),
             )
             for event in entity.events.values()

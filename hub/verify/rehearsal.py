@@ -1,4 +1,4 @@
-"""A company to rehearse on: the six simulated vendors in a process of their own, filled, and a project that speaks to them.
+"""A company to rehearse on: six simulated vendors in a process of their own, and a project that speaks to them.
 
 The twins live in another process, as vendors do: what the hub's process does, or a kill of it, does not touch them.
 """

@@ -169,13 +169,22 @@ class SimVendor:
 
     def connector(self) -> Connector:
         traits = self.traits
+        lag_s = self._lag()
         stream = Stream(
-            name=STREAM, lookback_s=traits.search_lag_s + MAX_LATE_S + traits.tick_s + 5.0, lag_s=self._lag(), fetch_lag_s=self._lag(),
-            writes=frozenset({"create", "update"}), max_batch=traits.max_batch, stamp_tick_s=traits.tick_s,
+            name=STREAM,
+            lookback_s=traits.search_lag_s + MAX_LATE_S + traits.tick_s + 5.0,
+            lag_s=lag_s,
+            fetch_lag_s=lag_s,
+            writes=frozenset({"create", "update"}),
+            max_batch=traits.max_batch,
+            stamp_tick_s=traits.tick_s,
             precondition="version" if traits.precondition else "none",
             idempotency=traits.idempotency,
-            key_life_s=3600.0, marker="hub_id", answers_with_record=traits.answers_with_record, deletes="tombstone",
-        )  # fmt: skip
+            key_life_s=3600.0,
+            marker="hub_id",
+            answers_with_record=traits.answers_with_record,
+            deletes="tombstone",
+        )
         return Connector(
             name=self.name, title=self.name, base_url="", hosts=(), auth=(Auth(kind="none"),), limits=(),
             streams=(stream,), connect=lambda door, settings: self, check=lambda api: {"account": self.name},
