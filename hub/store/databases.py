@@ -30,6 +30,7 @@ CACHE_KIB = 16_384
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING ("RETURNING", sqlite.org)
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 FULL = {sqlite3.SQLITE_FULL}
+UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 # As Alembic makes it, so that it finds it (alembic.runtime.migration, `version_table`).
 VERSION_TABLE = (
@@ -45,6 +46,7 @@ class Database(Protocol):
 
     dialect: Dialect
     engine: Engine
+    one_writer: bool  # all that a writing transaction reads stays true until it ends
     errors: tuple[type[Exception], ...]  # what its driver raises
 
     def transaction(self, *, writes: bool, relaxed: bool) -> Any:
@@ -65,6 +67,10 @@ class Database(Protocol):
         """A list as `Dialect.one_of` takes it."""
         ...
 
+    def lock_numbers(self, cursor: Any, numbers: Sequence[int]) -> None:
+        """Nobody else holds these numbers until the transaction ends; a lock on what has no row yet."""
+        ...
+
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None: ...
 
     def update(self, cursor: Any, change: Update, rows: Sequence[Row]) -> None: ...
@@ -80,6 +86,11 @@ def busy(why: str) -> RetryLater:
     return RetryLater(f"the store is busy: {why}", code="STORE-BUSY", fix="run the page again")
 
 
+def unusable(why: str) -> ConfigFault:
+    fix = "give the hub a folder it may write to, or the right file; a damaged one is restored from its backup"
+    return ConfigFault([Fault(code="STORE-OPEN", where="store.url", message=f"the database is no use: {why}", fix=fix)])
+
+
 def full() -> RetryLater:
     return RetryLater("the store has no room left", code="STORE-FULL", fix="make room on the database's disk")
 
@@ -91,6 +102,7 @@ class SqliteDatabase:
     other processes are waited for by SQLite itself.
     """
 
+    one_writer = True
     errors: tuple[type[Exception], ...] = (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError)
 
     def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
@@ -113,11 +125,14 @@ class SqliteDatabase:
         event.listen(self.engine, "connect", self._prepare)
         self._wait_s = wait_s
         self._turn = threading.Lock()  # in memory: of everybody; in a file: of this process's writers
-        self._only: Any = self.engine.raw_connection() if self.memory else None
+        self._only: Any = self._lent() if self.memory else None
 
     def schema(self) -> str | None:
         with self.transaction(writes=False, relaxed=False) as cursor:
-            return _schema(cursor)
+            try:
+                return _schema(cursor)
+            except sqlite3.Error as error:
+                raise self.translated(error) from error
 
     def create(self, statements: Sequence[str], number: str) -> None:
         with self.transaction(writes=True, relaxed=False) as cursor:
@@ -139,7 +154,7 @@ class SqliteDatabase:
         if (writes or self.memory) and not self._turn.acquire(timeout=self._wait_s):
             raise busy("another thread writes")
         try:
-            lent = self._only or self.engine.raw_connection()
+            lent = self._only or self._lent()
             try:
                 connection: Any = lent.driver_connection
                 cursor = connection.cursor()
@@ -155,6 +170,12 @@ class SqliteDatabase:
         finally:
             if writes or self.memory:
                 self._turn.release()
+
+    def _lent(self) -> Any:
+        try:
+            return self.engine.raw_connection()
+        except sqlite3.Error as error:
+            raise self.translated(error) from error
 
     def _begin(self, cursor: sqlite3.Cursor, *, writes: bool, relaxed: bool) -> None:
         """A relaxed commit survives a crash of the process; only the others survive one of the machine as well."""
@@ -175,6 +196,9 @@ class SqliteDatabase:
         except TypeError:
             raise unstorable() from None
 
+    def lock_numbers(self, cursor: sqlite3.Cursor, numbers: Sequence[int]) -> None:
+        """Nothing to do: there is one writer."""
+
     def insert(self, cursor: sqlite3.Cursor, into: Insert, rows: Sequence[Row]) -> None:
         cursor.executemany(into.statement.on(self.dialect).sql, rows)
 
@@ -189,6 +213,8 @@ class SqliteDatabase:
             return busy("another process writes")
         if code & 0xFF in FULL:
             return full()
+        if code & 0xFF in UNUSABLE:
+            return unusable(str(error))
         if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
             return taken(error)
         return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import BigInteger, Integer, Text, bindparam, delete, func, select
 from sqlalchemy.sql import Executable
@@ -47,6 +48,7 @@ COUNT = Statement(lambda d: select(ENTITY.c.type, func.count()).group_by(ENTITY.
 COUNT_OTHER = Statement(
     lambda d: select(ENTITY.c.type, func.count()).where(ENTITY.c.state != word("live")).group_by(ENTITY.c.type)
 )
+PLACES = 64  # keys that fall into one place wait for each other; a big page takes all places and waits for everybody
 NEW_ENTITIES = Insert("entity")
 NEW_KEYS = Insert("entity_key")
 NEW_HISTORY = Insert("history", without=["id"])
@@ -117,10 +119,17 @@ class Entities(Session):
         return found
 
     def find_by_keys(self, type: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[int]]:
-        """(key name, normalised value) -> ids of entities that have it, rising; keys of nobody are left out."""
+        """(key name, normalised value) -> ids of entities that have it, rising; keys of nobody are left out.
+
+        A writing transaction keeps what it was told true until it ends. Two pages, one new person in both: each would
+        find nobody, and each would make an entity of its own. So whoever asks first keeps the other waiting.
+        """
         asked: dict[str, dict[str, str]] = defaultdict(dict)
         for name, value in keys:
             asked[name][index_key(value)] = value
+        if self._writes and not self._database.one_writer:
+            texts = {f"{type} {value}" for values in asked.values() for value in values}
+            self._lock({crc32(text.encode("utf-8", "replace")) % PLACES for text in texts})
         found: dict[tuple[str, str], list[int]] = defaultdict(list)
         for name, values in asked.items():
             for value, entity_id in self._rows(BY_KEY, type=type, name=name, values=list(values)):

@@ -15,7 +15,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, create_engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hub.errors import OutcomeUnknown, RetryLater
@@ -26,6 +25,7 @@ from hub.store.statements import Dialect, Insert, Update
 
 POOL, MORE = 10, 20  # connections kept, and how many more at most
 SETTINGS = "-c timezone=UTC -c idle_in_transaction_session_timeout=10min"
+NUMBERS = 7411  # advisory locks: the space of `lock_numbers`
 MAKING = 741_100_000_000_001  # advisory lock: one process makes the tables
 
 # Names of errors: appendix "PostgreSQL Error Codes".
@@ -39,6 +39,7 @@ TAKEN = {"23505"}  # unique_violation
 class PostgresDatabase:
     """PostgreSQL, for more than one process."""
 
+    one_writer = False
     errors: tuple[type[Exception], ...] = (psycopg.Error, UnicodeEncodeError)
 
     def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
@@ -68,11 +69,10 @@ class PostgresDatabase:
 
     @contextmanager
     def transaction(self, *, writes: bool, relaxed: bool) -> Iterator[psycopg.Cursor[Row]]:
-        lent = self._lent()
+        lent = self._begun(writes=writes, relaxed=relaxed)
         try:
             connection: psycopg.Connection[Row] = lent.driver_connection
             try:
-                self._begin(connection, writes=writes, relaxed=relaxed)
                 yield connection.cursor(binary=True)
             finally:
                 if not _is_clean(connection):
@@ -80,23 +80,32 @@ class PostgresDatabase:
         finally:
             lent.close()
 
+    def _begun(self, *, writes: bool, relaxed: bool) -> Any:
+        """A connection in a transaction. After a restart all that the pool holds is dead: it is emptied, once."""
+        lent = self._lent()
+        try:
+            self._begin(lent.driver_connection, writes=writes, relaxed=relaxed)
+        except psycopg.OperationalError:
+            lent.invalidate()
+            lent.close()
+            self.engine.dispose()
+            lent = self._lent()
+            self._begin(lent.driver_connection, writes=writes, relaxed=relaxed)
+        return lent
+
     def _lent(self) -> Any:
         try:
             return self.engine.raw_connection()
         except PoolTimeout as error:
             raise busy("all its connections are in use") from error
-        except DBAPIError as error:
-            raise RetryLater(
-                "the database cannot be reached", code="STORE-GONE", fix="start it; check store.url"
-            ) from error
+        except psycopg.Error as error:
+            message = f"the database cannot be reached: {str(error).splitlines()[0]}"
+            raise RetryLater(message, code="STORE-GONE", fix="start it, or correct store.url") from error
 
     def _begin(self, connection: psycopg.Connection[Row], *, writes: bool, relaxed: bool) -> None:
         """Readers see one moment throughout. A relaxed commit may be lost with the machine, never torn."""
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED" if writes else "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        try:
-            connection.execute(f"{begin}; SET LOCAL synchronous_commit TO off" if relaxed else begin, prepare=False)
-        except psycopg.Error as error:
-            raise self.translated(error) from error
+        connection.execute(f"{begin}; SET LOCAL synchronous_commit TO off" if relaxed else begin, prepare=False)
 
     def commit(self, cursor: psycopg.Cursor[Row]) -> None:
         """Raises OutcomeUnknown STORE-UNKNOWN if the connection broke while the database was committing."""
@@ -112,6 +121,10 @@ class PostgresDatabase:
 
     def listed(self, values: list[Any]) -> Any:
         return values
+
+    def lock_numbers(self, cursor: psycopg.Cursor[Row], numbers: Sequence[int]) -> None:
+        locks = "SELECT pg_advisory_xact_lock(%s, number) FROM unnest(%s::int[]) AS number"
+        cursor.execute(locks, (NUMBERS, list(numbers)))
 
     def insert(self, cursor: psycopg.Cursor[Row], into: Insert, rows: Sequence[Row]) -> None:
         if into not in self._copies:

@@ -49,6 +49,16 @@ class Session:
         self._execute(statement, params)
         return int(self._cursor.rowcount)
 
+    def _lock(self, numbers: Iterable[int]) -> None:
+        """Keeps these numbers from every other transaction until this one ends; taken in order."""
+        wanted = sorted(numbers)
+        if not wanted:
+            return
+        try:
+            self._database.lock_numbers(self._cursor, wanted)
+        except self._database.errors as error:
+            raise self._database.translated(error) from error
+
     def _may_write(self) -> None:
         if not self._writes:
             raise RuntimeError("a reading transaction writes nothing")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
-from hub.errors import HubError, RetryLater
+from hub.errors import ConfigFault, HubError, OutcomeUnknown, RetryLater
 from hub.store import Store, Tx
 
 POINTS = ("begin", "commit:before", "commit:after")
@@ -255,6 +259,100 @@ def test_a_swallowed_error_is_no_commit(store: Store, add_links: Callable[..., l
         tx = stack.enter_context(store.transaction())
         swallow(tx)
     assert setting(store, "a") == (None if postgres else 1)
+
+
+def test_two_pages_with_one_new_person_make_one_entity(
+    store: Store, add_entities: Callable[[Tx, int], list[int]]
+) -> None:
+    """Both look for the key before either has stored it; without the lock both would find nobody."""
+    email = [("email", "ann@example.org")]
+    start = threading.Barrier(4)
+
+    def bring() -> None:
+        start.wait(10)
+
+        def page(tx: Tx) -> None:
+            if not tx.find_by_keys("contact", email):
+                time.sleep(0.05)
+                (made,) = add_entities(tx, 1)
+                tx.set_keys([(made, "contact", set(email))])
+
+        retried(store, page)
+
+    assert in_threads([bring] * 4) == []
+    with store.reading() as tx:
+        assert len(tx.find_by_keys("contact", email)["email", "ann@example.org"]) == 1
+        assert len(tx.entities_page()) == 1
+
+
+# Losing the database
+
+
+def end_other_connections(url: str) -> None:
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")  # or the list would never change
+    with engine.connect() as connection:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) {others}"))
+        while connection.scalar(text(f"SELECT count(*) {others}")):
+            time.sleep(0.01)
+    engine.dispose()
+
+
+@pytest.fixture
+def on_postgres(store: Store, store_url: str) -> Store:
+    if store_url.startswith("sqlite"):
+        pytest.skip("SQLite has no connection to lose")
+    return store
+
+
+def test_a_connection_lost_in_a_page_means_the_page_runs_again(on_postgres: Store, store_url: str) -> None:
+    with pytest.raises(RetryLater) as lost, on_postgres.transaction() as tx:
+        tx.set_setting("a", 1)
+        end_other_connections(store_url)
+        tx.set_setting("b", 1)
+    assert lost.value.code == "STORE-BUSY"
+    set_setting(on_postgres, "c", 1)
+    with on_postgres.reading() as tx:
+        assert tx.settings() == {"c": 1}
+
+
+def test_a_connection_lost_before_the_commit_was_asked_for_did_not_commit(on_postgres: Store, store_url: str) -> None:
+    with pytest.raises((RetryLater, OutcomeUnknown)) as lost, on_postgres.transaction() as tx:
+        tx.set_setting("a", 1)
+        end_other_connections(store_url)
+    assert lost.value.code in ("STORE-BUSY", "STORE-UNKNOWN")
+    assert setting(on_postgres, "a") is None
+
+
+def test_a_restart_of_the_database_between_two_pages_is_not_noticed(on_postgres: Store, store_url: str) -> None:
+    in_threads([lambda: set_setting(on_postgres, "a", 1)] * 4)  # several connections wait in the pool
+    end_other_connections(store_url)
+    for n in range(6):
+        set_setting(on_postgres, "b", n)
+    assert setting(on_postgres, "b") == 5
+
+
+@pytest.mark.parametrize(
+    "url, code",
+    [
+        ("sqlite:////no/such/folder/hub.db", "STORE-OPEN"),
+        ("postgresql://hub@127.0.0.1:1/hub", "STORE-GONE"),
+        ("mysql://127.0.0.1/hub", "STORE-URL"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_with_what_to_do(url: str, code: str) -> None:
+    with pytest.raises(HubError) as refused:
+        Store(url)
+    assert refused.value.code == code
+    assert refused.value.fix
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a database " * 100)
+    with pytest.raises(ConfigFault) as refused:
+        Store(f"sqlite:///{tmp_path / 'notes.txt'}")
+    assert refused.value.code == "STORE-OPEN"
+    assert (tmp_path / "notes.txt").read_text() == "not a database " * 100
 
 
 # How the tests meet
