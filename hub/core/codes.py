@@ -123,7 +123,7 @@ CODES: Mapping[str, Code] = {
     "MAP-154": Code("Money in a currency that the system cannot hold."),
     "MAP-155": Code("An amount finer than its currency has units."),
     "MAP-160": Code("No consent statement."),
-    "MAP-170": Code("No entity id."),
+    "MAP-170": Code("No id of a record or entity."),
     # Writes
     "MAP-PARENT-WAITS": Code("The record it refers to is created first, in the same plan.", stops=False),
     "MAP-PARENT-NONE": Code("The record it refers to is not in that system; the field is left out.", stops=False),

@@ -225,7 +225,10 @@ def to_canonical(mapping: StreamMapping, record: SourceRecord) -> MappedRecord:
     data = record.data
     if not data:
         return MappedRecord(source=record, values=values)
-    at_root = data if not mapping.root else (data.get(mapping.root) or {})
+    at_root = data
+    if mapping.root:
+        below = data.get(mapping.root)
+        at_root = below if isinstance(below, dict) else {}
     get = at_root.get
     reading = mapping.reading
     for name, key, convert, rule in reading.flat:
@@ -290,7 +293,11 @@ def _read_others(
         if raw is MISSING:
             continue
         if rule.to:
-            references[rule.field] = None if is_blank(raw) else Reference(rule.to, str(raw))
+            if isinstance(raw, dict | list | bool | float):
+                fault = MappingFault("MAP-170", "no id of a record", "map the field that holds the id")
+                faults.append(_cell_fault(rule, fault, raw))
+            else:
+                references[rule.field] = None if is_blank(raw) else Reference(rule.to, str(raw))
             continue
         try:
             value = None if is_blank(raw) else _read(rule, raw, data, values)

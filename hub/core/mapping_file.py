@@ -408,7 +408,7 @@ def _check_regions(place: Sheet, mapping: StreamMapping) -> None:
             for step in steps if isinstance(steps, list) else ():
                 options = step.get("phone") if isinstance(step, Mapping) else None
                 source = options.get("region_from") if isinstance(options, Mapping) else None
-                if source is not None and source not in read:
+                if isinstance(source, str) and source not in read:
                     at.fault("MAP-025", f"{name} is read by {source}, which this stream does not read", f"map {source}")
 
 
@@ -442,11 +442,14 @@ def _tests(place: Sheet, mapping: StreamMapping) -> tuple[MappingTest, ...]:
         if at.has("in") == at.has("record"):
             at.fault("CFG-016", "a test has either in (fields) or record (the whole record)", "leave one out")
             continue
-        record = at.value["record"] if at.has("record") else _record_of(mapping, at.value["in"])
-        if not isinstance(record, Mapping) or not isinstance(at.value["out"], Mapping):
+        record, out = (
+            at.value["record"] if at.has("record") else _record_of(mapping, at.value["in"]),
+            at.value.get("out"),
+        )
+        if not isinstance(record, Mapping) or not isinstance(out, Mapping):
             at.fault("CFG-011", "in, record and out of a test are mappings", "write {field: value}")
             continue
-        found.append(MappingTest(record=record, values=at.value["out"], written=at.value.get("write"), where=at.where))
+        found.append(MappingTest(record=record, values=out, written=at.value.get("write"), where=at.where))
     return tuple(found)
 
 

@@ -99,8 +99,11 @@ def make_answer_getter(ref: str, *, kind: str = "", take: str = "label") -> Gett
     """
 
     def get(record: Mapping[str, Json]) -> Json:
-        for answer in record.get("answers") or ():
-            place = answer.get("field") or {}
+        answers = record.get("answers")
+        for answer in answers if isinstance(answers, list) else ():
+            place = answer.get("field") if isinstance(answer, Mapping) else None
+            if not isinstance(place, Mapping):
+                continue
             if (kind and answer.get("type") == kind) or (ref and ref in (place.get("ref"), place.get("id"))):
                 return _answer_value(answer, take)
         return MISSING
@@ -127,11 +130,13 @@ def make_association_getter(name: str, stream: str) -> Getter:
     """
 
     def get(record: Mapping[str, Json]) -> Json:
-        associations = record.get("associations", MISSING)
-        if associations is MISSING or associations is None:
+        associations = record.get("associations")
+        if not isinstance(associations, Mapping):
             return MISSING
-        results = (associations.get(stream) or {}).get("results") or ()
-        named = [each for each in results if each.get("type") in (name, None)] or list(results)
+        listed = associations.get(stream)
+        results = listed.get("results") if isinstance(listed, Mapping) else None
+        found = [each for each in results if isinstance(each, Mapping)] if isinstance(results, list) else []
+        named = [each for each in found if each.get("type") in (name, None)] or found
         return named[0].get("id") if named else None
 
     return get

@@ -206,7 +206,9 @@ def _major_decimal(options: Mapping[str, Json], place: Place) -> Step:
 
 
 def _minor_units(options: Mapping[str, Json], place: Place) -> Step:
-    own = {code.upper(): int(str(places)) for code, places in options.get("exponents", {}).items()}
+    own: Mapping[str, int] = options.get("exponents", {})
+    if not all(isinstance(places, int) and 0 <= places <= 6 for places in own.values()):
+        raise MappingFault("MAP-004", "minor_units: exponents are numbers of places", "such as {ISK: 2}")
 
     def shift(code: str) -> int:
         return own.get(code, currency_exponent(code)) - currency_exponent(code)

@@ -95,6 +95,8 @@ def test_a_reference_is_given_not_resolved() -> None:
     assert to_canonical(mapping, record(FirmId="")).references == {"company": None}
     read = to_canonical(mapping, record())
     assert (read.references, read.values) == ({}, {})
+    read = to_canonical(mapping, record(FirmId={"id": 7}))
+    assert (read.references, [fault.code for fault in read.faults]) == ({}, ["MAP-170"])
 
 
 def test_words_the_mapping_does_not_know_are_refused_or_left_alone_as_it_says() -> None:
@@ -184,6 +186,7 @@ def test_a_root_stands_for_every_path_and_a_slash_leaves_it() -> None:
     read = to_canonical(mapping, record(properties={"note": "a"}, meta={"visits": 3}))
     assert read.values == {"note": "a", "visits": 3}
     assert to_canonical(mapping, record(properties=None)).values == {}
+    assert to_canonical(mapping, record(properties="text")).values == {}
     assert out(mapping, {"note": "b"}).body == {"note": "b"}
 
 

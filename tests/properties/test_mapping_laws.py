@@ -264,11 +264,20 @@ def test_honesty_any_json_is_a_value_or_a_fault_and_never_an_exception(mapping: 
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
         max_leaves=6,
     )
+    names = st.sampled_from(["field", "type", "ref", "email", "choice", "results", "companies", "contacts", "id"])
+    lists_and_objects = st.recursive(
+        rubbish | names,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+        max_leaves=8,
+    )
     paths = [path for rule in mapping.rules for path in (rule.remote_in, *rule.extra_in) if path and ":" not in path]
 
     @EXAMPLES
-    @given(st.dictionaries(st.sampled_from(paths), rubbish, max_size=6))
-    def law(given_values: dict[str, Json]) -> None:
+    @given(
+        st.dictionaries(st.sampled_from(paths), rubbish, max_size=6),
+        st.dictionaries(st.sampled_from(["answers", "associations"]), lists_and_objects, max_size=2),
+    )
+    def law(given_values: dict[str, Json], more: dict[str, Json]) -> None:
         record: dict[str, Json] = {}
         for path, value in given_values.items():
             if not isinstance(make_getter(path.rpartition(".")[0])(record), str | int | float | list):
@@ -276,6 +285,7 @@ def test_honesty_any_json_is_a_value_or_a_fault_and_never_an_exception(mapping: 
                     make_setter(path)(record.setdefault(mapping.root, {}) if mapping.root else record, value)
                 except (AttributeError, TypeError, ValueError, IndexError):
                     continue
+        record |= more
         mapped = to_canonical(mapping, SourceRecord(external_id="1", data=record))
         for name, value in mapped.values.items():
             assert same(mapping.entity_type.fields[name], normalise(mapping.entity_type.fields[name], value), value)
