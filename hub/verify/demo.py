@@ -285,12 +285,12 @@ def _connection_row(hub: Hub, name: str) -> dict[str, Json]:
 
 def _least_calls(connection: Connection, part: RunStreamRow) -> int:
     """What one stream of one run needs at least: full pages, full batches, one read by id before an update."""
-    mapping = connection.mappings.get(part["stream"])
-    source = part["stream"] if mapping is None else mapping.source
-    facts, counts = connection.streams.get(source), part["counts"]
+    mapping = connection.mappings.get(part.stream)
+    source = part.stream if mapping is None else mapping.source
+    facts, counts = connection.streams.get(source), part.counts
     if facts is None:
         return 0
-    if part["direction"] == "in":
+    if part.direction == "in":
         return max(1, ceil(counts.get("rows", 0) / facts.minimum.get("read", facts.page_size)))
     written = counts.get("created", 0) + counts.get("updated", 0)
     reads = ceil(counts.get("updated", 0) / facts.minimum.get("fetch", facts.page_size))
