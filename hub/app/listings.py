@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from hub.app.context import Connection, Hub
-from hub.app.reward_book import RewardRow, approve, list_rewards, show_reward
+from hub.app.reward_book import RewardRow, approve, confirm, decline, list_rewards, show_reward
 from hub.app.runs import connection_of
 from hub.errors import ConfigFault, HubError, NotFound
 from hub.model import ConflictRow, HoldRow, Json, QuarantineRow, RunRow
@@ -226,6 +226,16 @@ def reward(hub: Hub, grant_id: int) -> Dict:
 def approve_reward(hub: Hub, grant_id: int, *, by: str) -> Dict:
     """Let a reward go that waits for approval. Raises NotFound; NeedsReview if it does not wait."""
     return _grant(approve(hub, grant_id, by))
+
+
+def decline_reward(hub: Hub, grant_id: int, *, by: str, note: str = "") -> Dict:
+    """Say no, or "never ordered". Raises NotFound; NeedsReview if there is nothing to decide."""
+    return _grant(decline(hub, grant_id, by, note=note))
+
+
+def confirm_reward(hub: Hub, grant_id: int, *, by: str, order: str) -> Dict:
+    """Say that a doubtful one was ordered. Raises NotFound; NeedsReview if it is not in doubt."""
+    return _grant(confirm(hub, grant_id, by, order_id=order))
 
 
 def _grant(row: RewardRow) -> Dict:

@@ -119,6 +119,7 @@ def _freeze(batch: Batch, link_ids: Sequence[int]) -> None:
 def plan_links(batch: Batch, scene: Scene, link_ids: Sequence[int]) -> list[QuarantineRow]:
     """Fill the batch with what these links of a loaded scene lack; gives what cannot be sent, and why."""
     busy, blocked = scene.tx.intents_for(link_ids), scene.tx.blocked_fields(link_ids)
+    held = scene.tx.held_items(link_ids)  # what a person has yet to decide about is not written over
     planned = []
     for link_id in link_ids:
         link = scene.links.get(link_id)
@@ -128,7 +129,9 @@ def plan_links(batch: Batch, scene: Scene, link_ids: Sequence[int]) -> list[Quar
             link.retry_at = (busy[link_id].last_possible or scene.now) + batch.stream.lag_s + BACKOFF_S
             scene.dirty(link)
             continue
-        planned.append((link, _lacking(batch, scene, link, blocked.get(link_id, {}))))
+        waiting = {name for name, _ in held.get(link_id, ())}
+        names = _lacking(batch, scene, link, blocked.get(link_id, {}))
+        planned.append((link, tuple(name for name in names if name not in waiting)))
     parents = _parents(batch, scene, [link for link, _ in planned])
     return [row for link, names in planned for row in _plan_link(batch, scene, link, names, parents)]
 

@@ -76,6 +76,20 @@ def try_connections(
     raise typer.Exit(1 if any(row["state"] == "broken" for row in rows) else 0)
 
 
+def list_hooks(
+    subscribe: Annotated[list[str] | None, typer.Option(help="Have this system send its webhooks here.")] = None,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Addresses for the systems' webhooks. Each holds a secret token: give it to that system only."""
+    from hub.app import bootstrap, webhooks
+
+    with bootstrap.opened(project(folder), connect=bool(subscribe)) as hub:
+        made = [{"connection": name, **webhooks.subscribe(hub, name)} for name in subscribe or []]
+        rows = made or webhooks.hooks(hub)
+    show.table(rows, ["connection", "url"] + (["made", "next"] if made else []), json=json)
+
+
 def discover(
     connection: Annotated[str, typer.Argument(help="Name of the connection.")],
     stream: Annotated[str | None, typer.Argument(help="Stream whose fields are wanted.")] = None,

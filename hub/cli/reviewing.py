@@ -187,6 +187,27 @@ def show_reward(grant: Id, folder: Folder = HERE, json: AsJson = False) -> None:
         show.record(listings.reward(hub, grant), json=json)
 
 
+def decline_reward(grant: Id, note: Note = "", folder: Folder = HERE, json: AsJson = False) -> None:
+    """Say no to a reward that waits, or that a doubtful one was never ordered; its money is free again."""
+    from hub.app import bootstrap, listings
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(listings.decline_reward(hub, grant, by=bootstrap.user_name(), note=note), json=json)
+
+
+def confirm_reward(
+    grant: Id,
+    order: Annotated[str, typer.Option(help="Number of the order at the provider.")],
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Say that a doubtful reward was ordered, under this number."""
+    from hub.app import bootstrap, listings
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(listings.confirm_reward(hub, grant, by=bootstrap.user_name(), order=order), json=json)
+
+
 def approve_reward(grants: Ids = None, folder: Folder = HERE, json: AsJson = False) -> None:
     """Let rewards go that wait for approval; the next sync places their orders."""
     from hub.app import bootstrap, listings
