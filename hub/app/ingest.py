@@ -137,9 +137,9 @@ def _finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:
 def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequence[Mapping[str, str]]) -> None:
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     ids = [external_id_of(page.mapping, record) for record in records]
-    page.links = tx.links_by_keys(name, stream, [each for each in ids if each])
-    page.intents = tx.intents_for([link.id for link in page.links.values()])
-    page.held_items = tx.held_items([link.id for link in page.links.values()])
+    page.heads = tx.link_heads(name, stream, [each for each in ids if each])
+    page.intents = tx.intents_for([head.id for head in page.heads.values()])
+    page.held_items = tx.held_items([head.id for head in page.heads.values()])
     news = [record for record, each in zip(records, ids, strict=True) if each and _is_news(page, record, each)]
     mapped = {id(record): to_canonical(page.mapping, record) for record in news if record.op in ("upsert", "restore")}
     _load(page, news, mapped)
@@ -154,7 +154,7 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
 
 def _is_news(page: PageContext, record: SourceRecord, external_id: str) -> bool:
     """False for a record that is, to the byte, what we accepted last, when no write of ours waits on it."""
-    link = page.links.get(external_id)
+    link = page.heads.get(external_id)
     return not (
         link is not None
         and link.id not in page.intents
@@ -171,15 +171,17 @@ def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, 
     tx, scene, entity = page.scene.tx, page.scene, page.hub.canonical.entities[page.mapping.entity]
     references = {ref for each in mapped.values() for ref in each.references.values() if ref is not None}
     page.parents = tx.entity_ids(page.connection.name, references) if references else {}
-    fresh = [r for r in news if external_id_of(page.mapping, r) not in page.links]
+    here = {external_id_of(page.mapping, record) or "": record for record in news}
+    known = {each: page.heads[each] for each in here if each in page.heads}
+    fresh = [record for each, record in here.items() if each not in known]
     keys = {(name, value) for r in fresh if id(r) in mapped for name, value, _ in keys_of(entity, mapped[id(r)].values)}
     found = tx.find_by_keys(entity.name, keys) if keys else {}
     page.owners = found
     marks = (page.hub.entity_of_marker(record.marker) for record in fresh)
     marked = {entity_id for entity_id in marks if entity_id is not None}
-    scene.load({link.entity_id for link in page.links.values()})
+    scene.load({head.entity_id for head in known.values()})
     scene.load({each for group in found.values() for each in group} | marked)
-    page.links = {each: scene.links[link.id] for each, link in page.links.items()}
+    page.links = {each: scene.links[head.id] for each, head in known.items()}
     page.intents |= tx.intents_for([link.id for link in scene.links.values() if link.state == LinkState.WANTED])
 
 

@@ -14,6 +14,7 @@ from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.mapping import StreamMapping
 from hub.model import Intent, Json, LinkRow, QuarantineRow, SourceRecord
+from hub.store.links import LinkHead
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class PageContext:
     held_back: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # (guard, field) -> links
     held_items: Mapping[int, set[tuple[str, int]]] = field(default_factory=dict)
     tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (guard, field, value digest) in this run
+    heads: Mapping[str, LinkHead] = field(default_factory=dict)  # external id -> what tells whether it is news
     links: dict[str, LinkRow] = field(default_factory=dict)
     intents: dict[int, Intent] = field(default_factory=dict)
     parents: Mapping[tuple[str, str], int] = field(default_factory=dict)

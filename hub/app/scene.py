@@ -63,7 +63,7 @@ class Scene:
     departed: dict[tuple[int, str], dict[str, list[Claim]]] = field(default_factory=dict)
     fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
-    _cells: dict[int, dict[str, Cell]] = field(default_factory=dict)
+    _cells: dict[int, Mapping[str, Cell]] = field(default_factory=dict)
     _states: dict[int, dict[str, FieldState]] = field(default_factory=dict)
     _touched: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _recheck: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -71,6 +71,7 @@ class Scene:
     _new_entities: set[int] = field(default_factory=set)
     _stored: set[int] = field(default_factory=set)  # new entities whose rows are there already
     _dirty_links: set[int] = field(default_factory=set)
+    _dirty_cells: set[int] = field(default_factory=set)
     _dirty_entities: set[int] = field(default_factory=set)
     _history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
     _ids: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -91,7 +92,7 @@ class Scene:
         self.root_of.update(roots)
         self.root_of.update(members)
         self.entities.update(self.tx.entities(members, lock=True))
-        for link in self.tx.links_of(members):
+        for link in self.tx.links_of(members, raw=False):
             self.links[link.id] = link
             self.links_at[members[link.entity_id]].append(link)
         for entity_id, found in self.tx.rulings(members).items():
@@ -109,14 +110,15 @@ class Scene:
     def entity_type(self, root: int) -> EntityType:
         return self.hub.canonical.entities[self.entities[root].type]
 
-    def cells(self, link_id: int) -> dict[str, Cell]:
+    def cells(self, link_id: int) -> Mapping[str, Cell]:
         if link_id not in self._cells:
             self._cells[link_id] = unpack_shadow(self.links[link_id].shadow)
         return self._cells[link_id]
 
-    def set_cells(self, link_id: int, cells: dict[str, Cell]) -> None:
+    def set_cells(self, link_id: int, cells: Mapping[str, Cell]) -> None:
         self._cells[link_id] = cells
         self._dirty_links.add(link_id)
+        self._dirty_cells.add(link_id)
 
     def states(self, root: int) -> dict[str, FieldState]:
         if root not in self._states:
@@ -317,6 +319,8 @@ class Scene:
         )
 
     def values(self, root: int) -> dict[str, Json]:
+        if root not in self._states:
+            return self.entities[root].values
         return {name: state.value for name, state in self.states(root).items()}
 
     def _scope(self, root: int) -> None:
@@ -392,7 +396,7 @@ class Scene:
 
     def save(self) -> None:
         """Write the working set back: one statement per table and kind."""
-        for link_id in (self._dirty_links | self._new_links) & self._cells.keys():
+        for link_id in self._dirty_cells | (self._new_links & self._cells.keys()):
             self.links[link_id].shadow = pack_shadow(self._cells[link_id])
         self.store_new()
         for root in self._dirty_entities:
@@ -401,7 +405,7 @@ class Scene:
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
         rekeyed = self._new_entities | self._dirty_entities
-        rekeyed |= {self.root_of[self.links[each].entity_id] for each in self._dirty_links | self._new_links}
+        rekeyed |= {self.root_of[self.links[each].entity_id] for each in self._dirty_cells | self._new_links}
         self.tx.set_keys([(root, self.entities[root].type, self._keys(root)) for root in sorted(rekeyed)])
         self.tx.add_history(self._history_rows())
         self.tx.add_conflicts(self.conflicts)
@@ -411,13 +415,15 @@ class Scene:
             )
 
     def _keys(self, root: int) -> set[tuple[str, str]]:
-        holdings = [self.values(root)]
-        holdings += [
-            {name: cell.held for name, cell in self.cells(link.id).items()}
-            for link in self.links_at[root]
-            if link.state in SPEAKING
-        ]
+        holdings: list[Mapping[str, Json]] = [self.values(root)]
+        holdings += [self._held(link) for link in self.links_at[root] if link.state in SPEAKING]
         return keys_for(self.entity_type(root), holdings)
+
+    def _held(self, link: LinkRow) -> Mapping[str, Json]:
+        """What a system holds, without unpacking what nobody changed."""
+        if link.id in self._dirty_cells or link.id in self._new_links:
+            return {name: cell.held for name, cell in self.cells(link.id).items()}
+        return link.shadow.get("held") or {}
 
     def _history_rows(self) -> list[HistoryRow]:
         versions = {link.connection: link.mapping_version for links in self.links_at.values() for link in links}

@@ -13,7 +13,7 @@ Invariant: unpacking what was packed gives the same cells (tests/properties/test
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from hub.model import NO_VERSION, WHOLE, Cell, Claim, FieldState, Json
 
@@ -89,22 +89,46 @@ def pack_shadow(cells: Mapping[str, Cell]) -> dict[str, Json]:
     return document
 
 
-def unpack_shadow(document: Mapping[str, Json]) -> dict[str, Cell]:
+class Shadow(Mapping[str, Cell]):
+    """The cells of a link, unpacked one by one when they are asked for; most of a record is never looked at."""
+
+    __slots__ = ("_agreed", "_cells", "_exceptions", "_held", "_own")
+
+    def __init__(self, document: Mapping[str, Json]) -> None:
+        self._held: Mapping[str, Json] = document.get("held") or {}
+        self._agreed: int = document.get("agreed", NO_VERSION)
+        self._own: Json = document.get("own")
+        self._exceptions: Mapping[str, Json] = document.get("x", {})
+        self._cells: dict[str, Cell] = {}
+
+    def __getitem__(self, name: str) -> Cell:
+        cell = self._cells.get(name)
+        if cell is None:
+            cell = self._cells[name] = self._unpacked(name)
+        return cell
+
+    def _unpacked(self, name: str) -> Cell:
+        value = self._held[name]
+        if name in self._exceptions:
+            agreed, claims = self._exceptions[name]
+            return Cell(held=value, agreed=agreed, own=unpack_claims(value, claims))
+        if is_empty(value):
+            return Cell(held=value, agreed=self._agreed)
+        return Cell(held=value, agreed=self._agreed, own=unpack_claims(value, self._own))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+def unpack_shadow(document: Mapping[str, Json]) -> Mapping[str, Cell]:
     """Inverse of pack_shadow; an empty document is a link that was never read."""
-    held = document.get("held")
-    if not held:
-        return {}
-    agreed, own, exceptions = document["agreed"], document["own"], document.get("x", {})
-    cells = {}
-    for name, value in held.items():
-        if name in exceptions:
-            its_agreed, claims = exceptions[name]
-            cells[name] = Cell(held=value, agreed=its_agreed, own=unpack_claims(value, claims))
-        elif is_empty(value):
-            cells[name] = Cell(held=value, agreed=agreed)
-        else:
-            cells[name] = Cell(held=value, agreed=agreed, own=unpack_claims(value, own))
-    return cells
+    return Shadow(document)
 
 
 def pack_fields(states: Mapping[str, FieldState]) -> dict[str, Json]:
