@@ -8,15 +8,19 @@ orders is what the laws are judged by.
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from hub.app.context import Connection, Hub
 from hub.app.ingest import ingest_page
-from hub.app.reward_orders import REQUEST_LIFE_S, Timing, issue_due
+from hub.app.push import REQUEST_LIFE_S
+from hub.app.reward_orders import Timing, issue_due
 from hub.app.rewards import reward_hook
 from hub.connector import Auth, Connector, Idempotency, Page, Settings, Stream
 from hub.core.canonical import Canonical
@@ -35,6 +39,7 @@ from hub.runtime.yaml import parse_yaml
 from hub.store import Store
 from hub.store.rows import BudgetRow
 
+DAY = 86_400.0
 START = datetime(2026, 12, 5, 12, tzinfo=UTC).timestamp()
 
 CANONICAL = """
@@ -145,16 +150,17 @@ class CardProvider:
     fault_rate: float = 0.0
     index_lag_s: float = 60.0
     key_life_s: float = 3600.0
+    latest_s: float = REQUEST_LIFE_S - 1.0  # how long after its answer was lost an order may still come to be
     book: list[Order] = field(default_factory=list)
     late: list[tuple[float, ChangeSet]] = field(default_factory=list)
     script: list[str] = field(default_factory=list)  # outcomes of the next pushes, instead of chance
     calls: Counter[str] = field(default_factory=Counter)
-    tells_lag_s: float | None = None  # what its stream claims the lag to be; None: the truth
+    alone: threading.Lock = field(default_factory=threading.Lock)  # one order at a time, whoever calls
 
     def connector(self) -> Connector:
         orders = Stream(
             name="orders", writes=frozenset({"create"}), idempotency=Idempotency(self.kind), marker="poNumber",
-            key_life_s=self.key_life_s, lag_s=self.index_lag_s if self.tells_lag_s is None else self.tells_lag_s,
+            key_life_s=self.key_life_s, lag_s=self.index_lag_s,
         )  # fmt: skip
         return Connector(
             name="plum", title="Cards", base_url="", hosts=(), auth=(Auth(kind="none"),), limits=(), streams=(orders,),
@@ -177,7 +183,7 @@ class CardProvider:
             case "lost before":
                 raise OutcomeUnknown("the request was cut")
             case "late":
-                self.late.append((self.now() + self.rng.choice((1.0, 30.0, REQUEST_LIFE_S - 1.0)), change))
+                self.late.append((self.now() + self.rng.choice((1.0, 30.0, self.latest_s)), change))
                 raise OutcomeUnknown("no answer")
             case outcome:
                 result = self._place(change)
@@ -194,13 +200,14 @@ class CardProvider:
 
     def _place(self, change: ChangeSet, at: float | None = None) -> PushResult:
         at = self.now() if at is None else at
-        if self.kind in "AB":
-            for order in self.book:
-                alive = self.kind == "A" or at - order.at < self.key_life_s
-                if order.reference == change.reference and alive:
-                    return PushResult(index=0, outcome="duplicate", code="PLE1", existing_id=order.id)
-        order = Order(f"880{len(self.book) + 1:03}", at, change.reference, dict(change.body))
-        self.book.append(order)
+        with self.alone:
+            if self.kind in "AB":
+                for order in self.book:
+                    alive = self.kind == "A" or at - order.at < self.key_life_s
+                    if order.reference == change.reference and alive:
+                        return PushResult(index=0, outcome="duplicate", code="PLE1", existing_id=order.id)
+            order = Order(f"880{len(self.book) + 1:03}", at, change.reference, dict(change.body))
+            self.book.append(order)
         return PushResult(index=0, outcome="applied", external_id=order.id)
 
     def land(self) -> None:
@@ -363,3 +370,20 @@ class World:
 def order_record(id: str, customer: str | None, total: str = "600", **fields: Json) -> dict[str, Json]:
     record = {"id": id, "customer": customer, "total": total, "currency": "EUR", "paid_at": "2026-12-05T11:00:00Z"}
     return {**record, "refunded_at": None, **fields}
+
+
+MakeWorld = Callable[..., World]
+
+
+@contextmanager
+def worlds(url: str) -> Iterator[MakeWorld]:
+    """A maker of worlds on one database; they are closed in the end."""
+    made: list[World] = []
+
+    def make(**options: Any) -> World:
+        made.append(World(url, **options))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.store.close()

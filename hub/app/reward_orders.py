@@ -219,6 +219,8 @@ def _answer(desk: Desk, attempt: Attempt, result: PushResult | None) -> Answer:
         case "applied":
             return Answer(kind="issued", order_id=result.external_id)
         case "duplicate":
+            if result.held is not None:
+                return _compared(attempt.grant, [result.held])
             return _look_up(desk, attempt.grant, order_id=result.existing_id, exists=True)
         case "rejected":
             return Answer(kind="rejected", text=told)
@@ -246,6 +248,11 @@ def _look_up(desk: Desk, grant: Grant, *, order_id: str | None = None, exists: b
         return Answer(kind="unknown", text=f"look-up: {error.code}")
     if not found:
         return Answer(kind="unknown", text="said to exist, not to be read yet") if exists else Answer(kind="not_found")
+    return _compared(grant, found)
+
+
+def _compared(grant: Grant, found: Sequence[SourceRecord]) -> Answer:
+    """What is there under our reference, held against what we want."""
     ids = sorted({record.external_id for record in found})
     if len(ids) > 1:
         return Answer(kind="differs", order_id=ids[0], text=f"RWD-DOUBLE: orders {', '.join(ids)} have this reference")

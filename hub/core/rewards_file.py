@@ -20,7 +20,7 @@ from hub.core.values import currency_exponent, normalise_instant, to_instant
 
 _AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,4}))? ([A-Z]{3})")
 _WAIT = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})s)?")
-_RULE_KEYS = (
+RULE_KEYS = (
     "text", "on", "when", "who", "give", "once_per", "limits", "budget", "active_from", "wait", "approve_over",
     "reverse_on",
 )  # fmt: skip
@@ -78,7 +78,7 @@ def _rule(
 ) -> Rule | None:
     known = len(place.faults)
     _check_name(place, name)
-    if not place.closed(_RULE_KEYS, required=_NEEDED):
+    if not place.closed(RULE_KEYS, required=_NEEDED):
         return None
     entity = _event_entity(place, canonical, "on", place.text("on"))
     give, budget = _give(place.at("give"), connections), place.text("budget")
