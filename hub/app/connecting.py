@@ -65,7 +65,13 @@ class Maker:
             connector, given, account=settings.name, base_url=settings.base_url, reserve=settings.reserve,
             clock=self._clock, shelf=self._shelf(settings, given),
         )  # fmt: skip
-        return replace(found, api=connector.connect(door, given), counts=lambda: _calls(door), new_run=door.new_run)
+        return replace(
+            found,
+            api=connector.connect(door, given),
+            counts=lambda: _calls(door),
+            new_run=door.new_run,
+            longest_write_s=door.longest_write_s,
+        )
 
     def _faulty(self, settings: ConnectionSettings, connector: Connector, fault: HubError) -> Connection:
         """A connection that is well described and cannot be spoken to: its links still count, its run fails."""
@@ -221,7 +227,7 @@ def _exclusive(hub: Hub, name: str) -> AbstractContextManager[None]:
 
     @contextmanager
     def held() -> Iterator[None]:
-        deadline = hub.clock.now() + LEASE_S
+        deadline = hub.clock.now() + LEASE_S / 2  # before a lease whose holder died runs out
         while True:
             with hub.store.transaction() as tx:
                 if tx.lease(name, owner, hub.clock.now(), LEASE_S) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,19 +18,6 @@ from hub.verify.vendor import STREAM, Traits
 from tests.app_world import World, mapping_of
 
 TIGHT = Bound(over=2, share=0.0)
-
-
-@pytest.fixture
-def make(database_url: str) -> Iterator[Any]:
-    worlds: list[World] = []
-
-    def build(**more: Any) -> World:
-        worlds.append(World(database_url, **more))
-        return worlds[-1]
-
-    yield build
-    for world in worlds:
-        world.store.close()
 
 
 def disagreeing(make: Any, **rules: str) -> tuple[World, str, str]:
@@ -103,7 +90,7 @@ def test_no_machine_overrides_a_ruling_and_whoever_tries_is_asked_about(make: An
 
 
 def test_a_conflict_that_a_rule_closed_may_be_overruled_while_its_value_stands(make: Any) -> None:
-    world, at_a, at_b = disagreeing(make, phone="newest")
+    world, at_a, _at_b = disagreeing(make, phone="newest")
     (closed,) = world.conflicts("closed")
     assert closed.winner == "+4930222", "concurrent: the tie goes to the first source"
     resolve_conflict(world.hub, closed.id or 0, value="+4930333", by="mia")
@@ -185,7 +172,7 @@ def test_held_blanks_pass_only_when_released(make: Any) -> None:
 
 def test_a_released_value_does_not_beat_a_younger_edit_in_silence(make: Any) -> None:
     world, ids = mass_edit(make, "taken over", guard="one_value")
-    held = [each for each in ids if world.held_at("B", world.twin_of("A", each, "B"))["note"] == "first"][0]
+    held = next(each for each in ids if world.held_at("B", world.twin_of("A", each, "B"))["note"] == "first")
     at_b = world.twin_of("A", held, "B")
     world.edit("B", at_b, note="a person's own words")
     world.sync()
@@ -199,7 +186,7 @@ def test_a_released_value_does_not_beat_a_younger_edit_in_silence(make: Any) -> 
 
 def test_what_a_guard_holds_is_not_written_over(make: Any) -> None:
     world, ids = mass_edit(make, "taken over", guard="one_value")
-    held = [each for each in ids if world.held_at("B", world.twin_of("A", each, "B"))["note"] == "first"][0]
+    held = next(each for each in ids if world.held_at("B", world.twin_of("A", each, "B"))["note"] == "first")
     world.edit("B", world.twin_of("A", held, "B"), note="a person's own words")
     world.settle()
     assert world.held_at("A", held)["note"] == "taken over"
