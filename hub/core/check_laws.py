@@ -16,7 +16,7 @@ from hub.core.values import is_blank, same
 from hub.errors import Fault
 from hub.model import Json
 
-CLEANERS = frozenset(("trim", "collapse"))  # their whole effect is the canonical form
+CLEANERS = frozenset(("trim", "collapse", "join"))  # their whole effect is the canonical form
 
 SAMPLES: Mapping[str, Sequence[Json]] = {
     "text": (
@@ -116,9 +116,11 @@ def _merges_words(rule: FieldRule, value: Json) -> bool:
 
 
 def _cleaned(rule: FieldRule, once: Json, value: Json) -> bool:
-    if not CLEANERS & set(rule.steps) or not isinstance(once, str) or not isinstance(value, str):
+    if not CLEANERS & set(rule.steps):
         return False
-    return once.split() == value.split()
+    if isinstance(value, list):
+        return set(once or ()) == {str(each).strip() for each in value} - {""}
+    return isinstance(once, str) and isinstance(value, str) and once.split() == value.split()
 
 
 # Two mappings

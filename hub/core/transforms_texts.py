@@ -342,7 +342,7 @@ def _join(options: Mapping[str, Json], place: Place) -> Step:
     def outward(value: Json) -> Json:
         if any(sep in str(each) for each in value):
             raise MappingFault("MAP-115", "an element that contains the separator", "rename the element")
-        return sep.join(str(each) for each in value)
+        return sep.join(str(each).strip() for each in value)
 
     return Step(inward=inward, outward=outward)
 
@@ -352,7 +352,7 @@ ENTRIES.append(
         name="join",
         wire=True,
         types=("set",),
-        text="A set as one text with a separator.",
+        text="A set as one text with a separator; blanks around an element do not count.",
         make=_join,
         options={"sep": Option(text="what stands between the elements", required=True)},
         alone="sep",

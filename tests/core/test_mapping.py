@@ -144,6 +144,12 @@ def test_a_set_of_words_is_translated_one_by_one() -> None:
     assert out(mapping, {"tags": ["Golf", "Tennis"]}).body == {"Tags": "g;t"}
 
 
+def test_blanks_around_an_element_of_a_set_do_not_count() -> None:
+    mapping = people('fields: {email: {remote: E}, tags: {remote: Tags, wire: {join: ";"}}}')
+    sent = out(mapping, {"tags": ["a ", "b"]})
+    assert (sent.body, sent.sent) == ({"Tags": "a;b"}, {"tags": ["a", "b"]})
+
+
 def test_an_answer_is_found_by_its_ref_or_type_and_a_skipped_question_is_missing() -> None:
     mapping = people(
         """
