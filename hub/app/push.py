@@ -9,7 +9,7 @@ the next read. Two workers cannot write one link: an open intent is its lock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub.app.context import Connection, Hub
@@ -37,8 +37,8 @@ from hub.model import (
 )
 from hub.store import Tx
 
+REQUEST_LIFE_S = 120.0  # the longest that a request, once started, may still land, where the door does not say
 START_WITHIN_S = 30.0  # a call that could not start by then is not started: the waits below count on it
-REQUEST_LIFE_S = 120.0  # the longest that a request, once started, may still land
 PAGE_LIMIT = 1000
 BACKOFF_S = 5.0
 
@@ -176,7 +176,7 @@ def _plan_link(
     uses = {use for case in batch.mapping.cases if CASE + case.name in names for use in case.uses}
     out = to_external(batch.mapping, values, changed={*names, *uses}, external_ids=parents, creating=creating)
     rows = [
-        _refusal(batch, scene, link, name, fault, values.get(name))
+        _refusal(batch, scene.now, link, name, fault, values.get(name))
         for name, fault in out.skipped.items()
         if fault.code != PARENT_WAITS and (name in names or creating)
     ]
@@ -202,7 +202,7 @@ def _add_intent(
         entity_id=link.entity_id, op="create" if creating else "update", values=values, body=out.body,
         version=scene.version, external_id=link.external_id, pre_stamp=link.stamp, reference=reference,
         idempotency_key=f"{reference}-{link.id}-{scene.version}", created_at=scene.now, first_sent=scene.now,
-        last_possible=scene.now + START_WITHIN_S + REQUEST_LIFE_S, run_id=batch.run_id,
+        last_possible=scene.now + START_WITHIN_S + batch.connection.longest_write_s, run_id=batch.run_id,
         before={name: cells[name].held for name in values if name in cells},
     )  # fmt: skip
     batch.intents.append(intent)
@@ -218,11 +218,11 @@ def change_of(intent: Intent, stamp: float | None) -> ChangeSet:
     )  # fmt: skip
 
 
-def _refusal(batch: Batch, scene: Scene, link: LinkRow, name: str, fault: CellFault, value: Json) -> QuarantineRow:
+def _refusal(batch: Batch, now: float, link: LinkRow, name: str, fault: CellFault, value: Json) -> QuarantineRow:
     return QuarantineRow(
         connection=batch.connection.name, stream=batch.mapping.name,
         external_id=link.external_id or f"{batch.mapping.entity}:{link.entity_id}",
-        field=name, direction="out", code=fault.code, message=fault.message, fix=fault.fix, value=value, at=scene.now,
+        field=name, direction="out", code=fault.code, message=fault.message, fix=fault.fix, value=value, at=now,
         run_id=batch.run_id, entity_id=link.entity_id, link_id=link.id,
     )  # fmt: skip
 
@@ -293,15 +293,15 @@ def settle_answers(batch: Batch, results: Sequence[PushResult], sent_at: float) 
         )
 
 
-def _acknowledge(batch: Batch, tx: Tx, told: dict[int, PushResult]) -> Counter[str]:
+def _acknowledge(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Counter[str]:
     """One transaction: mark what was acknowledged, close what certainly did not happen, quarantine what was refused."""
     counts: Counter[str] = Counter()
-    scene = Scene(hub=batch.hub, tx=tx, now=batch.hub.clock.now(), run_id=batch.run_id)
-    scene.load({batch.intents[i].entity_id for i in told})
-    open_now = tx.intents_for([batch.intents[i].link_id for i in told])
-    rows, closed = [], []
+    now = batch.hub.clock.now()
+    links = tx.links_by_ids([batch.intents[i].link_id for i in told], raw=False)
+    open_now = tx.intents_for(links)
+    rows, closed, changed = [], [], []
     for i, result in told.items():
-        intent, link = batch.intents[i], scene.links[batch.intents[i].link_id]
+        intent, link = batch.intents[i], links[batch.intents[i].link_id]
         current = open_now.get(link.id)
         if result.outcome == "unknown" or ("no_intent" not in PLANTED and (current is None or current.id != intent.id)):
             counts["already_settled"] += result.outcome == "applied"
@@ -310,35 +310,34 @@ def _acknowledge(batch: Batch, tx: Tx, told: dict[int, PushResult]) -> Counter[s
             counts["created" if intent.op == "create" else "updated"] += 1
             intent.state = "acked"
             if link.state == LinkState.WANTED and result.external_id:
-                link.external_id, link.state, intent.external_id = (
-                    result.external_id,
-                    LinkState.LIVE,
-                    result.external_id,
-                )
+                link.external_id = intent.external_id = result.external_id
+                link.state = LinkState.LIVE
+                changed.append(link)
         else:
             intent.state = "not_done"
             counts["failed" if result.outcome == "rejected" else result.outcome] += 1
             link.attempts += 1
             if result.outcome == "rejected":
-                rows.append(_rejection(batch, scene, link, intent, result))
+                rows.append(_rejection(batch, tx, now, link, intent, result))
             elif link.attempts > 1 or result.outcome == "throttled":
-                link.retry_at = scene.now + BACKOFF_S * min(2**link.attempts, 64)
+                link.retry_at = now + BACKOFF_S * min(2**link.attempts, 64)
+            changed.append(link)
         closed.append(intent)
-        scene.dirty(link)
     tx.update_intents(closed)
     tx.add_quarantine(rows)
-    scene.save()
+    tx.update_links(changed)
     return counts
 
 
-def _rejection(batch: Batch, scene: Scene, link: LinkRow, intent: Intent, result: PushResult) -> QuarantineRow:
+def _rejection(batch: Batch, tx: Tx, now: float, link: LinkRow, intent: Intent, result: PushResult) -> QuarantineRow:
     """The refused field (or record) waits for its value to change or for a person; the rest is planned again."""
     name = _canonical_of(batch.mapping, result.field)
     if name not in intent.values:
         name = ""
-    value = intent.values[name] if name else scene.entities[scene.root_of[link.entity_id]].version
+    root = tx.roots([link.entity_id])[link.entity_id]
+    value = intent.values[name] if name else tx.entities([root])[root].version
     return _refusal(
-        batch, scene, link, name,
+        batch, now, link, name,
         CellFault(code=result.code or "PUSH-REJECTED", field=name, message=result.message or "the system refuses it",
                   fix="correct the value, or the mapping, then `hub quarantine retry`"),
         value,
@@ -398,7 +397,7 @@ def _look_at_duplicates(batch: Batch, duplicates: dict[int, PushResult]) -> None
                     message=f"the system already has a record with this key ({result.existing_id or 'unknown id'})",
                     fix="decide whether it is the same person, then merge or change the key",
                 )  # fmt: skip
-                rows.append(_refusal(batch, scene, link, "", fault, version))
+                rows.append(_refusal(batch, scene.now, link, "", fault, version))
             tx.add_quarantine(rows)
 
 

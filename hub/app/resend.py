@@ -31,7 +31,7 @@ def resolve_open_creates(hub: Hub, connection: Connection, mapping: StreamMappin
     for start in range(0, len(again_now), stream.max_batch):
         batch = Batch(hub=hub, connection=connection, mapping=mapping, stream=stream, run_id=run_id, resent=True)
         batch.intents = again_now[start : start + stream.max_batch]
-        _renew(hub, batch.intents)
+        _renew(hub, connection, batch.intents)
         batch.changes = [change_of(intent, None) for intent in batch.intents]
         send(batch)
     for intent in waiting:
@@ -48,16 +48,16 @@ def _may_resend(hub: Hub, connection: Connection, mapping: StreamMapping, intent
     return False
 
 
-def _renew(hub: Hub, intents: list[Intent]) -> None:
+def _renew(hub: Hub, connection: Connection, intents: list[Intent]) -> None:
     """The same write again may land later than the first; its first use stays what it was."""
     from hub.app.ingest import again
-    from hub.app.push import REQUEST_LIFE_S, START_WITHIN_S
+    from hub.app.push import START_WITHIN_S
 
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
             for intent in intents:
                 intent.created_at = hub.clock.now()
-                intent.last_possible = hub.clock.now() + START_WITHIN_S + REQUEST_LIFE_S
+                intent.last_possible = hub.clock.now() + START_WITHIN_S + connection.longest_write_s
             tx.update_intents(intents)
 
 

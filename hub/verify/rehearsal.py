@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
-from hub.runtime.registry import SHIPPED
+from hub.runtime.registry import SHIPPED, load_connector
 from hub.twins.client import TwinClient
 from hub.twins.company import Company, fill, generate
 from hub.twins.server import serve
@@ -56,19 +56,21 @@ connections:
     local: true
     base_url: "{hubspot}"
     auth: {{kind: token, token: env:HUBSPOT_TOKEN}}
+    settings: {{limits: {hubspot_limits}}}
     webhooks: {{secret: env:HUBSPOT_APP_SECRET}}
   shopify:
     connector: shopify
     local: true
     base_url: "{shopify}"
     auth: {{kind: token, token: env:SHOPIFY_TOKEN}}
-    settings: {{shop: rehearsal}}
+    settings: {{shop: rehearsal, limits: {shopify_limits}}}
     webhooks: {{secret: env:SHOPIFY_APP_SECRET}}
   stripe:
     connector: stripe
     local: true
     base_url: "{stripe}"
     auth: {{kind: token, token: env:STRIPE_KEY}}
+    settings: {{limits: {stripe_limits}}}
     webhooks: {{secret: env:STRIPE_WEBHOOK_SECRET}}
   typeform:
     connector: typeform
@@ -92,7 +94,14 @@ def write_project(folder: Path, urls: Mapping[str, str], *, public_url: str) -> 
     """hub.yaml and a copy of the shipped mappings, every connection local and live."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(SHIPPED, folder / "mappings", ignore=shutil.ignore_patterns("*.py", "hub.yaml", "__pycache__"))
-    (folder / "hub.yaml").write_text(PROJECT.format(public_url=public_url, **urls), encoding="utf-8")
+    limits = {f"{name}_limits": _limits(name) for name in ("hubspot", "shopify", "stripe")}
+    (folder / "hub.yaml").write_text(PROJECT.format(public_url=public_url, **urls, **limits), encoding="utf-8")
+
+
+def _limits(name: str) -> str:
+    """The twins allow ten times what their vendors do (their `limit_scale`), so that nobody waits for a rehearsal."""
+    figures = {limit.name: limit.calls * 10 for limit in load_connector(name).limits}
+    return "{" + ", ".join(f"{limit}: {calls}" for limit, calls in figures.items()) + "}"
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from hub.model import ChangeSet, Json, PushResult, SourceRecord
 FIELDS = ("email", "name", "note", "phone", "tags")
 STREAM = "people"
 MAX_LATE_S = 20.0  # longest "transaction" after which a stamped row becomes visible
-LATE_WRITE_S = 100.0  # a write whose answer is lost may still land so much later; below the engine's REQUEST_LIFE_S
+LATE_WRITE_S = 100.0  # a write whose answer is lost may still land so much later; below Connection.longest_write_s
 
 
 def keep(name: str, value: Json) -> Json:
