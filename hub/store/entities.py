@@ -158,12 +158,12 @@ class Entities(Session):
     def set_keys(self, changes: Sequence[tuple[int, str, set[tuple[str, str]]]]) -> None:
         """Replaces the keys of entities: (entity id, type, {(key name, normalised value)})."""
         wanted = {
-            (type_, name, index_key(value), entity_id) for entity_id, type_, keys in changes for name, value in keys
+            (index_key(value), name, type_, entity_id) for entity_id, type_, keys in changes for name, value in keys
         }
         if not changes:
             return
         held = {tuple(row) for row in self._rows(KEYS_OF, ids=ids_of(entity_id for entity_id, _, _ in changes))}
-        gone = [dict(zip(("type", "name", "value", "entity_id"), key, strict=True)) for key in held - wanted]
+        gone = [dict(zip(("value", "name", "type", "entity_id"), key, strict=True)) for key in held - wanted]
         self._many(DROP_KEY, gone)
         self._insert(NEW_KEYS, sorted(wanted - held if held else wanted))
 

@@ -31,6 +31,9 @@ from sqlmodel import Field, SQLModel
 
 BIG = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by themselves only in an INTEGER key
 
+# Compared byte by byte: fast, the same as on SQLite, and no index goes wrong when the system's languages are upgraded.
+WORDS = Text().with_variant(Text(collation="C"), "postgresql")
+
 # Ids that the engine needs before it inserts; `Tx.reserve_ids` hands them out.
 ID_KINDS = (
     "entity", "link", "intent", "hint", "conflict", "ruling", "quarantine", "hold", "identity", "run", "event", "grant",
@@ -60,7 +63,7 @@ def _number(to: str = "", **options: bool) -> Any:
 
 
 def _words(**options: bool) -> Any:
-    return _column(Text(), **options)
+    return _column(WORDS, **options)
 
 
 def _time(**options: bool) -> Any:
@@ -115,9 +118,9 @@ class Entity(Base, table=True):
 class EntityKey(Base, table=True):
     __tablename__ = "entity_key"
     __table_args__ = (Index("ix_entity_key_entity", "entity_id"), {"sqlite_with_rowid": False})
-    type: str = _words(key=True)
+    key_value: str = _words(key=True)  # first, for it tells most apart
     key_name: str = _words(key=True)
-    key_value: str = _words(key=True)
+    type: str = _words(key=True)
     entity_id: int = _number("entity.id", key=True)
 
 

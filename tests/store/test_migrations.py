@@ -20,7 +20,7 @@ from hub.store.tables import METADATA
 
 POSTGRES_CATALOGUE = {
     "columns": """
-        SELECT table_name, ordinal_position, column_name, data_type, is_nullable, column_default
+        SELECT table_name, ordinal_position, column_name, data_type, collation_name, is_nullable, column_default
         FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2""",
     "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
     "constraints": """

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from hub.store import Store, blocking, entities, intents, ledger, links, reading, reviews, runs, waiting
 from hub.store.statements import Statement
 
@@ -82,19 +80,16 @@ def reads_a_whole_table(told: str) -> bool:
     return any("VIRTUAL TABLE" not in line and "COVERING INDEX" not in line for line in scans)
 
 
-def asked() -> list[Any]:
-    names = list(statements())
-    return [
-        pytest.param(statement, id=f"{name}-{n}")
-        for n, (name, statement) in enumerate(names)
-        if name not in WHOLE and ".ADD" not in name and ".START" not in name and ".OPEN_BUDGET" not in name
-    ]
+def asked() -> dict[str, Statement]:
+    spared = ("ADD", "START", "OPEN_BUDGET")  # they put rows in
+    named = {f"{name}-{n}": each for n, (name, each) in enumerate(statements()) if name not in WHOLE}
+    return {name: each for name, each in named.items() if not name.split(".")[1].startswith(spared)}
 
 
-@pytest.mark.parametrize("statement", asked())
-def test_every_question_goes_through_an_index(store: Store, statement: Statement) -> None:
-    told = plan(store, statement)
-    assert not reads_a_whole_table(told), told
+def test_every_question_goes_through_an_index(store: Store) -> None:
+    told = {name: plan(store, statement) for name, statement in asked().items()}
+    assert len(told) > 60
+    assert {name: each for name, each in told.items() if reads_a_whole_table(each)} == {}
 
 
 def test_the_test_sees_a_whole_table_being_read(store: Store) -> None:

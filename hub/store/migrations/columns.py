@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def number(name: str, *, null: bool = False, auto: bool = False) -> sa.Column[Any]:
@@ -16,7 +17,12 @@ def number(name: str, *, null: bool = False, auto: bool = False) -> sa.Column[An
 
 
 def words(name: str, *, null: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, sa.Text(), nullable=null)
+    return sa.Column(name, WORDS, nullable=null)
+
+
+def document(name: str) -> sa.Column[Any]:
+    """JSON, as text."""
+    return sa.Column(name, sa.Text(), nullable=False)
 
 
 def time(name: str, *, null: bool = False) -> sa.Column[Any]:

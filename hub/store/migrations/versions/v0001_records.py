@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from hub.store.migrations.columns import number, octets, some, time, words
+from hub.store.migrations.columns import document, number, octets, some, time, words
 
 revision = "0001"
 down_revision = None
@@ -69,8 +69,8 @@ def _entity() -> None:
         number("version"),
         words("state"),
         number("alias_of", null=True),
-        words("values"),
-        words("fields"),
+        document("values"),
+        document("fields"),
         time("created_at"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entity")),
         sa.ForeignKeyConstraint(["alias_of"], ["entity.id"], name=op.f("fk_entity_alias_of")),
@@ -83,11 +83,11 @@ def _entity() -> None:
 def _entity_key() -> None:
     op.create_table(
         "entity_key",
-        words("type"),
-        words("key_name"),
         words("key_value"),
+        words("key_name"),
+        words("type"),
         number("entity_id"),
-        sa.PrimaryKeyConstraint("type", "key_name", "key_value", "entity_id", name=op.f("pk_entity_key")),
+        sa.PrimaryKeyConstraint("key_value", "key_name", "type", "entity_id", name=op.f("pk_entity_key")),
         sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name=op.f("fk_entity_key_entity_id")),
         sqlite_with_rowid=False,
     )
@@ -112,7 +112,7 @@ def _link() -> None:
         words("marker", null=True),
         number("hold_id", null=True),
         number("mapping_version"),
-        words("shadow"),
+        document("shadow"),
         octets("raw", null=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_link")),
         sa.UniqueConstraint("connection", "stream", "external_id", name=op.f("uq_link_record")),
@@ -132,7 +132,7 @@ def _history() -> None:
         number("entity_id"),
         number("version"),
         time("at"),
-        words("changes"),
+        document("changes"),
         number("run_id", null=True),
         number("mapping_version"),
         words("actor"),
@@ -150,8 +150,8 @@ def _intent() -> None:
         number("link_id"),
         number("entity_id"),
         words("op"),
-        words("values"),
-        words("body"),
+        document("values"),
+        document("body"),
         number("version"),
         words("external_id", null=True),
         time("pre_stamp", null=True),
@@ -161,7 +161,7 @@ def _intent() -> None:
         time("first_sent", null=True),
         time("last_possible", null=True),
         words("state"),
-        words("before"),
+        document("before"),
         number("run_id", null=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_intent")),
         sa.ForeignKeyConstraint(["link_id"], ["link.id"], name=op.f("fk_intent_link_id")),
@@ -177,7 +177,7 @@ def _cursor() -> None:
         "cursor",
         words("connection"),
         words("stream"),
-        words("value"),
+        document("value"),
         sa.PrimaryKeyConstraint("connection", "stream", name=op.f("pk_cursor")),
     )
 
@@ -221,7 +221,7 @@ def _tombstone() -> None:
         number("entity_id", null=True),
         words("evidence"),
         time("at"),
-        words("keys"),
+        document("keys"),
         sa.PrimaryKeyConstraint("connection", "stream", "external_id", name=op.f("pk_tombstone")),
     )
 
@@ -244,9 +244,9 @@ def _conflict() -> None:
         number("entity_id"),
         words("field"),
         words("kind"),
-        words("candidates"),
+        document("candidates"),
         words("digest"),
-        words("winner"),
+        document("winner"),
         number("winner_link", null=True),
         words("decided_by"),
         words("state"),
@@ -267,7 +267,7 @@ def _ruling() -> None:
         number("id"),
         number("entity_id"),
         words("field"),
-        words("value"),
+        document("value"),
         number("version"),
         words("by"),
         time("at"),
@@ -285,9 +285,9 @@ def _identity() -> None:
         words("kind"),
         words("state"),
         number("entity_id"),
-        words("others"),
-        words("evidence"),
-        words("before"),
+        document("others"),
+        document("evidence"),
+        document("before"),
         words("by"),
         time("at"),
         number("version"),
@@ -312,7 +312,7 @@ def _quarantine() -> None:
         words("code"),
         words("message"),
         words("fix"),
-        words("value"),
+        document("value"),
         time("at"),
         number("run_id", null=True),
         number("entity_id", null=True),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from hub.store.migrations.columns import flag, number, octets, some, time, words
+from hub.store.migrations.columns import document, flag, number, octets, some, time, words
 
 revision = "0002"
 down_revision = "0001"
@@ -108,7 +108,7 @@ def _run() -> None:
         time("started_at"),
         time("ended_at", null=True),
         words("status"),
-        words("counts"),
+        document("counts"),
         words("error"),
         words("lease"),
         number("epoch"),
@@ -124,7 +124,7 @@ def _run_stream() -> None:
         number("run_id"),
         words("stream"),
         words("direction"),
-        words("counts"),
+        document("counts"),
         sa.PrimaryKeyConstraint("run_id", "stream", "direction", name=op.f("pk_run_stream")),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_stream_run_id")),
     )
@@ -173,7 +173,7 @@ def _event() -> None:
         time("at"),
         words("source"),
         flag("silent"),
-        words("values"),
+        document("values"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
         sa.UniqueConstraint("key", name=op.f("uq_event_key")),
         sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name=op.f("fk_event_entity_id")),
@@ -197,7 +197,7 @@ def _grant() -> None:
         words("budget"),
         words("reference"),
         words("state"),
-        words("recipient"),
+        document("recipient"),
         time("not_before"),
         time("first_sent", null=True),
         time("last_possible", null=True),
@@ -265,8 +265,8 @@ def _audit() -> None:
         words("actor"),
         words("action"),
         words("target"),
-        words("before"),
-        words("after"),
+        document("before"),
+        document("after"),
         time("at"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
@@ -297,6 +297,6 @@ def _setting() -> None:
     op.create_table(
         "setting",
         words("name"),
-        words("value"),
+        document("value"),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_setting")),
     )
