@@ -31,6 +31,7 @@ from hub.runtime.settings_schema import ConnectionSettings, ProjectSettings, fin
 from hub.runtime.yaml import load_yaml
 
 SETTINGS_FILE = "hub.yaml"
+LIMITS = "limits"  # a setting of every connection: {limit name: calls}, for accounts that have other figures
 CANONICAL_FILE = "canonical.yaml"
 REWARDS_FILE = "rewards.yaml"
 REWARDS = "rewards"  # whose faults those of rewards.yaml are
@@ -228,10 +229,16 @@ def check_connection(settings: ConnectionSettings, connector: Connector) -> list
     kind = settings.auth.get("kind", "none")
     if kinds and kind not in kinds and not (kind == "none" and connector.local_files):
         fault("CFG-033", f"{connector.title} is not signed in to by {kind}", f"auth: kind is one of {', '.join(kinds)}")
-    known = {each.name for each in connector.settings}
+    known = {each.name for each in connector.settings} | {LIMITS}
     for key in settings.settings:
         if key not in known:
             fault("CFG-033", f"{connector.title} has no setting {key}", nearest(key, known))
+    budgets = {limit.name for limit in connector.limits}
+    own = settings.settings.get(LIMITS, {})
+    for name, calls in own.items() if isinstance(own, Mapping) else [(str(own), None)]:
+        if name not in budgets or not isinstance(calls, int) or calls < 1:
+            what = f"{connector.title} has no limit {name}, or {calls} is no number of calls"
+            fault("CFG-033", what, nearest(name, budgets))
     for each in connector.settings:
         if each.required and each.name not in settings.settings:
             fault("CFG-033", f"{connector.title} needs the setting {each.name}", each.text)

@@ -77,6 +77,9 @@ class Screen:
 
     def outcome(self, rows: Sequence[Mapping[str, Json]]) -> None:
         self._table(rows, SYNC_COLUMNS)
+        for row in rows:
+            if row.get("error"):
+                self.console.print(Text(f"  {row['connection']}: {row['error']}", "red"))
 
     def holds(self, rows: Sequence[Mapping[str, Json]]) -> None:
         self.console.print(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from hub.app.context import Hub
+from hub.errors import NotFound
 from hub.model import Json, LinkRow, LinkState
 from hub.twins.client import TwinClient
 
@@ -80,7 +81,7 @@ class Day:
             if person.entity_id not in self._taken and set(systems) <= person.ids.keys() and fits:
                 self._taken.add(person.entity_id)
                 return person
-        raise LookupError("the generated company has nobody for this scene; take more people")
+        raise NotFound("the company has nobody for this scene", where="hub demo", fix="take more people: --contacts")
 
     def _record(self, system: str, stream: str, record_id: str) -> dict[str, Json]:
         return dict(self.twins[system].snapshot(stream)[record_id]["fields"])
