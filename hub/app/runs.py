@@ -29,6 +29,10 @@ TROUBLE = (
     "waiting_cells",
     "unknown",
     "duplicate",
+    "rewards_rejected",
+    "rewards_unknown",
+    "rewards_needs_person",
+    "rewards_contradicted",
 )
 
 Watch = Callable[[str, str, str, int], None]  # (connection, phase, stream, rows so far)
@@ -118,8 +122,9 @@ def sync(
             if finish is not None:
                 finish(hub, runs)
     except BaseException as error:  # a bug, or the end of the process: these runs did not succeed, and say so
+        code = "RUN-BUG" if isinstance(error, Exception) else Stopped.default_code
         for run in runs.values():
-            run.error, run.code = run.error or f"stopped by {type(error).__name__}", run.code or "RUN-STOPPED"
+            run.error, run.code = run.error or f"stopped by {type(error).__name__}", run.code or code
         raise
     finally:
         for run in runs.values():
