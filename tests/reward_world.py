@@ -19,7 +19,6 @@ from typing import Any
 
 from hub.app.context import Connection, Hub
 from hub.app.ingest import ingest_page
-from hub.app.push import REQUEST_LIFE_S
 from hub.app.reward_orders import Timing, issue_due
 from hub.app.rewards import reward_hook
 from hub.connector import Auth, Connector, Idempotency, Page, Settings, Stream
@@ -150,7 +149,9 @@ class CardProvider:
     fault_rate: float = 0.0
     index_lag_s: float = 60.0
     key_life_s: float = 3600.0
-    latest_s: float = REQUEST_LIFE_S - 1.0  # how long after its answer was lost an order may still come to be
+    latest_s: float = (
+        119.0  # just below Connection.longest_write_s: how long after its answer was lost an order may still come to be
+    )
     book: list[Order] = field(default_factory=list)
     late: list[tuple[float, ChangeSet]] = field(default_factory=list)
     script: list[str] = field(default_factory=list)  # outcomes of the next pushes, instead of chance

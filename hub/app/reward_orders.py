@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hub.app.context import Connection, Hub
-from hub.app.push import BACKOFF_S, REQUEST_LIFE_S, START_WITHIN_S
+from hub.app.push import BACKOFF_S, START_WITHIN_S
 from hub.app.reward_moves import kinds_of, locked, move, note
 from hub.app.transact import commit
 from hub.connector import Stream
@@ -44,7 +44,7 @@ class Timing:
     """How long a call may take to start, and then to land; all waits after a lost answer count on it."""
 
     start_within_s: float = START_WITHIN_S
-    request_life_s: float = REQUEST_LIFE_S
+    request_life_s: float | None = None  # None: what the connection says (longest_write_s)
     backoff_s: float = BACKOFF_S
 
 
@@ -176,7 +176,8 @@ def _mark_sent(desk: Desk, tx: Tx, grant: Grant, now: float, *, clean: bool) -> 
     """A call may leave from now on, and land until `last_possible`. The key's life counts from its first use."""
     grant.attempts += 1
     grant.first_sent = now if clean else grant.first_sent
-    latest = now + desk.timing.start_within_s + desk.timing.request_life_s
+    life_s = desk.timing.request_life_s
+    latest = now + desk.timing.start_within_s + (desk.connection.longest_write_s if life_s is None else life_s)
     grant.last_possible = max(latest, grant.last_possible or 0.0)
     text = f"attempt {grant.attempts}" + (f", run {desk.run_id}" if desk.run_id is not None else "")
     move(tx, grant, GrantState.SENDING, Entry.SENT, at=now, detail=text)

@@ -14,6 +14,7 @@ from hub.core.guards import Bound
 from hub.core.rewards import GrantState
 from hub.core.rewards_file import RULE_KEYS
 from hub.errors import NeedsReview
+from hub.model import Json
 from tests.reward_world import DAY, RULES, MakeWorld, order_record, worlds
 
 
@@ -65,15 +66,18 @@ def test_an_order_that_is_paid_later_pays_then(world: MakeWorld) -> None:
     assert w.grant_states() == ["reserved"]
 
 
-@pytest.mark.parametrize(
-    "order", [{"total": "499.99"}, {"currency": "USD"}, {"paid_at": "2026-11-30T23:59:59Z"}, {"paid_at": None}]
-)
-def test_what_the_rule_does_not_ask_for_owes_nothing(world: MakeWorld, order: dict[str, str]) -> None:
+def test_what_the_rule_does_not_ask_for_owes_nothing(world: MakeWorld) -> None:
     w = world()
     w.customer("ann")
-    w.take("shop", "orders", order_record("o1", "ann") | order)
-    assert w.grants() == []
-    assert w.money() == (0, 0)
+    others: list[dict[str, Json]] = [
+        {"total": "499.99"},
+        {"currency": "USD"},
+        {"paid_at": "2026-11-30T23:59:59Z"},
+        {"paid_at": None},
+    ]
+    for number, other in enumerate(others):
+        w.take("shop", "orders", order_record(f"o{number}", "ann") | other)
+    assert (w.grants(), w.money()) == ([], (0, 0))
 
 
 def test_the_rule_looks_at_the_person_too(world: MakeWorld) -> None:

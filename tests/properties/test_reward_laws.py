@@ -54,6 +54,7 @@ class History:
         self.once_per = self.draw.choice(("event", "month", "ever"))  # all orders are of one month
         self.limit = self.draw.choice((None, 1, 2))
         self.known: dict[int, Grant] = {}
+        self.read: list[tuple[list[Grant], int]] = []  # grants and money taken, as read before a page's transaction
         self.totals: dict[str, dict[str, Json]] = {}
         kind = "C" if fault in ("look_up_too_early", "blind_resend") else self.draw.choice("ABCD")
         self.world = World(rules=self._rules(), kind=kind, seam=self.seam)
@@ -139,7 +140,12 @@ class History:
             self.totals[name] = record
             records.append(record)
         self.world.clock.advance(0.01)
-        self.world.take("shop", "orders", *{record["id"]: record for record in records}.values())
+        before = (self.world.grants(), sum(self.world.money())) if self.fault else ([], 0)  # trusted by planted faults
+        self.read.append(before)
+        try:
+            self.world.take("shop", "orders", *{record["id"]: record for record in records}.values())
+        finally:
+            self.read.pop()
 
     def people_turn_out_to_be_one(self) -> None:
         """The newest contact becomes an alias of another; both keep what they were given."""
@@ -253,15 +259,16 @@ def broken(what: str, cases: Sequence[object]) -> None:
 class NaiveTx:
     """A transaction that trusts what was read before it began: check, then insert."""
 
-    def __init__(self, tx: Any, history: History, grants: Sequence[Grant], held: int, *, keys: bool) -> None:
-        self._tx, self._history, self._grants, self._held, self._keys = tx, history, grants, held, keys
+    def __init__(self, tx: Any, grants: Sequence[Grant], held: int, *, keys: bool) -> None:
+        self._tx, self._grants, self._held, self._keys = tx, grants, held, keys
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tx, name)
 
     def grants(self, state: str | None = None, **asked: Any) -> list[Grant]:
         if not self._keys or not {"key", "event_id"} & asked.keys():
-            return self._tx.grants(state, **asked)  # type: ignore[no-any-return]
+            found: list[Grant] = self._tx.grants(state, **asked)
+            return found
         return [
             grant
             for grant in self._grants
@@ -300,27 +307,15 @@ def plant(history: History) -> None:
 
 def _read_too_early(history: History, *, keys: bool) -> None:
     """What exists is read before the page's transaction, and trusted in it."""
-    hub, take = history.world.hub, history.world.take
-    honest = hub.on_changes
-    read: list[tuple[list[Grant], int]] = []
-
-    def arrive(*arguments: Any, **options: Any) -> Counter[str]:
-        read.append((history.world.grants(), sum(history.world.money())))
-        try:
-            return type(history.world).take(history.world, *arguments, **options)
-        finally:
-            read.pop()
+    honest = history.world.hub.on_changes
 
     def hook(scene: Scene, *, first_load: bool) -> Mapping[str, int]:
         assert honest is not None
-        if not read:
-            return honest(scene, first_load=first_load)
-        scene.tx = NaiveTx(scene.tx, history, *read[-1], keys=keys)  # type: ignore[assignment]
+        if history.read:
+            scene.tx = NaiveTx(scene.tx, *history.read[-1], keys=keys)  # type: ignore[assignment]
         return honest(scene, first_load=first_load)
 
-    hub.on_changes = hook
-    history.world.take = arrive  # type: ignore[method-assign]
-    assert take is not None
+    history.world.hub.on_changes = hook
 
 
 def _with_new_references(connector: Connector) -> Connector:
