@@ -389,16 +389,22 @@ def _look_at_duplicates(batch: Batch, duplicates: dict[int, PushResult]) -> None
             rows = []
             for i, result in duplicates.items():
                 link = scene.links[batch.intents[i].link_id]
-                if link.state != LinkState.WANTED:
-                    continue
-                version = scene.entities[scene.root_of[link.entity_id]].version
-                fault = CellFault(
-                    code=result.code or "PUSH-EXISTS", field="",
-                    message=f"the system already has a record with this key ({result.existing_id or 'unknown id'})",
-                    fix="decide whether it is the same person, then merge or change the key",
-                )  # fmt: skip
-                rows.append(_refusal(batch, scene.now, link, "", fault, version))
+                if link.state == LinkState.WANTED:
+                    rows.append(_exists(batch, scene, link, result))
+                elif batch.intents[i].op == "update":  # a value that must be unique there, and is somebody else's
+                    rows.append(_rejection(batch, tx, scene.now, link, batch.intents[i], result))
             tx.add_quarantine(rows)
+
+
+def _exists(batch: Batch, scene: Scene, link: LinkRow, result: PushResult) -> QuarantineRow:
+    fault = CellFault(
+        code=result.code or "PUSH-EXISTS",
+        field="",
+        message=f"the system already has a record with this key ({result.existing_id or 'unknown id'})",
+        fix="decide whether it is the same person, then merge or change the key",
+    )
+    version = scene.entities[scene.root_of[link.entity_id]].version
+    return _refusal(batch, scene.now, link, "", fault, version)
 
 
 # Guard

@@ -131,7 +131,9 @@ def _play(hub: Hub, place: Path, port: int, twins: dict[str, TwinClient], compan
     found = score(company.truth, _found(hub))
     result.precision, result.recall = round(found.precision, 4), round(found.recall, 4)
     day.judge()
-    result.scenes = [{"title": each.title, "about": each.told, "passed": each.passed} for each in day.scenes]
+    result.scenes = [
+        {"title": each.title, "about": each.told, "passed": each.passed, "wrong": each.wrong} for each in day.scenes
+    ]
     result.lead_seconds = None if day.lead_seconds is None else round(day.lead_seconds, 2)
     result.connections = [_connection_row(hub, name) for name in hub.connections]
     result.conflicts = _conflicts(hub)

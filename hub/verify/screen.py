@@ -95,7 +95,7 @@ class Screen:
         self._table(found["rewards"], ("reward", "rule", "subject", "amount", "currency", "state", "order"))
         for scene in found["scenes"]:
             mark = ("✓ ", "green") if scene["passed"] else ("✗ ", "bold red")
-            self.console.print(Text.assemble(mark, scene["title"]))
+            self.console.print(Text.assemble(mark, scene["title"], (f"  {scene['wrong'] or ''}", "red")))
         self._verdict(found)
 
     def _conflicts(self, rows: Sequence[Mapping[str, Json]]) -> None:

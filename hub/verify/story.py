@@ -27,8 +27,12 @@ class Scene:
 
     title: str
     told: str = ""
-    check: Callable[[], bool] = field(default=lambda: True)
-    passed: bool | None = None
+    check: Callable[[], str] = field(default=lambda: "")  # what is wrong; nothing if all is well
+    wrong: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.wrong == ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,7 +102,7 @@ class Day:
     def judge(self) -> bool:
         """Look back on every scene."""
         for scene in self.scenes:
-            scene.passed = bool(scene.check())
+            scene.wrong = scene.check()
         return all(scene.passed for scene in self.scenes)
 
     def _same_phone_twice(self) -> None:
@@ -107,14 +111,17 @@ class Day:
         self.twins["salesforce"].user_edit("contacts", person.ids["salesforce"], {"Phone": "+49 30 5550 111"})
         self.twins["hubspot"].user_edit("contacts", person.ids["hubspot"], {"phone": "+49 30 5550 222"})
 
-        def check() -> bool:
+        def check() -> str:
             salesforce = self._record("salesforce", "contacts", person.ids["salesforce"])["Phone"]
             hubspot = self._record("hubspot", "contacts", person.ids["hubspot"])["phone"]
             with self.hub.store.reading() as tx:
                 logged = tx.conflicts(state=None, entity_id=person.entity_id, field="phone", limit=100)
-            values = {str(each["value"]) for row in logged for each in row.candidates}
+            lost = {str(each["value"]) for row in logged for each in row.candidates if not each["won"]}
             alike = [text.replace(" ", "") for text in (salesforce, hubspot)] == ["+49305550111"] * 2
-            return alike and {"+49305550111", "+49305550222"} <= values
+            right = (
+                alike and "+49305550222" in lost
+            )  # Salesforce is the source of phones: it wins, whoever is read first
+            return "" if right else f"Salesforce has {salesforce}, HubSpot {hubspot}; lost: {sorted(lost)}"
 
         self._add("the same phone edited in Salesforce and HubSpot", f"contact:{person.entity_id}", check)
 
@@ -124,10 +131,11 @@ class Day:
         self.twins["hubspot"].user_edit("contacts", person.ids["hubspot"], {"hs_email_optout": "true"})
         self.twins["salesforce"].user_edit("contacts", person.ids["salesforce"], {"Title": "Head of Everything"})
 
-        def check() -> bool:
+        def check() -> str:
             salesforce = self._record("salesforce", "contacts", person.ids["salesforce"])
             hubspot = self._record("hubspot", "contacts", person.ids["hubspot"])
-            return salesforce["HasOptedOutOfEmail"] is True and hubspot["hs_email_optout"] == "true"
+            states = salesforce["HasOptedOutOfEmail"], hubspot["hs_email_optout"]
+            return "" if states == (True, "true") else f"Salesforce and HubSpot have {states}"
 
         self._add("an unsubscribe in HubSpot", f"contact:{person.entity_id}", check)
 
@@ -141,12 +149,13 @@ class Day:
             "contacts", person.ids["hubspot"], {"hs_language": "sv", "jobtitle": "Inköpare"}
         )
 
-        def check() -> bool:
+        def check() -> str:
             record = self._record("salesforce", "contacts", person.ids["salesforce"])
             with self.hub.store.reading() as tx:
                 rows = tx.quarantine(state="open", connection="salesforce", limit=10_000)
             waits = any(row.entity_id == person.entity_id and row.field == "language" for row in rows)
-            return waits and record["Title"] == "Inköpare"
+            right = waits and record["Title"] == "Inköpare"
+            return "" if right else f"listed: {waits}; Salesforce has {record['Title']!r}"
 
         self._add("a language that Salesforce's picklist refuses", f"contact:{person.entity_id}", check)
 
@@ -159,10 +168,10 @@ class Day:
         order = shop.user_create("orders", {"customer": customer, "total": BIG, "currency": "EUR"})
         shop.user_action("pay_order", order=order)
 
-        def check() -> bool:
+        def check() -> str:
             orders = self.twins["plum"].snapshot("orders").values()
             addresses = [str(order["fields"].get("email", "")).lower() for order in orders]
-            return addresses.count(_email(person)) == 1
+            return "" if addresses.count(_email(person)) == 1 else f"{addresses.count(_email(person))} gift cards"
 
         self._add(f"an order over {BIG} EUR, its webhook twice", f"contact:{person.entity_id}", check)
 
@@ -183,7 +192,10 @@ class Day:
                 self.lead_seconds = time.monotonic() - began
                 break
             time.sleep(LOOK_S)
-        self._add("a form filled in by somebody new", email, lambda: self.lead_seconds is not None)
+        self._add("a form filled in by somebody new", email, self._check_lead)
+
+    def _check_lead(self) -> str:
+        return "" if self.lead_seconds is not None else f"not in both CRMs after {PATIENCE_S:.0f} s"
 
     def _is_lead(self, email: str) -> bool:
         """True once both CRMs have a record with this address."""
@@ -195,7 +207,7 @@ class Day:
         }
         return found == {"salesforce", "hubspot"}
 
-    def _add(self, title: str, told: str, check: Callable[[], bool]) -> None:
+    def _add(self, title: str, told: str, check: Callable[[], str]) -> None:
         self.scenes.append(Scene(title=title, told=told, check=check))
 
 
