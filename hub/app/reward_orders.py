@@ -92,10 +92,12 @@ def issue_due(hub: Hub, connection_name: str, *, run_id: int | None, timing: Tim
     Raises:
         SignInExpired: credentials refused; what was to be sent waits.
         NeedsReview: grants wait for a connection that cannot place orders.
+        HubError: the connection's fault, if it cannot be used at all.
     """
     connection = hub.connections[connection_name]
     if not connection.writes:
         return Counter()
+    connection.require()
     stream = connection.streams.get(ORDERS)
     if stream is None or "create" not in stream.writes:
         _nothing_waits_for(hub, connection_name)
