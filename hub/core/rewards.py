@@ -11,7 +11,7 @@ alone. Whoever decides again, after whatever crash, comes to the same key and se
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -469,12 +469,3 @@ def _alike(name: str, wanted: Json, told: Json) -> bool:
     if name == "email":
         return email_key(str(wanted)) == email_key(str(told))
     return str(wanted) == str(told)
-
-
-def ledger_totals(grants: Iterable[Grant]) -> tuple[Decimal, Decimal]:
-    """(set aside, spent) as the grants themselves say: what the budget's row must agree with."""
-    held = spent = Decimal(0)
-    for grant in grants:
-        held += Decimal(grant.amount) if grant.state in HOLDING else 0
-        spent += Decimal(grant.amount) if grant.state == GrantState.ISSUED else 0
-    return held, spent
