@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -48,6 +49,14 @@ class Redactor:
         return self._clean(str(value))
 
 
+class _Forward(logging.Handler):
+    """What libraries log comes out as our own lines, and redacted like them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        given = {"exc_info": record.exc_info} if record.exc_info else {}
+        logger(record.name).log(record.levelno, record.getMessage(), **given)
+
+
 def configure(*, secrets: Iterable[str] = (), stream: TextIO | None = None, text: bool | None = None) -> Redactor:
     """Set the log up for this process; gives the redactor, so that secrets learnt later can be hidden, too.
 
@@ -72,6 +81,9 @@ def configure(*, secrets: Iterable[str] = (), stream: TextIO | None = None, text
         logger_factory=structlog.PrintLoggerFactory(file=target),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    if not any(isinstance(each, _Forward) for each in root.handlers):
+        root.addHandler(_Forward(level=logging.WARNING))
     return redactor
 
 

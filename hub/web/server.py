@@ -118,9 +118,9 @@ def run_hub(folder: Path, *, host: str, port: int, ready: Callable[[str], None])
     hub = open_hub(folder, publish=True)
     try:
         start_logging(hub)
-        listening = _listen(host, port)
+        listening = listen(host, port)
         worker = Worker(hub)
-        server = _Server(create_app(hub, poke=worker.poke), listening)
+        server = WebServer(create_app(hub, poke=worker.poke), listening)
         worker.start()
         server.start()
         ready(f"http://{host}:{listening.getsockname()[1]}")
@@ -139,19 +139,21 @@ def _on_signals(stop: threading.Event) -> None:
         signal.signal(number, end)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ConfigFault CFG-053 if the address is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # who calls before the server has started waits in the queue
     except OSError as error:
         listening.close()
         raise listen_fault(host, port, error.strerror or "refused") from None
     return listening
 
 
-class _Server:
+class WebServer:
     """uvicorn in a thread of its own, so that signals stay with us."""
 
     def __init__(self, app: FastAPI, listening: socket.socket) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 
 from hub.runtime.log import configure, logger
 
@@ -53,6 +54,14 @@ def test_keys_that_name_secrets_are_hidden_whatever_they_hold() -> None:
     (line,) = lines(stream)
     assert line["access_token"] == "…"
     assert line["headers"] == {"Authorization": "…", "X-Signature": "…", "Host": "h"}
+
+
+def test_what_libraries_log_is_redacted_too() -> None:
+    stream = io.StringIO()
+    configure(secrets=[TOKEN], stream=stream, text=False)
+    logging.getLogger("some.library").warning("calling with %s", TOKEN)
+    (line,) = lines(stream)
+    assert (line["part"], line["event"], line["level"]) == ("some.library", "calling with …", "warning")
 
 
 def test_addresses_of_people_are_hidden_also_in_tracebacks() -> None:

@@ -1,0 +1,188 @@
+"""The hub's ears, over real HTTP: signed calls are stored and answered, everything else learns nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from hub.app.webhooks import BODY_LIMIT_BYTES, hook_path
+from hub.connector import Settings, WebhookEvent, WebhookRequest
+from hub.errors import RetryLater, SignatureError
+from hub.runtime.secrets import Vault
+from hub.verify.vendor import STREAM
+from hub.web.server import WebServer, create_app, listen
+from tests.app_world import World
+
+KEY = b"between us"
+
+
+def verify(settings: Settings, request: WebhookRequest) -> None:
+    signed = request.url.encode() + request.body
+    wanted = hmac.new(KEY, signed, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(wanted, request.headers.get("x-signature", "")):
+        raise SignatureError("wrong signature", where="A")
+
+
+def parse(settings: Settings, request: WebhookRequest) -> list[WebhookEvent]:
+    if request.body == b'"busy"':
+        raise RetryLater("the store is busy", code="STORE-BUSY")
+    return [WebhookEvent(**each) for each in orjson.loads(request.body)]
+
+
+class Site:
+    """A hub that is served on loopback, and a client for it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.poked: list[str] = []
+        self.listening = listen("127.0.0.1", 0)
+        self.port = self.listening.getsockname()[1]
+        self.server = WebServer(create_app(world.hub, poke=self._poke), self.listening)
+        self.path = hook_path(world.hub, "A")
+
+    def _poke(self, names: Iterable[str]) -> None:
+        self.poked += names
+
+    def call(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as client:
+            client.request(method, path, body=body, headers=headers or {})
+            answer = client.getresponse()
+            return answer.status, answer.read()
+
+    def signed(self, body: bytes, *, key: bytes = KEY, path: str = "") -> tuple[int, bytes]:
+        signature = hmac.new(key, (path or self.path).encode() + body, hashlib.sha256).hexdigest()
+        return self.call("POST", path or self.path, body, {"X-Signature": signature})
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    from dataclasses import replace
+
+    world = World(f"sqlite:///{tmp_path / 'hub.db'}")
+    world.hub.vault = Vault(tmp_path, {})
+    world.change("A", connector=replace(world.vendors["A"].connector(), verify=verify, parse=parse))
+    found = Site(world)
+    found.server.start()
+    yield found
+    found.server.stop()
+    world.store.close()
+
+
+def event(**more: Any) -> bytes:
+    return orjson.dumps([{"key": "e1", "stream": STREAM, "external_id": "A1", **more}])
+
+
+def hints(site: Site) -> list[str]:
+    with site.world.store.reading() as tx:
+        return [hint.external_id for hint in tx.due_hints("A", site.world.clock.now() + 1.0, 10)]
+
+
+def test_a_signed_delivery_is_stored_answered_and_worked_on(site: Site) -> None:
+    assert site.signed(event()) == (200, b"")
+    assert hints(site) == ["A1"]
+    assert site.poked == ["A"]
+
+
+def test_the_same_delivery_twice_is_one(site: Site) -> None:
+    assert site.signed(event()) == site.signed(event()) == (200, b"")
+    assert site.poked == ["A"], "the second time there is nothing to work on"
+
+
+def test_the_very_bytes_are_verified(site: Site) -> None:
+    spaced = b'[ {"key":"e1" , "stream":"people","external_id":"A1"} ]'
+    assert site.signed(spaced) == (200, b"")
+
+
+@pytest.mark.parametrize("key", [b"another", b""])
+def test_a_wrong_signature_is_refused_without_a_word(site: Site, key: bytes) -> None:
+    assert site.signed(event(), key=key) == (401, b"")
+    assert (hints(site), site.poked) == ([], [])
+
+
+def test_whoever_does_not_know_a_path_cannot_tell_what_is_wrong_with_it(site: Site) -> None:
+    nothing = (404, b"not found\n")
+    token = site.path.rpartition("/")[2]
+    for method, path in [
+        ("POST", f"/hooks/A/{token[:-1]}x"),
+        ("POST", f"/hooks/B/{token}"),
+        ("POST", f"/hooks/C/{token}"),
+        ("POST", "/hooks/A/"),
+        ("GET", site.path),
+        ("PUT", site.path),
+        ("GET", "/"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("POST", "/health"),
+    ]:
+        assert site.call(method, path) == nothing, (method, path)
+
+
+def test_a_body_beyond_the_limit_is_not_read(site: Site) -> None:
+    assert site.call("POST", site.path, headers={"Content-Length": str(BODY_LIMIT_BYTES + 1)})[0] == 413
+
+
+def test_a_body_that_lies_about_its_length_is_cut_off(site: Site) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(BODY_LIMIT_BYTES // 65_536 + 2):
+            yield b"x" * 65_536
+
+    with closing(http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)) as client:
+        try:
+            client.request("POST", site.path, chunks(), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it hung up before everything was sent
+        try:
+            assert client.getresponse().status == 413
+        except (ConnectionResetError, http.client.BadStatusLine):
+            pass
+    assert site.signed(event()) == (200, b""), "and the next caller is served"
+
+
+def test_what_can_be_sent_again_later_is_asked_for_again(site: Site) -> None:
+    assert site.signed(b'"busy"')[0] == 503
+
+
+def test_a_system_that_cannot_be_used_now_is_asked_to_send_again(site: Site) -> None:
+    from hub.errors import ConfigFault, Fault
+
+    site.world.change("A", fault=ConfigFault([Fault(code="SEC-ENV", where="hub.yaml:1", message="x", fix="y")]))
+    assert site.signed(event()) == (503, b"")
+
+
+def test_health_says_one_word(site: Site) -> None:
+    assert site.call("GET", "/health") == (200, b'{"status":"ok"}')
+
+
+def test_health_fails_with_the_store(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Any:
+        raise RetryLater("gone", code="STORE-GONE")
+
+    monkeypatch.setattr(site.world.store, "reading", broken)
+    assert site.call("GET", "/health") == (503, b'{"status":"down"}')
+
+
+def test_answers_name_no_software(site: Site) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)) as client:
+        client.request("GET", "/health")
+        assert client.getresponse().getheader("server") is None
+
+
+def test_a_port_that_is_taken_is_a_coded_fault(site: Site) -> None:
+    from hub.errors import ConfigFault
+
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigFault, match="CFG-053"):
+            listen("127.0.0.1", taken.getsockname()[1])
