@@ -13,6 +13,7 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -25,7 +26,7 @@ from hub.app.scene import Scene
 from hub.app.settle import close_landed, settle_intent, stored_by
 from hub.core.changes import Window, observe_cell
 from hub.core.guards import allowance, cell_guards
-from hub.core.mapping import external_id_of, keys_of, to_canonical
+from hub.core.mapping import StreamMapping, external_id_of, keys_of, to_canonical
 from hub.core.plan import erases
 from hub.core.planted import PLANTED
 from hub.core.values import same
@@ -97,9 +98,13 @@ def ingest_page(
     Raises:
         RetryLater: the store stayed busy.
     """
-    offset = None if vendor_read_at is None else vendor_read_at - read_at
+    told = Told(
+        read_at=read_at, offset=None if vendor_read_at is None else vendor_read_at - read_at, known_since=known_since,
+        first_load=first_load, answers=answers, by_id=by_id, release=release or {},
+    )  # fmt: skip
+    relaxed = cursor is not None  # what a power cut takes of a pulled page is simply read again
     for attempt in again(hub):
-        with attempt, hub.store.transaction() as tx:
+        with attempt, hub.store.transaction(relaxed=relaxed) as tx:
             scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=run_id)
             tx.done_hints(done_hints)  # first: this very read may leave new ones for the same records
             for due_at, ids in (late_hints or {}).items():
@@ -107,13 +112,7 @@ def ingest_page(
             counts: Counter[str] = Counter()
             run_tally = Counter(tally or {})
             for mapping in connection.mappings_from(source):
-                page = PageContext(
-                    hub=hub, connection=connection, mapping=mapping, stream=connection.streams[source], scene=scene,
-                    read_at=read_at, offset=offset, known_since=known_since, first_load=first_load, tally=run_tally,
-                    lag_s=connection.streams[source].fetch_lag_s if by_id else connection.streams[source].lag_s,
-                    answers=answers, released=(release or {}).get("released", frozenset()),
-                    dropped=(release or {}).get("dropped", frozenset()),
-                )  # fmt: skip
+                page = _page(connection, mapping, scene, told, run_tally)
                 _take_in(page, records, faults)
                 counts.update(page.counts)
             _finish(scene, first_load=first_load, counts=counts)
@@ -123,6 +122,31 @@ def ingest_page(
         tally.clear()
         tally.update(run_tally)
     return counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the reader says of a page, the same for every mapping that reads it."""
+
+    read_at: float
+    offset: float | None
+    known_since: float | None
+    first_load: bool
+    answers: frozenset[int]
+    by_id: bool
+    release: Release
+
+
+def _page(
+    connection: Connection, mapping: StreamMapping, scene: Scene, told: Told, tally: Counter[tuple[str, str, str]]
+) -> PageContext:
+    stream = connection.stream_of(mapping)
+    return PageContext(
+        hub=scene.hub, connection=connection, mapping=mapping, stream=stream, scene=scene, read_at=told.read_at,
+        offset=told.offset, known_since=told.known_since, first_load=told.first_load, tally=tally,
+        lag_s=stream.fetch_lag_s if told.by_id else stream.lag_s, answers=told.answers,
+        released=told.release.get("released", frozenset()), dropped=told.release.get("dropped", frozenset()),
+    )  # fmt: skip
 
 
 def _finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:

@@ -202,13 +202,13 @@ def _decide_cells(hub: Hub, hold: HoldRow, counts: Counter[str], *, release: boo
 
 
 def _take_cells(scene: Scene, items: Sequence[tuple[int, str]], *, release: bool) -> int:
-    decided = 0
+    decided, stored = 0, scene.tx.links_by_ids([link_id for link_id, _ in items])  # a scene holds no raw records
     for link_id, name in items:
         link = scene.links.get(link_id)
         mapping = scene.hub.mapping_of(link.connection, link.stream) if link is not None else None
-        if link is None or mapping is None or link.raw is None:
+        if link is None or mapping is None or stored[link_id].raw is None:
             continue  # nothing is left of the record: there is nothing to let through
-        shown = _shown(scene.tx, link, mapping)
+        shown = _shown(scene.tx, stored[link_id], mapping)
         if name in shown:
             _take_cell(scene, link, mapping, name, shown[name], release=release)
             decided += 1

@@ -18,7 +18,7 @@ windows = st.tuples(st.sampled_from([LONG_AGO, 0.0, 1.0, 2.0, 3.0]), st.integers
     lambda pair: (pair[0], max(pair[0], 0.0) + pair[1])
 )
 claims = st.builds(
-    lambda link, value, window, base, taken: Claim(link, value, *window, base, taken),
+    lambda link, value, window, base, taken: Claim(link, value, window[0], window[1], base, taken),
     st.sampled_from(LINKS), st.sampled_from(["", "a", "bb", "ccc", "Ä"]).filter(bool), windows, st.just(NO_VERSION),
     st.just(7),
 )  # fmt: skip
