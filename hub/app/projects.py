@@ -80,7 +80,7 @@ def add_connection(
     found = load_connector(connector)
     if not auth and found.auth:
         auth = {"kind": found.auth[0].kind, **_references(name, found.auth[0].kind)}
-    section: Dict = {"connector": connector}
+    section: Dict = {"connector": connector, "mode": "observe"}
     section |= {"auth": dict(auth)} if auth else {}
     section |= {"settings": dict(settings)} if settings else {}
     section |= {"local": True, "base_url": base_url} if base_url else {}

@@ -126,7 +126,7 @@ def test_a_connection_is_added_with_what_must_be_set_and_comments_stay(hub: Hub,
     assert "# by Mia" in text
     assert "env:CRM_TOKEN" in text
     rows = {row["connection"]: row for row in data(hub("connections", "list", "--json")[1])}
-    assert (rows["crm"]["mode"], rows["crm"]["state"], rows["left"]["mode"]) == ("live", "broken", "live")
+    assert (rows["crm"]["mode"], rows["crm"]["state"], rows["left"]["mode"]) == ("observe", "broken", "live")
     assert hub("connections", "add", "crm", "hubspot")[0] == 2
     code, _, complaint = hub("connections", "add", "other", "hubspott")
     assert (code, "hubspot?" in complaint) == (2, True)
