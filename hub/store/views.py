@@ -15,6 +15,7 @@ from hub.store.session import Session
 from hub.store.tables import METADATA
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")  # PostgreSQL cuts longer names (NAMEDATALEN)
+PART = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,126}")  # consent.email is one key, and stands in quotes
 OURS = ("entity_id", "entity_version", "created_at")
 TAKEN = {*METADATA.tables, "alembic_version"}
 
@@ -64,8 +65,8 @@ class Views(Session):
 def _faults(spec: ViewSpec) -> list[Fault]:
     where, found = f"view {spec.entity_type}", []
     names = [spec.entity_type, *(column.name for column in spec.columns)]
-    parts = [part for column in spec.columns for part in column.path]
-    bad = sorted({name for name in (*names, *parts) if not NAME.fullmatch(name)})
+    parts = {part for column in spec.columns for part in column.path}
+    bad = sorted({name for name in names if not NAME.fullmatch(name)} | {p for p in parts if not PART.fullmatch(p)})
     if bad:
         found.append(_fault(where, f"{', '.join(map(repr, bad))} cannot be the name of a view or column"))
     if spec.entity_type in TAKEN:

@@ -128,6 +128,7 @@ CONTACT = ViewSpec(
         ViewColumn(name="born", path=["born"], type="date"),
         ViewColumn(name="seen", path=["seen"], type="instant"),
         ViewColumn(name="tags", path=["tags"], type="json"),
+        ViewColumn(name="consent_email", path=["consent.email", "state"]),
     ],
 )
 ORDER = ViewSpec(entity_type="order", columns=[ViewColumn(name="group", path=["number"])])
@@ -145,6 +146,7 @@ def test_a_view_shows_living_entities_with_typed_columns(store: Store, store_url
     values = {
         "email": "ann@example.org", "address": {"city": "Köln", "zip": "5"}, "visits": 12, "score": "2.50", "vip": True,
         "born": "1990-12-10", "seen": "2026-11-02T08:10:00Z", "tags": ["a", "ü"],
+        "consent.email": {"state": "opted_out"},
     }  # fmt: skip
     with store.transaction() as tx:
         tx.insert_entities(
@@ -156,12 +158,13 @@ def test_a_view_shows_living_entities_with_typed_columns(store: Store, store_url
             ]
         )
     assert store.create_views([CONTACT, ORDER]) == ["contact", "order"]
-    columns = "entity_id, entity_version, email, city, visits + 1, score * 2, vip, born, tags"
+    columns = "entity_id, entity_version, email, city, visits + 1, score * 2, vip, born, tags, consent_email"
     rows = query(store_url, f'SELECT {columns} FROM "contact" ORDER BY entity_id')
     assert [row[:5] for row in rows] == [(1, 4, "ann@example.org", "Köln", 13), (2, -1, None, None, None)]
     assert float(rows[0][5]) == 5.0
     assert bool(rows[0][6]) is True
     assert str(rows[0][7]) == "1990-12-10"
+    assert rows[0][9] == "opted_out"
     assert rows[0][8] in ('["a","ü"]', ["a", "ü"])
     assert query(store_url, 'SELECT "group" FROM "order"') == [("o-1",)]
     (made_at,) = query(store_url, "SELECT CAST(created_at AS TEXT) FROM contact WHERE entity_id = 1")[0]
