@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol, TypeVar
 
 from hub.app.context import Connection, Hub
 from hub.app.reward_book import RewardRow, approve, confirm, decline, list_rewards, show_reward
@@ -12,6 +14,8 @@ from hub.app.runs import connection_of
 from hub.errors import ConfigFault, HubError, NotFound
 from hub.model import ConflictRow, HoldRow, Json, QuarantineRow, RunRow
 from hub.store import Tx
+
+PAGE = 1000
 
 Dict = dict[str, Json]
 
@@ -21,6 +25,22 @@ def iso(at: float | None) -> str | None:
     if at is None or at < 0:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Numbered(Protocol):
+    @property
+    def id(self) -> int | None: ...
+
+
+Row = TypeVar("Row", bound=_Numbered)
+
+
+def _all(page: Callable[..., Sequence[Row]]) -> Iterator[Row]:
+    """Every row of a list that comes in pages."""
+    after_id = 0
+    while rows := page(limit=PAGE, after_id=after_id):
+        yield from rows
+        after_id = rows[-1].id or 0
 
 
 # Connections
@@ -141,10 +161,10 @@ def _run(row: RunRow) -> Dict:
 # Conflicts
 
 
-def conflicts(hub: Hub, *, state: str | None = "open", field: str | None = None, limit: int = 500) -> list[Dict]:
+def conflicts(hub: Hub, *, state: str | None = "open", field: str | None = None) -> list[Dict]:
     """Conflicts in the order in which they came; state None asks for all."""
     with hub.store.reading() as tx:
-        return [_conflict(tx, row) for row in tx.conflicts(state=state, field=field, limit=limit)]
+        return [_conflict(tx, row) for row in _all(partial(tx.conflicts, state=state, field=field))]
 
 
 def conflict(hub: Hub, conflict_id: int) -> Dict:
@@ -176,7 +196,7 @@ def _candidate(each: Mapping[str, Json]) -> Dict:
 def holds(hub: Hub, *, state: str | None = "open") -> list[Dict]:
     """What guards keep back, or kept back; state None asks for all."""
     with hub.store.reading() as tx:
-        return [_hold(row) for row in tx.holds(state=state)]
+        return [_hold(row) for row in _all(partial(tx.holds, state=state))]
 
 
 def _hold(row: HoldRow) -> Dict:
@@ -190,7 +210,7 @@ def _hold(row: HoldRow) -> Dict:
 def quarantine(hub: Hub, *, state: str | None = "open", connection: str | None = None) -> list[Dict]:
     """What could not be mapped, checked or written; state None asks for all."""
     with hub.store.reading() as tx:
-        return [_quarantined(row) for row in tx.quarantine(state=state, connection=connection)]
+        return [_quarantined(row) for row in _all(partial(tx.quarantine, state=state, connection=connection))]
 
 
 def quarantined(hub: Hub, row_id: int) -> Dict:
@@ -212,7 +232,7 @@ def _quarantined(row: QuarantineRow) -> Dict:
 
 def rewards(hub: Hub, *, state: str | None = None) -> list[Dict]:
     """Grants in the order in which they were made; state None asks for all."""
-    return [_grant(row) for row in list_rewards(hub, state)]
+    return [_grant(row) for row in _all(partial(list_rewards, hub, state))]
 
 
 def reward(hub: Hub, grant_id: int) -> Dict:

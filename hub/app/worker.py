@@ -191,7 +191,7 @@ class Worker:
             return False
         now = self.hub.clock.now()
         with self.hub.store.reading() as tx:
-            if tx.due_hints(connection.name, now, 1):
+            if any(tx.due_hints(connection.name, now, 1, stream=source) for source in connection.in_order()):
                 return True
             return connection.writes and (_is_behind(tx, connection, now) or _owes(tx, connection, now))
 

@@ -14,6 +14,8 @@ Folder = Annotated[
 HERE = Path()
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 Note = Annotated[str, typer.Option("--note", help="Why; kept with the decision.")]
+Limit = Annotated[int, typer.Option(min=1, help="Rows of the table; --json has all.")]
+MANY = 200
 All = Annotated[bool, typer.Option("--all", help="Also what is closed.")]
 
 

@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from hub.cli import show
-from hub.cli.options import HERE, All, AsJson, Folder, Note, project
+from hub.cli.options import HERE, MANY, All, AsJson, Folder, Limit, Note, project
 
 Id = Annotated[int, typer.Argument(min=1, help="Its number in the list.")]
 Ids = Annotated[list[int] | None, typer.Argument(min=1, help="Numbers in the list.")]
@@ -34,6 +34,7 @@ def why(
 def list_conflicts(
     every: All = False,
     field: Annotated[str | None, typer.Option(help="Only of this field.")] = None,
+    limit: Limit = MANY,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
@@ -43,7 +44,7 @@ def list_conflicts(
     with bootstrap.opened(project(folder), connect=False) as hub:
         rows = listings.conflicts(hub, state=None if every else "open", field=field)
     columns = ["conflict", "entity", "field", "kind", "state", "winner", "decided_by", "at"]
-    show.table(rows, columns, json=json, none="no conflicts")
+    show.table(rows, columns, json=json, none="no conflicts", limit=limit)
 
 
 def show_conflict(conflict: Id, folder: Folder = HERE, json: AsJson = False) -> None:
@@ -88,14 +89,14 @@ def _value(text: str) -> object:
 # Holds
 
 
-def list_holds(every: All = False, folder: Folder = HERE, json: AsJson = False) -> None:
+def list_holds(every: All = False, limit: Limit = MANY, folder: Folder = HERE, json: AsJson = False) -> None:
     """Changes that a guard keeps back."""
     from hub.app import bootstrap, listings
 
     with bootstrap.opened(project(folder), connect=False) as hub:
         rows = listings.holds(hub, state=None if every else "open")
     columns = ["hold", "guard", "connection", "stream", "field", "count", "of", "state", "message", "at"]
-    show.table(rows, columns, json=json, none="no holds")
+    show.table(rows, columns, json=json, none="no holds", limit=limit)
 
 
 def release_hold(holds: Ids = None, folder: Folder = HERE, json: AsJson = False) -> None:
@@ -125,6 +126,7 @@ def _decide(holds: list[int] | None, folder: Folder, *, json: bool, release: boo
 def list_quarantine(
     every: All = False,
     connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    limit: Limit = MANY,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
@@ -134,7 +136,7 @@ def list_quarantine(
     with bootstrap.opened(project(folder), connect=False) as hub:
         rows = listings.quarantine(hub, state=None if every else "open", connection=connection)
     columns = ["row", "connection", "stream", "external_id", "field", "direction", "code", "message", "fix"]
-    show.table(rows, columns, json=json, none="nothing in quarantine")
+    show.table(rows, columns, json=json, none="nothing in quarantine", limit=limit)
 
 
 def show_quarantine(row: Id, folder: Folder = HERE, json: AsJson = False) -> None:
@@ -167,6 +169,7 @@ def retry_quarantine(
 
 def list_rewards(
     state: Annotated[str | None, typer.Option(help="Only in this state, such as waiting_approval.")] = None,
+    limit: Limit = MANY,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
@@ -176,7 +179,7 @@ def list_rewards(
     with bootstrap.opened(project(folder), connect=False) as hub:
         rows = listings.rewards(hub, state=state)
     columns = ["grant", "rule", "state", "recipient", "amount", "currency", "connection", "order_id", "created_at"]
-    show.table(rows, [*columns, "detail"], json=json, none="no rewards")
+    show.table(rows, [*columns, "detail"], json=json, none="no rewards", limit=limit)
 
 
 def show_reward(grant: Id, folder: Folder = HERE, json: AsJson = False) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hub.cli import show
-from hub.cli.options import HERE, AsJson, Folder, project
+from hub.cli.options import HERE, MANY, AsJson, Folder, Limit, project
 
 Names = Annotated[list[str] | None, typer.Argument(help="Connections; none for all.")]
 
@@ -41,7 +41,7 @@ def twins(
 def plan(
     names: Names = None,
     pull: Annotated[bool, typer.Option("--pull/--no-pull", help="Read the systems first.")] = True,
-    limit: Annotated[int, typer.Option(min=1, help="Rows of the table; --json has all.")] = 100,
+    limit: Limit = MANY,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
@@ -54,10 +54,10 @@ def plan(
     if json:
         show.as_json(found)
         return
-    show.table(found["changes"][:limit], planning.CHANGE_COLUMNS, json=False, none="nothing to write")
-    show.rest(len(found["changes"]), limit)
+    show.table(found["changes"], planning.CHANGE_COLUMNS, json=False, none="nothing to write", limit=limit)
     show.table(found["connections"], planning.CONNECTION_COLUMNS, json=False, title="in all")
-    show.table(found["refused"][:limit], planning.REFUSED_COLUMNS, json=False, none="", title="cannot be sent")
+    columns = planning.REFUSED_COLUMNS
+    show.table(found["refused"], columns, json=False, none="", title="cannot be sent", limit=limit)
 
 
 def sync(

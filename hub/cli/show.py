@@ -43,8 +43,16 @@ def text(value: Any) -> str:
     return orjson.dumps(value, default=str).decode()
 
 
-def table(rows: Sequence[Row], columns: Sequence[str], *, json: bool, none: str = "nothing", title: str = "") -> None:
-    """Rows as a table of these columns; as JSON whole."""
+def table(
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    *,
+    json: bool,
+    none: str = "nothing",
+    title: str = "",
+    limit: int = 100_000,
+) -> None:
+    """Rows as a table of these columns, cut after `limit` rows, and saying so; as JSON whole."""
     if json:
         as_json(rows)
         return
@@ -57,15 +65,11 @@ def table(rows: Sequence[Row], columns: Sequence[str], *, json: bool, none: str 
     for column in columns:
         number = all(isinstance(row.get(column), int | float) for row in rows)
         shown.add_column(column.replace("_", " "), justify="right" if number else "left", overflow="fold")
-    for row in rows:
+    for row in rows[:limit]:
         shown.add_row(*(_plain(text(row.get(column))) for column in columns))
     console().print(shown)
-
-
-def rest(total: int, shown: int) -> None:
-    """That a table was cut, if it was."""
-    if total > shown:
-        line(f"… and {total - shown} more")
+    if len(rows) > limit:
+        line(f"… and {len(rows) - limit} more")
 
 
 def record(row: Row, *, json: bool) -> None:

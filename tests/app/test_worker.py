@@ -171,7 +171,11 @@ def test_a_lane_that_gets_nowhere_tries_less_and_less_often(world: World) -> Non
 
 def test_a_bug_in_one_lane_ends_neither_it_nor_the_others(world: World, worker: Worker) -> None:
     broken = world.hub.connections["A"].connector
-    world.change("A", connector=replace(broken, pull=lambda *_: 1 / 0))
+
+    def pull(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    world.change("A", connector=replace(broken, pull=pull))
     worker.start()
     assert until(lambda: [each[1] for each in slots(world, "B")] == ["ran"])
     assert until(lambda: worker.lanes["A"].idle_runs > 0)
