@@ -306,6 +306,6 @@ def _conflicts(hub: Hub) -> list[dict[str, Json]]:
             key: row[key]
             for key in ("conflict", "entity", "field", "kind", "state", "decided_by", "winner", "candidates")
         }
-        for row in listings.conflicts(hub, state=None, limit=100_000)
+        for row in listings.conflicts(hub, state=None)
         if row["kind"] != "first_contact"
     ]
