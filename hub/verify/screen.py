@@ -16,6 +16,7 @@ from rich.text import Text
 from hub.app.runs import Watch, unwatched
 from hub.model import Json
 
+NEWCOMER = "ottilie.neu@example.org"  # who fills the form in, in hub.verify.story
 SHOWN = 12  # rows of a long table
 WIDTH = 120  # columns, where nobody says otherwise (a file, a pipe)
 SYNC_COLUMNS = (
@@ -92,7 +93,7 @@ class Screen:
         names = ("connection", "pulled", "created", "updated", "pushed", "failed", "calls", "minimum")
         self._table(found["connections"], names)
         self._conflicts(found["conflicts"])
-        self._table(found["rewards"], ("reward", "rule", "subject", "amount", "currency", "state", "order"))
+        self._table(found["rewards"], ("grant", "rule", "recipient", "amount", "currency", "state", "order_id"))
         for scene in found["scenes"]:
             mark = ("✓ ", "green") if scene["passed"] else ("✗ ", "bold red")
             self.console.print(Text.assemble(mark, scene["title"], (f"  {scene['wrong'] or ''}", "red")))
@@ -132,7 +133,7 @@ class Screen:
         self.console.print()
         self.console.print(f"Everything keeps running: the hub's project is {place}, its webhooks are on port {port}.")
         self.console.print("Look around from another terminal, for example:")
-        for command in ("conflicts list --state all", "why contact:1 phone", "runs list", "rewards list"):
+        for command in ("conflicts list --all", f"why contact:{NEWCOMER}", "runs list", "rewards list"):
             self.console.print(f"  hub {command} --project {place}")
         self.console.print("Ctrl-C ends it.")
 
