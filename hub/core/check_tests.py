@@ -81,7 +81,7 @@ def _words(rule: FieldRule, mapping: StreamMapping, test: MappingTest) -> list[s
     if rule.get is not None:
         value = rule.get(test.record)
     else:
-        at_root = test.record if not mapping.root else test.record.get(mapping.root) or {}
-        value = at_root.get(rule.key)
+        at_root = test.record if not mapping.root else test.record.get(mapping.root)
+        value = at_root.get(rule.key) if isinstance(at_root, Mapping) else None
     each = value if isinstance(value, list) else str(value).split(";") if isinstance(value, str) else [value]
     return [("true" if one else "false") if isinstance(one, bool) else str(one) for one in [*each, value]]

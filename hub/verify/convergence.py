@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
@@ -99,7 +98,8 @@ def _phases(history: History) -> list[str]:
     return []
 
 
-def _job(seed: int, steps: int, systems: int | None, planted: tuple[str, ...]) -> Result:
+def _job(order: tuple[int, int, int | None, tuple[str, ...]]) -> Result:
+    seed, steps, systems, planted = order
     PLANTED.clear()
     PLANTED.update(planted)
     return run_seed(seed, steps=steps, systems=systems)
@@ -121,11 +121,10 @@ def verify(
         planted: faults to plant (keys of PLANTABLE).
         stop_at_first: end with the first failing seed.
     """
-    report, wanted = Report(), list(seeds)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(_job, seed, steps, systems, tuple(planted)): seed for seed in wanted}
-        for done in as_completed(running):
-            result = done.result()
+    report = Report()
+    jobs_to_do = [(seed, steps, systems, tuple(planted)) for seed in seeds]
+    with get_context("spawn").Pool(jobs) as pool:  # leaving ends the processes, whatever they are at
+        for result in pool.imap_unordered(_job, jobs_to_do):
             report.seeds += 1
             report.counts += result.counts
             if result.errors:
@@ -133,7 +132,6 @@ def verify(
             if progress is not None:
                 progress(result)
             if result.errors and stop_at_first:
-                pool.shutdown(wait=False, cancel_futures=True)
                 break
     report.failures.sort(key=lambda result: result.seed)
     return report
