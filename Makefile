@@ -12,7 +12,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make regen-requirements" $(BIN)/pip-compile -
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench verify format regen-requirements clean distclean
+.PHONY: help setup demo run test check bench verify docs format regen-requirements clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ setup: $(VENV)/.installed ## make .venv with the `hub` command; later runs start
 demo: $(VENV)/.installed ## watch five simulated systems sync, settle conflicts and send a reward
 	@$(BIN)/hub demo $(ARGS)
 
-run: $(VENV)/.installed ## scheduler, webhook receiver and console, as hub.yaml says
+run: $(VENV)/.installed ## scheduler and webhook receiver, as hub.yaml says
 	@$(BIN)/hub run $(ARGS)
 
 test: $(VENV)/.installed ## all tests, on SQLite and PostgreSQL
@@ -41,6 +41,9 @@ bench: $(VENV)/.installed ## speed, as ratios to a floor measured in the same ru
 
 verify: $(VENV)/.installed ## the simulator: seeded people, faults and crashes must converge (SEEDS=500)
 	@$(BIN)/hub verify convergence --seeds $(SEEDS) $(ARGS)
+
+docs: $(VENV)/.installed ## write the pages that are made of the code: connectors, errors, tables of the mapping reference
+	@$(BIN)/python -m hub.app.reference
 
 format: $(VENV)/.installed ## let ruff mend and format the code
 	@$(BIN)/ruff check --fix .

@@ -1,0 +1,268 @@
+"""docs/errors.md: every code, what it means and what to do, in the order in which a person meets them.
+
+Which codes there are is found by a walk over the code (hub.app.code_walk). Their meaning stands in the table of
+hub.core.codes, for mappings and settings, or in `TEXTS` here, for everything else; a code that stands in neither is
+shown with the words that the code says with it, so that none is ever left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hub.app.code_walk import Said, codes_said, read_sources
+from hub.core.codes import CODES
+
+ROOMS = ("hub", "connectors")
+LEFT_OUT = ("hub/twins/", "hub/verify/", "hub/kit/contract.py", "hub/core/codes.py", "hub/app/reference")
+
+ITSELF = "Nothing; the hub tries again by itself."
+NEAREST = "The message names the nearest known name, or all of them."
+REPORT = "Nothing you can do; please report it with the message."
+SEVERAL = "; "  # between the fixes of several cases under one code
+
+# Code -> meaning, what to do. The fix is empty where the code's own words say it best.
+TEXTS: Mapping[str, tuple[str, str]] = {
+    # Settings and projects, beside those of hub.core.codes
+    "CFG-000": ("Settings cannot be used; each fault is listed with a code of its own.", "Mend what is listed."),
+    "CFG-050": ("There is no hub.yaml in this folder or above it.", ""),
+    "CFG-051": ("There is a connection of that name already.", ""),
+    "CFG-052": ("There is a project in that folder already; nothing was touched.", ""),
+    "CFG-053": ("The address cannot be listened on.", ""),
+    "CFG-054": ("The hub does not know under which address the world reaches it.", ""),
+    "CFG-AUTH": ("The connector has no sign-in of this kind.", "Take a kind that the message names."),
+    "CFG-BASE-URL": ("A setting that is part of the vendor's address is missing, or is no host name.", ""),
+    "CFG-FORM": ("What stands under `forms` is no id of a form.", ""),
+    "CFG-MARKER": ("The setting `marker` names no metafield.", ""),
+    "CFG-SECRET": ("Webhooks cannot be set up without a secret to sign them with.", ""),
+    "SEC-ENV": ("hub.yaml says env:NAME, and the environment has no such variable.", "Set it, and start again."),
+    "SEC-NONE": ("hub.yaml says secret:NAME, and no such secret is kept.", "`hub secrets set NAME`"),
+    "SEC-KEY": (
+        "Secrets cannot be opened: the key is missing, unreadable, or another one than they were kept under.",
+        "Bring `.hub-key` or `HUB_SECRET_KEY` back, or set the secrets anew.",
+    ),
+    "SEC-NAME": ("That is no name for a secret.", ""),
+    "SEC-EMPTY": ("An empty secret.", ""),
+    # Speaking to systems
+    "NET-CONNECT": ("The host did not answer, or there is no such host; nothing was sent.", ""),
+    "NET-TLS": ("The secure connection failed; nothing was sent.", "Check the machine's clock and certificates."),
+    "NET-CUT": ("The connection broke while an answer was read.", ITSELF),
+    "NET-CIRCUIT": ("The host could not be reached several times in a row, so it is left alone for a while.", ITSELF),
+    "NET-TOO-BIG": ("The answer was too big or came too slowly; it was not taken.", ITSELF),
+    "NET-NOT-JSON": ("The answer is no JSON: a login or maintenance page, most likely.", ITSELF),
+    "NET-429": ("The system says: too many calls. The hub waits as long as it is told to.", ITSELF),
+    "NET-PAUSED": ("The system asked for a pause that is longer than the run wants to wait.", ITSELF),
+    "NET-QUOTA": (
+        "A budget of calls is used up, less the share that `reserve` leaves to people.",
+        "Nothing; the run goes on when the budget comes back. If it happens often, read less often.",
+    ),
+    "NET-BUSY": ("The record is locked by somebody else at this moment.", ITSELF),
+    "NET-TROUBLE": ("The system answered with an error of its own.", ITSELF),
+    "NET-RETRY": ("The call certainly did nothing and may go through later.", ITSELF),
+    "NET-UNKNOWN": (
+        "A write got no clear answer: it may have been done or not. It is looked up, never just repeated.",
+        ITSELF,
+    ),
+    "NET-404": ("The system has nothing under this address or id.", "Check the id, or the connection's settings."),
+    "NET-FORBIDDEN": ("The sign-in is good, but this is not allowed.", "Give the connection's user or key the right."),
+    "NET-REDIRECT": ("The system points to another host, which the hub does not follow.", "Check `base_url`."),
+    "NET-STRANGE": ("The system gave a status that nobody documents.", "Look it up at the vendor, or report it."),
+    "AUTH-EXPIRED": (
+        "The system refuses the credentials. This connection stops, the others go on.",
+        "Put new credentials in the place that hub.yaml names, then `hub connections test`.",
+    ),
+    "AUTH-LATER": ("No token could be had just now, or another process is fetching one.", ITSELF),
+    "PAGE-LOOP": ("The system hands out the same page again. The stream stops, its cursor stays.", "Ask the vendor."),
+    "PAGE-ORDER": ("A page is not in the order that was asked for. The stream stops, its cursor stays.", "Report it."),
+    "CUR-LOOP": ("The system keeps handing out the same cursor. The stream stops, its cursor stays.", "Report it."),
+    # Webhooks
+    "SIG-REFUSED": (
+        "A webhook without a good signature, too old, or with no secret to check it by. Nothing of it was kept.",
+        "Compare the webhook secret here and at the system, and the clock of this machine.",
+    ),
+    "HOOK-BODY": ("A webhook whose body is not what this system sends.", "Look at what sends it; nothing was kept."),
+    "HOOK-ACCOUNT": ("A webhook of another account.", "Take this address out of the other account."),
+    # Records
+    "REC-UNREADABLE": ("A record of a page could not be read; the others were.", "Report it with the message."),
+    "REC-REJECTED": ("The system refuses the record as it is.", "Mend what the message names, then retry."),
+    "REC-CONFLICT": ("The system says that the record is in the way of another one.", "Look at both over there."),
+    "REC-MOVED": ("The record changed between reading and writing; it is read and decided again.", ITSELF),
+    "REC-FIELD": ("A look-up by something that is no field.", REPORT),
+    "REC-ID": ("A write to an id that this system cannot have.", REPORT),
+    "REC-OP": ("A kind of write that this stream does not know.", REPORT),
+    "REF-WAITS": ("The record names another one that the hub has not read yet.", ""),
+    "IDN-AMBIGUOUS": (
+        "The strong keys of a new record belong to several entities, so nobody can tell whose it is.",
+        "Correct the key at a system, then `hub quarantine retry`.",
+    ),
+    "PUSH-REJECTED": ("The system refuses this value, or the record.", ""),
+    "PUSH-EXISTS": (
+        "The system has another record with this key, which it does not let two have.",
+        "Find out whether it is the same person, and correct the key at one of the systems.",
+    ),
+    "PUSH-NOT-SENT": ("The write was left for the next run, since its time was up.", ITSELF),
+    "PUSH-UNKNOWN": ("A create may or may not have been done, and the system cannot be asked.", ""),
+    "SF-412": ("The record changed since it was read; it is read and decided again.", ITSELF),
+    "SF-NO-ROW": ("Salesforce's answer leaves a row out, so its write counts as unknown and is looked up.", ITSELF),
+    "HS-NO-ROW": ("HubSpot's answer leaves a row out, so its write counts as unknown and is looked up.", ITSELF),
+    "HS-SEARCH": ("HubSpot's search takes no more characters than this.", REPORT),
+    # Files
+    "FILE-PATH": ("The file is not named, leads nowhere, or is outside the project.", ""),
+    "FILE-NOT-THERE": ("There is no such file.", ""),
+    "FILE-KIND": ("This is a folder or a device, not a file.", ""),
+    "FILE-DENIED": ("The hub may not read or write the file.", ""),
+    "FILE-BIG": ("The file is larger than allowed.", ""),
+    "FILE-MOVING": ("The file is being written at this moment.", ITSELF),
+    "FILE-MOVED": ("The file changed between reading and writing; it is read and decided again.", ITSELF),
+    "FILE-WRITE": ("The file could not be written; the old one is untouched.", "Look at the disk and its rights."),
+    "CSV-NO-STREAM": ("The connection names no file.", ""),
+    "CSV-STREAM": ("Something about a stream's settings is wrong; the message says what.", "Do as the message says."),
+    "CSV-EMPTY": ("The file has no header.", ""),
+    "CSV-HEADER": ("The header cannot be read, or two columns have one name.", ""),
+    "CSV-WIDE": ("The table has more columns than allowed.", ""),
+    "CSV-COLUMN": ("A column that is named in hub.yaml or the mapping is not in the file.", ""),
+    "CSV-BYTES": ("The file or row holds bytes that are not in its encoding.", ""),
+    "CSV-QUOTE": ("A quote is not closed, or stands in the middle of a cell.", ""),
+    "CSV-LONG": ("The row is longer than allowed.", ""),
+    "CSV-NUL": ("A NUL character, which no table holds.", ""),
+    "CSV-COLUMNS": ("The row has more or fewer cells than the header.", ""),
+    "CSV-KEY-BLANK": ("The row has no key, so it cannot be told from others.", ""),
+    "CSV-KEY-TWICE": ("Several rows have one key; none of them is taken.", ""),
+    "CSV-MANY": ("More rows than are listed one by one cannot be read.", ""),
+    "CSV-OLDER": ("The file is older than the one that was read before.", ""),
+    "CSV-UNREAD": (
+        "A row was not found, and rows of the file cannot be read: it may be one of them.",
+        "Mend those rows.",
+    ),
+    "CSV-READ-ONLY": ("This file is not written.", "Say `write: in_place` at its stream, if it shall be."),
+    "CSV-OP": ("Rows are added and changed, never deleted.", "Delete the row by hand, if it shall go."),
+    "CSV-KEY-WRITE": ("The key of a row is never changed.", "Say `direction: in` for this field."),
+    "CSV-NO-MARKER": ("A new row needs a column for the hub's id.", "Add the column, and name it as `marker`."),
+    "CSV-ENCODE": ("A character that the file's encoding does not have.", "Save the file as UTF-8."),
+    "CSV-VALUE": ("A cell holds one text, and this value is none.", "Give the field a wire, such as join."),
+    # Rewards
+    "RWD-NOBODY": ("Nobody is named to receive the reward.", "Look at `who:` of the rule, and at the record."),
+    "RWD-ADDRESS": ("The receiver has no e-mail address.", "Add it at a system; later events will pay, this one not."),
+    "RWD-LIMIT": ("The person had as many rewards as the rule allows in this time.", "Nothing, if that is meant."),
+    "RWD-BUDGET": ("The budget of this period is used up.", "Raise it in rewards.yaml, if that is meant."),
+    "RWD-APPROVE": ("The amount is one that a person must let go.", "`hub rewards approve` or `decline`"),
+    "RWD-BURST": ("Unusually many rewards within an hour.", "`hub rewards approve` or `decline`"),
+    "RWD-CONNECTION": ("Rewards wait for a connection that cannot place orders.", ""),
+    "RWD-UNKNOWN": (
+        "An order may or may not exist, and the provider cannot tell.",
+        "Ask the provider; then `hub rewards confirm` or `decline`.",
+    ),
+    "RWD-NO-LOOK-UP": ("The provider cannot be asked for an order by our number.", "Ask the provider."),
+    "RWD-DIFFERS": ("There is an order with our number, and it is not the one we want.", "Ask the provider."),
+    "RWD-DOUBLE": ("Several orders have our number.", "Ask the provider; the hub sends no more for this reward."),
+    "RWD-CONTRADICTION": (
+        "An order turned up for a reward that was settled otherwise.",
+        "Look at both.",
+    ),
+    "RWD-TAKE-BACK": ("The reward should be taken back, but its order exists already.", "Cancel it at the provider."),
+    "RWD-STATE": ("This cannot be decided in the state that the reward is in.", ""),
+    "RWD-LEDGER": ("A reward and its budget do not add up; nothing was moved.", REPORT),
+    "PLUM-OP": ("Plum takes orders, and no other writes.", REPORT),
+    "PLUM-FIELD": ("An order lacks its product or denomination, or has a field that orders do not have.", REPORT),
+    "PLUM-NO-REFERENCE": ("An order without a number, or with one that is too long.", REPORT),
+    "PLUM-LOOKUP": ("Plum cannot be asked for this.", REPORT),
+    # Runs and the store
+    "RUN-BUSY": ("Another run has this connection.", "Wait for it; `hub runs list` shows it."),
+    "RUN-STOPPED": ("The hub was shut down, or the process was killed. What was done is kept.", ITSELF),
+    "RUN-LEASE": ("Another process has taken this run over.", "Nothing; that process goes on."),
+    "STORE-BUSY": ("The database was locked or had to undo a transaction.", ITSELF),
+    "STORE-FULL": ("The database's disk is full.", ""),
+    "STORE-GONE": ("The database cannot be reached.", ""),
+    "STORE-UNKNOWN": ("The connection broke during a commit, so nobody knows whether it was made.", ""),
+    "STORE-OPEN": ("The database cannot be opened, or is damaged.", ""),
+    "STORE-URL": ("The address is of a database that the hub does not know.", ""),
+    "STORE-SQLITE": ("This Python brings a SQLite that is too old.", ""),
+    "STORE-OLDER": ("The database is of an older version of the hub.", ""),
+    "STORE-NEWER": ("The database is of a newer version of the hub.", ""),
+    "STORE-VIEW": ("A name in canonical.yaml cannot be the name of a view or column.", ""),
+    "STORE-TEXT": ("A text holds characters that no database keeps.", ""),
+    "STORE-NUMBER": ("A number is larger than any database keeps.", ""),
+    "STORE-LONG": ("An id is longer than the database keeps.", ""),
+    # Everything else
+    "HUB-404": ("What was asked for does not exist.", "Check its name or number in the listing."),
+    "HUB-000": ("An error without a code of its own.", REPORT),
+    "REV-PERSON": ("No machine may decide this.", "Do as the message says."),
+    "PLAN-DRIFT": ("What you decided on has changed since you looked, or was decided before.", "Look again."),
+}
+
+# Fixes of codes in hub.core.codes whose own words are only a nearest name.
+FIXES = {
+    **dict.fromkeys(("CFG-010", "CFG-030", "MAP-001", "MAP-002", "MAP-010", "MAP-016", "MAP-045"), NEAREST),
+    **dict.fromkeys(("RWD-001", "RWD-002", "RWD-003", "RWD-006"), NEAREST),
+    "NET-HOST": "Give the vendor's own address, or mark the connection `local: true` for a server on this machine.",
+    "MAP-021": "Bring `values:` up to date, or say `unknown: {in: skip}`.",
+    "MAP-041": "Name a connector or connection, and give it a place in `sources:`.",
+    "MAP-046": "Declare what the function works on, or leave `derived:` out.",
+    "MAP-100": "Correct the value at its source, or map another field.",
+    "MAP-OUT-UNKNOWN": "Give the value a word under `values:`, or say `unknown: {out: skip}`.",
+    "MAP-OUT-SKIPPED": "Nothing, if that is meant.",
+}
+
+GROUPS = (
+    ("Files and settings", ("CFG-", "SEC-", "NET-HOST"), "Told by `hub mapping check`, and at every start."),
+    ("Mappings", ("MAP-0",), "Told by `hub mapping check`. See [the mapping reference](mapping.md)."),
+    ("Values", ("MAP-",), "A value that cannot be read or written waits in quarantine; its record goes on."),
+    ("Records and writes", ("REC-", "REF-", "IDN-", "PUSH-", "SF-", "HS-"), "Shown in quarantine and in runs."),
+    ("Files of tables", ("CSV-", "FILE-"), "A row at fault is left out and listed; the other rows go on."),
+    ("Speaking to systems", ("NET-", "AUTH-", "PAGE-", "CUR-"), "Shown in `hub runs list` and `hub connections test`."),
+    ("Webhooks", ("SIG-", "HOOK-"), "Told to the log of `hub run`; the caller learns nothing."),
+    ("Rewards", ("RWD-", "PLUM-"), "Shown in `hub rewards list`. See [rewards](rewards.md)."),
+    ("Runs and the database", ("RUN-", "STORE-"), ""),
+    ("Everything else", ("",), ""),
+)  # fmt: skip
+
+HEAD = """# Error codes
+
+Every error has a stable code, a place, what is wrong and what to do. This page lists all codes of the hub; it is made
+of the code (`make docs`). Codes that are not here are the system's own: `INVALID_OPTION`, for instance, is HubSpot's
+word for a refused value, passed on as it came.
+
+| what comes of an error | |
+| --- | --- |
+| a fault in settings or a mapping | that connection rests, or uses its last mapping that passed; the others go on |
+| a bad value or record | it waits in quarantine; `hub quarantine list` shows it, `hub quarantine retry` does it again |
+| a system that cannot be reached | the run says so; the next one goes on where it stopped |
+| an unclear answer to a write | it is looked up before anything is sent again |
+
+Exit codes of `hub`: 0 all well, 1 error, 2 bad usage or settings, 3 finished with something that needs a person.
+Codes marked as advice are listed and stop nothing. Where one code has several remedies, they are for several cases; the
+message itself names the right one. What the hub fills in shows as "…".
+"""
+
+
+def found_codes(root: Path) -> dict[str, Said]:
+    """Every code that the code below this folder can say."""
+    return codes_said(read_sources(root, *ROOMS, leave=LEFT_OUT))
+
+
+def errors_page(root: Path) -> str:
+    """The page, whole."""
+    said = found_codes(root)
+    left = [*dict.fromkeys((*CODES, *TEXTS, *said))]
+    page = [HEAD]
+    for title, beginnings, text in GROUPS:
+        here = sorted(code for code in left if code.startswith(beginnings))
+        left = [code for code in left if code not in here]
+        rows = [_row(code, said.get(code, Said())) for code in here]
+        if rows:
+            page += [f"## {title}\n", *([f"{text}\n"] if text else []), "| code | meaning | what to do |"]
+            page += ["| --- | --- | --- |", *rows, ""]
+    return "\n".join(page)
+
+
+def _row(code: str, said: Said) -> str:
+    known = CODES.get(code)
+    meaning, fix = (known.text, "") if known else TEXTS.get(code, ("", ""))
+    meaning = meaning or SEVERAL.join(said.messages)
+    fix = FIXES.get(code) or fix or SEVERAL.join(said.fixes)
+    advice = " *Advice.*" if known and not known.stops else ""
+    return f"| `{code}` | {_cell(meaning)}{advice} | {_cell(fix)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "\\<").replace("\n", " ")
