@@ -37,6 +37,8 @@ For every connector: the hub does not delete or archive records at a system yet,
 a list is not taken for deleted.
 """
 
+PACKAGE = "connectors"
+
 READS_BY = {
     "keyset": "time and id",
     "token": "the vendor's page token",
@@ -99,10 +101,11 @@ class Described:
 
 
 def described() -> list[Described]:
-    """Every connector that is installed, by its title."""
+    """Every connector that comes with the hub, by its title; those of other packages are for their own pages."""
     project = load_project(SHIPPED, mappings=SHIPPED)
     shipped = {connector.name: project.mappings[name].streams for name, connector in project.connectors.items()}
-    found = [load_connector(name) for name in connector_names()]
+    installed = [load_connector(name) for name in connector_names()]
+    found = [each for each in installed if each.connect.__module__.startswith(f"{PACKAGE}.")]
     ordered = sorted(found, key=lambda each: each.title.lower())
     return [Described(connector=each, mappings=shipped.get(each.name, {})) for each in ordered]
 
