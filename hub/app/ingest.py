@@ -25,10 +25,11 @@ from hub.app.page import PageContext, content_hash, live_links, quarantine_row
 from hub.app.scene import Scene
 from hub.app.settle import close_landed, settle_intent, stored_by
 from hub.core.changes import Window, observe_cell
-from hub.core.guards import allowance, cell_guards
+from hub.core.guards import allowance, cell_guards, exceeds
 from hub.core.mapping import StreamMapping, external_id_of, keys_of, to_canonical
 from hub.core.plan import erases
 from hub.core.planted import PLANTED
+from hub.core.shadow import is_empty
 from hub.core.values import same
 from hub.errors import RetryLater
 from hub.model import (
@@ -111,11 +112,13 @@ def ingest_page(
                 tx.postpone_hints(ids, due_at)
             counts: Counter[str] = Counter()
             run_tally = Counter(tally or {})
-            for mapping in connection.mappings_from(source):
-                page = _page(connection, mapping, scene, told, run_tally)
+            pages = [_page(connection, each, scene, told, run_tally) for each in connection.mappings_from(source)]
+            for page in pages:
                 _take_in(page, records, faults)
                 counts.update(page.counts)
             _finish(scene, first_load=first_load, counts=counts)
+            for page in pages:
+                _store_holds(page)
             if cursor is not None and "cursor_first" not in PLANTED:
                 tx.set_cursor(connection.name, source, cursor)
     if tally is not None:
@@ -393,9 +396,11 @@ def _is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, valu
     if any(held == name for held, _ in page.held_items.get(link.id, ())):
         return True
     declared = page.mapping.entity_type.fields[name]
-    if old is not None and old.held == value:
+    if old is None:
+        return _is_odd_first_contact(page, link, name, value)
+    if old.held == value:
         return False
-    for guard in cell_guards(declared, old.held if old else None, value, known=old is not None):
+    for guard in cell_guards(declared, old.held, value):
         mark = hashlib.sha1(orjson.dumps(value), usedforsecurity=False).hexdigest() if guard == "one_value" else ""
         page.tally[guard, name, mark] += 1
         if page.tally[guard, name, mark] > allowance(page.hub.guards[guard], live_links(page)):
@@ -403,6 +408,23 @@ def _is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, valu
             page.counts["held_cells"] += 1
             return True
     return False
+
+
+def _is_odd_first_contact(page: PageContext, link: LinkRow, name: str, value: Json) -> bool:
+    """True if this field differs in most of the records that were matched: a wrong mapping, not so many conflicts."""
+    stands = page.scene.states(page.scene.root_of[link.entity_id]).get(name)
+    if stands is None or is_empty(stands.value) or is_empty(value):
+        return False
+    page.tally["matched", name, page.mapping.name] += 1
+    if same(page.mapping.entity_type.fields[name], value, stands.value):
+        return False
+    guard = ("first_contact", name, page.mapping.name)
+    page.tally[guard] += 1
+    if not exceeds(page.hub.guards["first_contact"], page.tally[guard], page.tally["matched", name, page.mapping.name]):
+        return False
+    page.held_back.setdefault(("first_contact", name), []).append(link.id)
+    page.counts["held_cells"] += 1
+    return True
 
 
 # Reviews
@@ -419,12 +441,17 @@ def _fault_of_page(page: PageContext, fault: Mapping[str, str]) -> None:
 
 
 def _store_reviews(page: PageContext) -> None:
-    """Quarantine, hints and holds of this page, in its transaction."""
+    """Quarantine and hints of this page, in its transaction."""
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     if page.mended:
         tx.mend_quarantine(name, stream, "in", page.mended)
     tx.add_quarantine(page.quarantine)
     tx.add_hints(page.hints)
+
+
+def _store_holds(page: PageContext) -> None:
+    """What guards keep back, once the links that it hangs on are stored."""
+    tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     for (guard, field_name), links in page.held_back.items():
         hold_id = tx.join_hold(
             guard=guard, connection=name, stream=stream, field=field_name, count=len(links), of=live_links(page),
@@ -440,5 +467,6 @@ def _hold_message(guard: str, field_name: str, stream: str) -> str:
         "one_value": "one value takes over {field} of {stream}",
         "consent_flips": "{field} of {stream} flips in many records at once",
         "owner_changes": "{field} of {stream} changes in many records at once",
+        "first_contact": "{field} of {stream} differs in most of the records that were matched",
     }[guard]
     return what.format(field=field_name, stream=stream)

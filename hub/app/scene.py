@@ -71,6 +71,7 @@ class Scene:
     _new_entities: set[int] = field(default_factory=set)
     _stored: set[int] = field(default_factory=set)  # new entities whose rows are there already
     _dirty_links: set[int] = field(default_factory=set)
+    _written: set[int] = field(default_factory=set)
     _dirty_cells: set[int] = field(default_factory=set)
     _dirty_entities: set[int] = field(default_factory=set)
     _history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
@@ -307,6 +308,15 @@ class Scene:
                     link.behind_since = self.now
                     self.dirty(link)
         self._recheck.clear()
+        for link_id in self._written:
+            link = self.links[link_id]
+            link.behind_since = self.now if link.state == LinkState.LIVE and self.due(link).fields else None
+        self._written.clear()
+
+    def look_again(self, link: LinkRow) -> None:
+        """A write of ours landed: whether the link still lacks anything is told when all is decided."""
+        self._written.add(link.id)
+        self.dirty(link)
 
     def due(self, link: LinkRow, names: Iterable[str] | None = None) -> Due:
         """What one link lacks now."""

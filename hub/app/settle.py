@@ -103,8 +103,7 @@ def close_landed(scene: Scene, link: LinkRow, intent: Intent, stored: Mapping[st
     intent.state = "done"
     scene.tx.update_intents([intent])
     link.attempts, link.retry_at = 0, None
-    link.behind_since = link.behind_since or scene.now  # looked at once more: the entity may have moved meanwhile
-    scene.dirty(link)
+    scene.look_again(link)
 
 
 def close_not_done(scene: Scene, link: LinkRow, intent: Intent) -> None:

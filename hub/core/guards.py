@@ -46,10 +46,8 @@ def allowance(bound: Bound, of: int) -> int:
     return max(bound.over, int(bound.share * of))
 
 
-def cell_guards(field: CanonicalField, old: Json, new: Json, *, known: bool) -> list[str]:
-    """The guards that one incoming cell counts for; `known` False is a first contact."""
-    if not known:
-        return []
+def cell_guards(field: CanonicalField, old: Json, new: Json) -> list[str]:
+    """The guards that one incoming cell counts for, when the system was known to hold `old`."""
     kinds = []
     if field.kind == "consent":
         if not is_empty(old) and not is_empty(new) and old["state"] != new["state"]:
