@@ -148,7 +148,7 @@ def judge_intent(
     acked = intent.state == "acked"
     if moved and by_hub:
         return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
-    if acked and moved and ours == set(sent):
+    if acked and sent and ours == set(sent):  # whether or not it moved the stamp (associations often do not)
         return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
     if now < (intent.last_possible or intent.created_at) + lag_s:
         return Judgement(verdict=Verdict.WAIT, stored={}, strange={})

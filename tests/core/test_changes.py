@@ -104,6 +104,11 @@ def test_our_value_alone_proves_nothing_while_the_call_may_land() -> None:
     assert judged("Ann Long", stamp=101.0, by_hub=None, intent=replace_state(INTENT, "acked")) is Verdict.LANDED
 
 
+def test_a_write_that_moves_no_stamp_is_believed_when_it_shows() -> None:
+    acked = replace_state(INTENT, "acked")
+    assert judged("Ann Long", stamp=100.0, by_hub=None, intent=acked) is Verdict.LANDED
+
+
 def test_a_value_put_back_is_written_again_twice_then_taken_as_ignored() -> None:
     def verdict(tries: int) -> Verdict:
         return judge_intent(
