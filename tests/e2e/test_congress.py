@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +23,7 @@ from hub.cli.app import run
 from hub.model import ConflictRow, EntityRow
 from hub.twins.client import TwinClient
 from hub.verify.judge import compare
-from tests.e2e.commands import CREDENTIALS, ROOT, served
+from tests.e2e.commands import CREDENTIALS, ROOT, copy_project, served
 
 EXAMPLE = ROOT / "docs" / "examples" / "congress"
 REAL = Path(os.environ.get("HUB_CONGRESS_DATA") or ROOT.parent / "shared" / "data" / "congress")
@@ -128,12 +127,7 @@ def project(
 ) -> Path:
     """The example with its data, its twins at the addresses that they were given."""
     folder = tmp_path / "congress"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", "hub.db*", "data"))
-    settings = (folder / "hub.yaml").read_text("utf-8")
-    for name, address in (("salesforce", "http://127.0.0.1:9001"), ("hubspot", "http://127.0.0.1:9002")):
-        assert address in settings
-        settings = settings.replace(address, twins[name].base_url)
-    (folder / "hub.yaml").write_text(settings, "utf-8")
+    copy_project(EXAMPLE, folder, twins)
     (folder / "data").mkdir()
     for name, content in exports.files.items():
         (folder / "data" / name).write_bytes(content)
