@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from hub.app.context import Connection, Hub
 from hub.app.ingest import again
@@ -19,6 +21,8 @@ from hub.app.push import push_stream
 from hub.app.wants import want_missing
 from hub.errors import HubError, NotFound, QuotaUsedUp, RetryLater, SignInExpired
 
+T = TypeVar("T")
+SIDE_BY_SIDE = 4  # connections worked on at once
 PUSH_ROUNDS = 4  # parents before children, references after both; then whatever is left waits for the next run
 TROUBLE = (
     "quarantined",
@@ -111,10 +115,12 @@ def sync(
                 leases.check(connection_lease(connection))
                 watch(connection, phase, stream, rows)
 
-            for connection in active if pull else ():
+            def read(connection: Connection) -> None:
                 streams = None if only is None else only.get(connection.name)
-                run = runs[connection.name]
-                _guarded(run, partial(_pull, hub, connection, run, look, streams))
+                _guarded(runs[connection.name], partial(_pull, hub, connection, runs[connection.name], look, streams))
+
+            if pull:
+                _side_by_side(read, active)
             for connection in active:
                 _guarded(runs[connection.name], partial(_serve, hub, connection, runs[connection.name]))
             if push:
@@ -200,17 +206,28 @@ def _serve(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
 
 
 def _push_rounds(hub: Hub, active: Sequence[Connection], runs: dict[str, ConnectionRun], watch: Watch) -> None:
+    def write(connection: Connection) -> int:
+        run = runs[connection.name]
+        before = Counter(run.counts)
+        _guarded(run, partial(_push, hub, connection, run, watch))
+        _guarded(run, partial(_serve, hub, connection, run))
+        after = run.counts - before
+        return after["created"] + after["updated"] + after["settled"] + after["changed"]
+
     for _ in range(PUSH_ROUNDS):
-        moved = 0
-        for connection in active:
-            run = runs[connection.name]
-            before = Counter(run.counts)
-            _guarded(run, partial(_push, hub, connection, run, watch))
-            _guarded(run, partial(_serve, hub, connection, run))
-            after = run.counts - before
-            moved += after["created"] + after["updated"] + after["settled"] + after["changed"]
-        if not moved:
+        if not sum(_side_by_side(write, active)):
             return
+
+
+def _side_by_side(task: Callable[[Connection], T], active: Sequence[Connection]) -> list[T]:
+    """One thread per connection, up to a few: while one waits for its system, another is worked on.
+
+    Pages are transactions, so the order in which connections are read decides nothing (law L10).
+    """
+    if len(active) < 2:
+        return [task(connection) for connection in active]
+    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sync") as pool:
+        return list(pool.map(task, active))
 
 
 def _push(hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch) -> None:
