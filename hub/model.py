@@ -11,7 +11,7 @@ plain JSON, in one normal form per type, so that equal values are equal JSON:
     boolean                                                                    bool
     integer                                                                    int
     decimal                                                                    str, plain notation ("12.5")
-    money                                                                      {"minor": 1250, "currency": "EUR"}  (minor units, ISO 4217)
+    money                                                                      {"minor": 1250, "currency": "EUR"}
     date                                                                       "2026-11-02"
     instant                                                                    "2026-11-02T08:10:00Z" (fraction if any)
     set                                                                        sorted list of element values
@@ -197,7 +197,9 @@ class ConflictRow:
     entity_id: int
     field: str
     kind: str  # ConflictKind
-    candidates: Sequence[Mapping[str, Json]]  # {"link", "connection", "value", "after", "before", "base", "taken", "part"}
+    candidates: Sequence[
+        Mapping[str, Json]
+    ]  # claims as documents: link, connection, value, after, before, base, taken, part
     digest: str  # of the candidates and the winner; the same conflict is stored once
     winner: Json  # the value that stands
     winner_link: int | None  # None: a ruling, or the value that stood before

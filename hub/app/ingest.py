@@ -110,20 +110,34 @@ def ingest_page(
             tx.done_hints(done_hints)  # first: this very read may leave new ones for the same records
             for due_at, ids in (late_hints or {}).items():
                 tx.postpone_hints(ids, due_at)
-            counts: Counter[str] = Counter()
             run_tally = Counter(tally or {})
-            pages = [_page(connection, each, scene, told, run_tally) for each in connection.mappings_from(source)]
-            for page in pages:
-                _take_in(page, records, faults)
-                counts.update(page.counts)
-            _finish(scene, first_load=first_load, counts=counts)
-            for page in pages:
-                _store_holds(page)
+            counts = _take_page(scene, connection, source, told, run_tally, records, faults)
             if cursor is not None and "cursor_first" not in PLANTED:
                 tx.set_cursor(connection.name, source, cursor)
     if tally is not None:
         tally.clear()
         tally.update(run_tally)
+    return counts
+
+
+def _take_page(
+    scene: Scene,
+    connection: Connection,
+    source: str,
+    told: Told,
+    tally: Counter[tuple[str, str, str]],
+    records: Sequence[SourceRecord],
+    faults: Sequence[Mapping[str, str]],
+) -> Counter[str]:
+    """Every mapping that reads the stream, then what follows from it all; holds last, since they hang on stored links."""
+    counts: Counter[str] = Counter()
+    pages = [_page(connection, each, scene, told, tally) for each in connection.mappings_from(source)]
+    for page in pages:
+        _take_in(page, records, faults)
+        counts.update(page.counts)
+    _finish(scene, first_load=told.first_load, counts=counts)
+    for page in pages:
+        _store_holds(page)
     return counts
 
 

@@ -80,7 +80,7 @@ class PostgresDialect:
     extras: Sequence[str] = (*SEQUENCES, DRAW_FUNCTION)
 
     def __init__(self) -> None:
-        self.grammar: Grammar = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
+        self.grammar: Grammar = PGDialect_psycopg(paramstyle="format")
 
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         element = BigInteger() if isinstance(column.type, Integer) else Text()

@@ -121,8 +121,8 @@ def test_a_value_put_back_is_written_again_twice_then_taken_as_ignored() -> None
 
 def test_a_value_that_nobody_can_explain_is_kept_apart() -> None:
     verdict = judge_intent(
-        INTENT, {"name": TEXT}, {"name": Cell(held="Old")}, {"name": "Strange"}, forms={"name": "Ann Long"}, stamp=101.0,
-        by_hub=False, now=1200.0, lag_s=5.0,
+        INTENT, {"name": TEXT}, {"name": Cell(held="Old")}, {"name": "Strange"}, forms={"name": "Ann Long"},
+        stamp=101.0, by_hub=False, now=1200.0, lag_s=5.0,
     )  # fmt: skip
     assert (verdict.verdict, dict(verdict.stored), dict(verdict.strange)) == (Verdict.MIXED, {}, {"name": "Strange"})
 

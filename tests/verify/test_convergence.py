@@ -7,6 +7,16 @@ import pytest
 from hub.verify.convergence import PLANTABLE, run_seed, verify
 
 SEEDS, STEPS = 500, 200
+FAULTS = (
+    "no_shadow",
+    "agreed_on_lost",
+    "no_intent",
+    "stale_reads",
+    "push_if_differs",
+    "no_conflict_log",
+    "no_adopt",
+    "no_settle",
+)
 PLANTED_WITHIN = 500  # histories in which a planted fault must be found
 
 
@@ -21,10 +31,7 @@ def test_five_hundred_histories_break_no_law() -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "fault",
-    ["no_shadow", "agreed_on_lost", "no_intent", "stale_reads", "push_if_differs", "no_conflict_log", "no_adopt", "no_settle"],
-)  # fmt: skip
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(fault: str) -> None:
     assert fault in PLANTABLE
     report = verify(range(PLANTED_WITHIN), steps=STEPS, planted=[fault], stop_at_first=True)
