@@ -129,7 +129,7 @@ def _take_page(
     records: Sequence[SourceRecord],
     faults: Sequence[Mapping[str, str]],
 ) -> Counter[str]:
-    """Every mapping that reads the stream, then what follows from it all; holds last, since they hang on stored links."""
+    """Every mapping that reads the stream, then what follows from it all; holds last: they hang on stored links."""
     counts: Counter[str] = Counter()
     pages = [_page(connection, each, scene, told, tally) for each in connection.mappings_from(source)]
     for page in pages:

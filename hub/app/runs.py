@@ -121,6 +121,8 @@ def sync(
 
             if pull:
                 _side_by_side(read, active)
+                for connection in active:  # after all were read: what one brought, another may want
+                    _guarded(runs[connection.name], partial(want_missing, hub, connection))
             for connection in active:
                 _guarded(runs[connection.name], partial(_serve, hub, connection, runs[connection.name]))
             if push:
@@ -166,7 +168,7 @@ def _begin(hub: Hub, connection: Connection, owner: str, kind: str) -> Connectio
     )
 
 
-def _guarded(run: ConnectionRun, task: Callable[[], None]) -> None:
+def _guarded(run: ConnectionRun, task: Callable[[], object]) -> None:
     """A connection's trouble is its own; it is written down and the others go on."""
     if run.error:
         return
@@ -195,7 +197,6 @@ def _pull(
             failures.append(error)
             continue
         run.add(source, "in", counts)
-    want_missing(hub, connection)
     if failures:
         raise failures[0]
 

@@ -9,12 +9,14 @@ from hub.app.ingest import again
 from hub.app.scene import Scene
 
 PAGE = 500
+ONCE = ":once"  # swept, and to be swept once more by a later run
 
 
 def want_missing(hub: Hub, connection: Connection) -> int:
     """Put a link in state `wanted` for every entity that this connection should have and has not.
 
-    Runs once per connection, mapping version and mode: what was done is remembered in the store.
+    Runs twice per connection, mapping version and mode, and remembers it in the store. Twice, since of two connections
+    read at the same moment one may commit its entities just after the other was swept, not knowing it to be listed.
 
     Returns:
         How many records are wanted now that were not.
@@ -29,7 +31,8 @@ def want_missing(hub: Hub, connection: Connection) -> int:
                 for mapping in connection.mappings.values()
                 if mapping.entity == kind and not connection.stream_of(mapping).acts
             )
-            if not listed or tx.setting(key) == done:
+            so_far = tx.setting(key)
+            if not listed or so_far == done:
                 continue
         after_id: int | None = 0
         while after_id is not None:
@@ -37,7 +40,7 @@ def want_missing(hub: Hub, connection: Connection) -> int:
             total += found
         for attempt in again(hub):
             with attempt, hub.store.transaction() as tx:
-                tx.set_setting(key, done)
+                tx.set_setting(key, done if so_far == f"{done}{ONCE}" else f"{done}{ONCE}")
     return total
 
 
