@@ -104,6 +104,7 @@ def _review(page: PageContext, record: SourceRecord, external_id: str, candidate
     page.quarantine.append(
         quarantine_row(
             page, external_id, "", "IDN-AMBIGUOUS", f"its keys belong to {len(candidates)} different entities",
-            "merge the entities, or correct the key at the system", dict(record.data) | {"entities": list(candidates)},
+            "correct the key at one of the systems, then `hub quarantine retry`",
+            dict(record.data) | {"entities": list(candidates)},
         )
     )  # fmt: skip

@@ -19,6 +19,9 @@ Progress = Callable[[str, int], None]  # (stream, rows so far)
 HINT_BATCH = 200
 HINT_TRIES = 20  # then the record is left to polling
 HINT_BACKOFF_S = 5.0
+SNAPSHOT = "snapshot"  # cursor kind of sources of which every read is a complete listing
+ROW_FAULT = "CSV-"  # codes of rows that could not even be read, named by file and line
+MANY = 1_000_000
 LOOP_LIMIT = 3  # pages that do not move the cursor
 
 
@@ -44,6 +47,7 @@ def pull_stream(
         HubError: what the connector or store raised; everything before the failing page is kept.
     """
     stream, total, stuck = connection.streams[source], Counter[str](), 0
+    bad_rows: set[str] = set()
     with hub.store.reading() as tx:
         state: Json = tx.cursor(connection.name, source) or {"at": None, "first_done": False, "since": None}
     started = state.get("open_since") or hub.clock.now()
@@ -76,8 +80,20 @@ def pull_stream(
         total["rows"] += len(page.records) + len(page.faults)
         progress(source, total["rows"])
         state = after
+        bad_rows |= {fault["external_id"] for fault in page.faults}
         if page.complete:
+            if stream.cursor == SNAPSHOT and total["rows"]:
+                _mend_rows(hub, connection, source, bad_rows)
             return total
+
+
+def _mend_rows(hub: Hub, connection: Connection, source: str, bad_rows: set[str]) -> None:
+    """A source that was just read whole has told every row that cannot be read; others of old are mended."""
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            rows = tx.quarantine(state="open", connection=connection.name, stream=source, direction="in", limit=MANY)
+            mended = [row.id for row in rows if row.code.startswith(ROW_FAULT) and row.external_id not in bad_rows]
+            tx.close_quarantine([row_id for row_id in mended if row_id is not None])
 
 
 def serve_hints(hub: Hub, connection: Connection, *, run_id: int | None, tally: Counter) -> Counter[str]:

@@ -401,7 +401,7 @@ def _exists(batch: Batch, scene: Scene, link: LinkRow, result: PushResult) -> Qu
         code=result.code or "PUSH-EXISTS",
         field="",
         message=f"the system already has a record with this key ({result.existing_id or 'unknown id'})",
-        fix="decide whether it is the same person, then merge or change the key",
+        fix="correct the key at one of the systems, then `hub quarantine retry`",
     )
     version = scene.entities[scene.root_of[link.entity_id]].version
     return _refusal(batch, scene.now, link, "", fault, version)

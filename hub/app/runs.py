@@ -130,14 +130,18 @@ def sync(
             if finish is not None:
                 finish(hub, runs)
     except BaseException as error:  # a bug, or the end of the process: these runs did not succeed, and say so
-        code = "RUN-BUG" if isinstance(error, Exception) else Stopped.default_code
-        for run in runs.values():
-            run.error, run.code = run.error or f"stopped by {type(error).__name__}", run.code or code
+        _blame(runs, error)
         raise
     finally:
         for run in runs.values():
             _end(hub, run, owner)
     return list(runs.values())
+
+
+def _blame(runs: Mapping[str, ConnectionRun], error: BaseException) -> None:
+    code = "RUN-BUG" if isinstance(error, Exception) else Stopped.default_code
+    for run in runs.values():
+        run.error, run.code = run.error or f"stopped by {type(error).__name__}", run.code or code
 
 
 def connection_of(hub: Hub, name: str) -> Connection:

@@ -180,3 +180,15 @@ def test_a_record_without_a_required_value_waits_and_the_others_are_created(worl
 def _emails(hub: Hub) -> set[str]:
     with hub.store.reading() as tx:
         return {str(row.values.get("email")) for row in tx.entities_page("contact", limit=100)}
+
+
+def test_a_corrected_row_is_mended_by_the_next_read(world: World) -> None:
+    hub = world.hub()
+    sync_now(hub)
+    data = world.folder / "data" / "people.csv"
+    data.write_text(PEOPLE_CSV.replace("2,too,many,columns", "2,emmy@example.org,Noether"), encoding="utf-8")
+    outcome = sync_now(hub)
+    with hub.store.reading() as tx:
+        assert tx.quarantine(state="open", connection="people") == []
+    assert statuses(outcome)["people"] == "success"
+    assert "emmy@example.org" in _emails(hub)
