@@ -99,7 +99,11 @@ def faults_of(hub: Hub, connection: str) -> str:
 
 MAPPING_FAULTS = {
     "an unknown field": ("      email: {remote: email, required: create}", "      e_mial: {remote: email}", "MAP-"),
-    "a wrong type": ("      birthday: {remote: date_of_birth}", "      birthday: {remote: date_of_birth, wire: {join: \";\"}}", "MAP-"),
+    "a wrong type": (
+        "      birthday: {remote: date_of_birth}",
+        '      birthday: {remote: date_of_birth, wire: {join: ";"}}',
+        "MAP-",
+    ),
     "a key twice": (
         "      job_title: {remote: jobtitle}",
         "      job_title: {remote: jobtitle}\n      job_title: {remote: x}",
