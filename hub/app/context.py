@@ -124,8 +124,3 @@ class Hub:
             return None
         tail = marker[len(self.instance) + 1 :]
         return int(tail) if tail.isdigit() else None
-
-
-def rank_table(hub: Hub) -> Mapping[str, int]:
-    """Connection -> rank, computed once per transaction."""
-    return {name: hub.rank(name) for name in hub.connections}

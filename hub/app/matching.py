@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from hub.app.page import PageContext, quarantine_row
 from hub.core.identity import decide_match
 from hub.core.mapping import keys_of
-from hub.core.plan import in_scope
 from hub.core.planted import PLANTED
 from hub.model import EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
 
@@ -18,7 +17,7 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     if marked is not None and marked in page.scene.root_of:
         return _attach(page, page.scene.root_of[marked], external_id, adopted=True)
     entity = page.hub.canonical.entities[page.mapping.entity]
-    if not in_scope(page.mapping, mapped.values):
+    if not page.mapping.in_scope(mapped.values):
         page.counts["out_of_scope"] += 1
         return None
     keys = {(name, value) for name, value, _ in keys_of(entity, mapped.values)}

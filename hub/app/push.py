@@ -20,7 +20,7 @@ from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.guards import allowance
 from hub.core.mapping import PARENT_WAITS, Outward, StreamMapping, to_external
-from hub.core.plan import CASE, in_scope
+from hub.core.plan import CASE
 from hub.core.planted import PLANTED
 from hub.errors import OutcomeUnknown, RetryLater, SignInExpired
 from hub.model import (
@@ -140,7 +140,7 @@ def _lacking(batch: Batch, scene: Scene, link: LinkRow, blocked: dict[str, Json]
     """Canonical fields to write, without those that this system refused in just this value."""
     root = scene.root_of[link.entity_id]
     values = scene.values(root)
-    if not in_scope(batch.mapping, values):
+    if not batch.mapping.in_scope(values):
         return ()
     if link.state == LinkState.WANTED:
         if "" in blocked and blocked[""] == scene.entities[root].version:

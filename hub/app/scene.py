@@ -18,7 +18,7 @@ from hub.core.canonical import EntityType
 from hub.core.identity import keys_for
 from hub.core.mapping import StreamMapping
 from hub.core.merge import Decision, Voice, decide_field
-from hub.core.plan import Due, fields_due, in_scope, wants_create
+from hub.core.plan import Due, fields_due, wants_create
 from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty, pack_fields, pack_shadow, unpack_fields, unpack_shadow
 from hub.model import (
@@ -340,7 +340,7 @@ class Scene:
             mapping = self.hub.mapping_of(link.connection, link.stream)
             if mapping is None or link.state not in (LinkState.LIVE, LinkState.OUT_OF_SCOPE):
                 continue
-            state = LinkState.LIVE if in_scope(mapping, values) else LinkState.OUT_OF_SCOPE
+            state = LinkState.LIVE if mapping.in_scope(values) else LinkState.OUT_OF_SCOPE
             if state != link.state:
                 link.state = state
                 self.dirty(link)

@@ -16,7 +16,7 @@ from hub.core.merge import is_open
 from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
-from hub.model import NO_VERSION, Cell, FieldState, Json, LinkRow, LinkState, RulingRow
+from hub.model import NO_VERSION, Cell, FieldState, Json, LinkRow, RulingRow
 
 NEVER_GIVEN = Cell()
 
@@ -103,29 +103,10 @@ def wants_create(
     """
     if not creates or any(True for _ in siblings):
         return False
-    return allows_create(mapping, values) and in_scope(mapping, values)
-
-
-def in_scope(mapping: StreamMapping, values: Mapping[str, Json]) -> bool:
-    """Whether these values belong into the stream; unknown is out."""
-    return mapping.scope is None or bool(mapping.scope(values))
-
-
-def allows_create(mapping: StreamMapping, values: Mapping[str, Json]) -> bool:
-    """Whether the mapping's `create:` lets the hub make a record for these values."""
-    if mapping.create == "when" and mapping.create_when is not None:
-        return bool(mapping.create_when(values))
-    return mapping.create == "always"
+    return mapping.allows_create(values) and mapping.in_scope(values)
 
 
 def erases(mapping: StreamMapping, name: str, *names: str) -> bool:
     """Whether a blank from this system (its connection and connector names) is a claim: the blank policy `in`."""
     policy = blank_policy(mapping, name)
     return policy.inward == "erase" or (policy.inward == "erase_if_from" and any(n in policy.erase_from for n in names))
-
-
-def is_writable(link: LinkRow, mapping: StreamMapping, values: Mapping[str, Json]) -> bool:
-    """True if this link may be written at all now."""
-    if link.state not in (LinkState.LIVE, LinkState.WANTED):
-        return False
-    return in_scope(mapping, values)

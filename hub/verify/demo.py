@@ -82,7 +82,7 @@ def run(*, seed: int = 1, contacts: int = 2000, json: bool = False, serve: bool 
         seed: of the company and its data.
         contacts: how many people it knows.
         json: print one JSON document instead of the story.
-        serve: keep vendors and hub running at the end, to try things by hand, until Ctrl-C.
+        serve: on a terminal, keep vendors and hub running at the end, to try things by hand, until Ctrl-C.
 
     Returns:
         Exit code: 0 only if everything holds.
@@ -101,7 +101,7 @@ def run(*, seed: int = 1, contacts: int = 2000, json: bool = False, serve: bool 
             result = _play(hub, place, port, twins, company, screen)
             result.seconds = time.monotonic() - began
             screen.ending(result.document())
-            if serve and not json:
+            if serve and not json and screen.console.is_terminal:
                 _stay(place, port, screen)
         finally:
             hub.store.close()
