@@ -7,6 +7,7 @@ answer was. *agreed* moves only here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from hub.app.scene import Scene, conflict_row
@@ -48,7 +49,7 @@ def settle_intent(
     judgement = judge_intent(
         intent, fields, scene.cells(link.id), shown, forms=forms, stamp=record.stamp, by_hub=record.by_hub,
         now=page.read_at, lag_s=page.lag_s + page.stream.stamp_tick_s,
-        tries=0 if record.by_hub else _unexplained(scene, intent),
+        tries={} if record.by_hub else _unexplained(scene, intent),
     )  # fmt: skip
     match judgement.verdict:
         case Verdict.WAIT:
@@ -69,16 +70,19 @@ def settle_intent(
     return False
 
 
-def _unexplained(scene: Scene, intent: Intent) -> int:
-    """How many writes to this link, up to the one before this, ended with values that nobody could explain."""
-    past = [each for each in scene.tx.intents_of_entities([intent.entity_id]) if each.link_id == intent.link_id]
-    count = 0
-    for each in sorted(past, key=lambda each: each.id, reverse=True):
-        if each.id < intent.id and each.state != "not_done":
-            if each.state != UNEXPLAINED:
-                break
-            count += 1
-    return count
+def _unexplained(scene: Scene, intent: Intent) -> dict[str, int]:
+    """Field -> how many writes of this very value to this link, the last ones before this, nobody could explain."""
+    past = [
+        each
+        for each in scene.tx.intents_of_entities([intent.entity_id])
+        if each.link_id == intent.link_id and each.id < intent.id and each.state != "not_done"
+    ]
+    past.sort(key=lambda each: each.id, reverse=True)
+    counts = {}
+    for name, value in intent.values.items():
+        same_value = takewhile(lambda each: each.state == UNEXPLAINED and each.values.get(name) == value, past)  # noqa: B023
+        counts[name] = sum(1 for _ in same_value)
+    return counts
 
 
 def stored_by(intent: Intent, shown: Mapping[str, Json]) -> dict[str, Json]:

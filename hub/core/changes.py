@@ -125,14 +125,15 @@ def judge_intent(
     by_hub: bool | None,
     now: float,
     lag_s: float,
-    tries: int = 0,
+    tries: Mapping[str, int] | None = None,
 ) -> Judgement:
     """What a record, read now, proves about a write of ours that is still open.
 
     Args:
         shown: canonical field -> value as read.
         forms: canonical field -> what this system would hold after our write, as far as the mapping knows.
-        tries: writes in a row that ended unexplained; after some of them the vendor itself is taken to ignore ours.
+        tries: field -> earlier writes of this very value that ended unexplained; after some of them the vendor itself
+            is taken to ignore or re-form it.
         lag_s: how old a read may be; an acknowledged write without visible effect is believed after that.
 
     Values alone prove nothing while the call can still land: a person may have typed the same.
@@ -153,7 +154,9 @@ def judge_intent(
     if now < (intent.last_possible or intent.created_at) + lag_s:
         return Judgement(verdict=Verdict.WAIT, stored={}, strange={})
     if acked:  # it landed; what does not show our form was written by a stranger since, or re-formed by the vendor
-        unexplained = (set(sent) if moved and tries < PATIENT_TRIES else changed) - ours
+        told = tries or {}
+        doubted = {name for name in sent if moved and told.get(name, 0) < PATIENT_TRIES}
+        unexplained = (changed | doubted) - ours
         strange = {name: sent[name] for name in unexplained}
         stored = {name: value for name, value in sent.items() if name not in strange}
         return Judgement(verdict=Verdict.MIXED if strange else Verdict.LANDED, stored=stored, strange=strange)

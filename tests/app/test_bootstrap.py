@@ -235,18 +235,19 @@ def test_rotated_tokens_are_kept_encrypted_for_the_next_process(tmp_path: Path, 
     project, credentials = make_project(tmp_path), {"client_id": "c", "refresh_token": "r1"}
     hub = opened(project)
     assert hub.vault is not None
-    token_shelf(hub, hub.vault, "crm", credentials).save({"access_token": "a1", "refresh_token": "r2"})
+    token_shelf(hub, hub.vault, "crm", credentials).save({"access_token": "a1", "refresh_token": "refresh-two"})
     again = opened(project)
     assert again.vault is not None
-    assert token_shelf(again, again.vault, "crm", credentials).load() == {"access_token": "a1", "refresh_token": "r2"}
+    kept = token_shelf(again, again.vault, "crm", credentials).load()
+    assert kept == {"access_token": "a1", "refresh_token": "refresh-two"}
     with again.store.reading() as tx:
-        assert b"r2" not in tx.secrets()["tokens:crm"]
+        assert b"refresh-two" not in tx.secrets()["tokens:crm"]
 
 
 def test_tokens_made_from_other_credentials_do_not_count(tmp_path: Path, opened: Any) -> None:
     hub = opened(make_project(tmp_path))
     assert hub.vault is not None
-    token_shelf(hub, hub.vault, "crm", {"refresh_token": "r1"}).save({"refresh_token": "r2"})
+    token_shelf(hub, hub.vault, "crm", {"refresh_token": "r1"}).save({"refresh_token": "refresh-two"})
     assert token_shelf(hub, hub.vault, "crm", {"refresh_token": "new"}).load() == {}
 
 

@@ -30,7 +30,7 @@ def test_every_way_loads_all_records_and_sees_the_same(
         assert each["cycle"]["result"]["changed"] == 100
         assert each["stored"]["entities"] == 180
         assert each["stored"]["links"] == {"first": 150, "second": 150}
-        assert each["peak_mb"] > floor["peak_mb"] > 1
+        assert each["peak_mb"] >= floor["peak_mb"] > 1
     assert engine["stored"] == connectors["stored"]
     assert engine["first_push"]["result"]["updated"] > 0
     assert (

@@ -113,7 +113,7 @@ def test_a_value_put_back_is_written_again_twice_then_taken_as_ignored() -> None
     def verdict(tries: int) -> Verdict:
         return judge_intent(
             replace_state(INTENT, "acked"), {"name": TEXT}, {"name": Cell(held="Old")}, {"name": "Old"},
-            forms={"name": "Ann Long"}, stamp=101.0, by_hub=False, now=1200.0, lag_s=5.0, tries=tries,
+            forms={"name": "Ann Long"}, stamp=101.0, by_hub=False, now=1200.0, lag_s=5.0, tries={"name": tries},
         ).verdict  # fmt: skip
 
     assert [verdict(tries) for tries in (0, 1, 2)] == [Verdict.MIXED, Verdict.MIXED, Verdict.LANDED]
