@@ -120,7 +120,8 @@ def sync(
                 _guarded(runs[connection.name], partial(_pull, hub, connection, runs[connection.name], look, streams))
 
             if pull:
-                _side_by_side(read, active)
+                for connection in active:  # one after the other: whose edit is met first is in the conflict log
+                    read(connection)
                 for connection in active:  # after all were read: what one brought, another may want
                     _guarded(runs[connection.name], partial(want_missing, hub, connection))
             for connection in active:
@@ -225,10 +226,7 @@ def _push_rounds(hub: Hub, active: Sequence[Connection], runs: dict[str, Connect
 
 
 def _side_by_side(task: Callable[[Connection], T], active: Sequence[Connection]) -> list[T]:
-    """One thread per connection, up to a few: while one waits for its system, another is worked on.
-
-    Pages are transactions, so the order in which connections are read decides nothing (law L10).
-    """
+    """One thread per connection, up to a few: while one waits for its system, another is written."""
     if len(active) < 2:
         return [task(connection) for connection in active]
     with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sync") as pool:

@@ -38,6 +38,7 @@ STREAMS = {"salesforce": ("accounts", "contacts"), "hubspot": ("companies", "con
 REFERENCES = ("AccountId",)
 MARKERS = ("Hub_Id__c", "hub_id")  # carry the hub's own numbers
 PATIENCE_S = 400.0  # longer than any write may still land, or any index may lag
+FOR_EVER = 1e12  # a time after every due date: what is put off counts, too
 ROUNDS = 8
 EDITS = 2  # rounds of edits after the first load
 # What is counted until a kill, and the most of it: five calls read both systems, two writes bring one up to date.
@@ -79,7 +80,8 @@ class World:
                 assert not [run.error for run in outcome.runs if run.error]
                 written = sum(row["created"] + row["updated"] for row in outcome.rows)
                 with hub.store.reading() as tx:
-                    waits = [*tx.open_intents(), *tx.count_behind()]
+                    hints = [hint for name in hub.connections for hint in tx.due_hints(name, FOR_EVER, 1)]
+                    waits = [*tx.open_intents(), *tx.count_behind(), *hints]
             if not written and not waits:
                 return
             self.clock.ahead_s += 0.0 if written else PATIENCE_S  # for good: no clock goes back
