@@ -115,13 +115,10 @@ def sync(
                 leases.check(connection_lease(connection))
                 watch(connection, phase, stream, rows)
 
-            def read(connection: Connection) -> None:
-                streams = None if only is None else only.get(connection.name)
-                _guarded(runs[connection.name], partial(_pull, hub, connection, runs[connection.name], look, streams))
-
             if pull:
                 for connection in active:  # one after the other: whose edit is met first is in the conflict log
-                    read(connection)
+                    run, streams = runs[connection.name], None if only is None else only.get(connection.name)
+                    _guarded(run, partial(_pull, hub, connection, run, look, streams))
                 for connection in active:  # after all were read: what one brought, another may want
                     _guarded(runs[connection.name], partial(want_missing, hub, connection))
             for connection in active:
