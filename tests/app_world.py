@@ -86,7 +86,7 @@ class World:
     def _vendor(self, name: str, traits: Traits) -> SimVendor:
         vendor = SimVendor(
             name=name, traits=traits, clock=self.clock.now, rng=random.Random(name), seam=self._call,
-            check_intent=lambda system, change: None,
+            check_intent=lambda system, change: None, depth=lambda: 0,
         )  # fmt: skip
         vendor.faulty = False
         return vendor

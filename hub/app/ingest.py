@@ -262,6 +262,7 @@ def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord, mapped
 
     Vendor stamps have a grain: two edits within it cannot be told apart by their stamps. The record is read again when
     every replica must show the last of them. A read that answers or may settle a write of ours is never put off.
+    Until it was read again nothing is written to it, since a write would land on an edit that no claim speaks for (L4).
     """
     if record.stamp is None or record.stamp != link.stamp or link.id in page.intents:
         return False
@@ -272,6 +273,9 @@ def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord, mapped
     strong = page.stream.stamp_tick_s + page.stream.fetch_lag_s  # the hint reads it by id
     due_at = page.scene.now + min(early, strong) + STAMP_SLACK_S
     page.hints.append((link.connection, page.mapping.source, record.external_id, None, due_at, "edits within one tick"))
+    if "no_put_off" not in PLANTED:
+        link.retry_at = max(link.retry_at or 0.0, due_at)
+        page.scene.dirty(link)
     page.counts["deferred"] += 1
     return True
 

@@ -110,7 +110,8 @@ def _freeze(batch: Batch, link_ids: Sequence[int]) -> None:
         scene = Scene(hub=batch.hub, tx=tx, now=batch.hub.clock.now(), run_id=batch.run_id)
         links = tx.links_by_ids(link_ids)
         scene.load({link.entity_id for link in links.values()})
-        tx.add_quarantine(plan_links(batch, scene, link_ids))
+        ripe = [each for each in link_ids if each in links and (links[each].retry_at or 0.0) <= scene.now]
+        tx.add_quarantine(plan_links(batch, scene, ripe))  # the others: the reading just now put them off
         if "no_intent" not in PLANTED:
             tx.insert_intents(batch.intents)
         scene.save()

@@ -27,6 +27,7 @@ PLANTABLE = {
     "no_adopt": "records that carry the hub's id are not adopted",
     "no_settle": "a pull does not settle open intents",
     "no_readback": "what a vendor stored is never looked at",
+    "no_put_off": "a record whose new content is put off is written over all the same",
     "no_overlap": "a read starts exactly at its cursor",
 }
 

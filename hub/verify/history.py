@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from hub.app.context import Connection, Hub
 from hub.app.pull import pull_stream, serve_hints
@@ -113,6 +114,7 @@ class History:
         self.nest_rate = self.rng.choice((0.0, 0.05, 0.2))
         self.edit_rate = self.rng.choice((0.5, 0.2, 0.05))
         self.polls = self.rng.random() < 0.85
+        self.haste = self.rng.choice((0.0, 0.03)) if self.polls else 0.0
         self.store = Store(url, seam=self.seam)
         names = ["A", "B", "C", "D"][: systems or self.rng.choice((2, 2, 3))]
         self.canonical = sim_canonical(self.rng, names)
@@ -136,7 +138,7 @@ class History:
         )  # fmt: skip
         vendor = SimVendor(
             name=name, traits=traits, clock=self.clock.now, rng=random.Random(f"vendor-{name}-{self.seed}"),
-            seam=self.seam, check_intent=self.check_intent,
+            seam=self.seam, check_intent=self.check_intent, depth=lambda: self.depth,
         )  # fmt: skip
         vendor.no_overlap = "no_overlap" in PLANTED
         return vendor
@@ -200,9 +202,10 @@ class History:
             self.deliver_hooks(vendor)
             self.run("hints", vendor.name, lambda: serve_hints(self.hub, connection, run_id=None, tally=Counter()))
         else:
-            self.run(
-                "push", vendor.name, lambda: push_stream(self.hub, connection, connection.mappings[STREAM], run_id=None)
-            )
+            self.run("push", vendor.name, partial(self.push, connection))
+
+    def push(self, connection: Connection) -> None:
+        push_stream(self.hub, connection, connection.mappings[STREAM], run_id=None)
 
     def pull(self, connection: Connection) -> None:
         pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter())
@@ -249,6 +252,27 @@ class History:
         if vendor.user_edit(external_id, name, value):
             self.story.tell(self.clock.now(), f"{vendor.name} person sets {external_id}.{name} = {value!r}")
 
+    def hasty_people(self) -> None:
+        """One field of one person, edited in every system and then again, with the hub at work between and after.
+
+        Edits so close to the hub's own writes fall within one tick of a coarse clock.
+        """
+        codes = {fields["code"] for _, _, fields in self.records()}
+        code, name = self.people.choice(sorted(codes)), self.people.choice(("name", "note", "phone"))
+        for _ in range(2):
+            for vendor, external_id, fields in self.records():
+                if fields["code"] == code and self.people.random() < 0.7:
+                    self.edit(vendor, external_id, name)
+            for connection in self.hub.connections.values():
+                self.run("pull", connection.name, partial(self.pull, connection))
+            for connection in self.hub.connections.values():
+                self.run("push", connection.name, partial(self.push, connection))
+
+    def records(self) -> list[tuple[SimVendor, str, dict[str, Json]]]:
+        """All that is alive, in every system."""
+        found = [(vendor, each, vendor.current(each).fields) for vendor in self.vendors.values() for each in vendor.alive()]
+        return [(vendor, each, fields) for vendor, each, fields in found if fields is not None]
+
     def person_creates(self, vendor: SimVendor, code: str) -> None:
         self.token += 1
         fields = {name: f"{name} {vendor.name}{self.token}" for name in FIELDS}
@@ -266,12 +290,14 @@ class History:
         for _ in range(self.steps):
             self.clock.advance(self.faults.choice((0.01, 0.1, 1.0, 3.0, 20.0)))
             try:
-                self.act()
+                self.hasty_people() if self.people.random() < self.haste else self.act()
             except Crash:
                 self.restart()
 
     def restart(self) -> None:
         self.dead, self.depth = False, 0
+        for vendor in self.vendors.values():
+            vendor.forget_readers()
         self.story.counts["crash"] += 1
         self.hub = self._start()
 
@@ -293,8 +319,7 @@ class History:
         for connection in self.hub.connections.values():
             want_missing(self.hub, connection)
         for name in self.vendors:
-            connection = self.hub.connections[name]
-            push_stream(self.hub, connection, connection.mappings[STREAM], run_id=None)
+            self.push(self.hub.connections[name])
 
     def writes(self) -> int:
         return sum(vendor.writes for vendor in self.vendors.values())

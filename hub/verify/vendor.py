@@ -20,6 +20,7 @@ from hub.model import ChangeSet, Json, PushResult, SourceRecord
 FIELDS = ("email", "name", "note", "phone", "tags")
 STREAM = "people"
 MAX_LATE_S = 20.0  # longest "transaction" after which a stamped row becomes visible
+UNSEEN = -1
 LATE_WRITE_S = 100.0  # a write whose answer is lost may still land so much later; below Connection.longest_write_s
 
 
@@ -68,6 +69,7 @@ class Version:
     stamp: float
     by: str  # "user" or "hub"
     fields: dict[str, Json] | None  # None: deleted
+    shown: int = UNSEEN  # how deep the deepest worker ran that was shown it; forgotten in a crash
 
 
 @dataclass(slots=True)
@@ -90,6 +92,7 @@ class SimVendor:
     rng: random.Random
     seam: Callable[[str], None]
     check_intent: Callable[[str, ChangeSet], None]
+    depth: Callable[[], int]  # of the worker that runs: 0, or more if it runs inside another's call
     records: dict[str, list[Version]] = field(default_factory=dict)
     markers: dict[str, str] = field(default_factory=dict)  # external id -> hub's id
     hooks: list[tuple[float, str, float]] = field(default_factory=list)  # (due, id, stamp)
@@ -127,6 +130,11 @@ class SimVendor:
 
     def current(self, external_id: str) -> Version:
         return self.records[external_id][-1]
+
+    def forget_readers(self) -> None:
+        """The process died: what it was shown may never have reached the store."""
+        for version in (each for history in self.records.values() for each in history):
+            version.shown = UNSEEN
 
     def alive(self) -> list[str]:
         return [each for each in sorted(self.records) if self.current(each).fields is not None]
@@ -209,6 +217,7 @@ class SimVendor:
 
     def _record(self, external_id: str, version: Version) -> SourceRecord:
         data = {} if version.fields is None else {**version.fields, "id": external_id}
+        version.shown = max(version.shown, self.depth())
         return SourceRecord(
             external_id=external_id, data=data, stamp=version.stamp,
             op="delete" if version.fields is None else "upsert",
@@ -267,27 +276,36 @@ class SimVendor:
         return found
 
     def push(self, changes: Sequence[ChangeSet]) -> list[PushResult]:
+        shown = [self._was_shown(change) for change in changes]
         self._call(writes=True)
         for change in changes:
             self.check_intent(self.name, change)
-        results = [self._write(index, change) for index, change in enumerate(changes)]
+        results = [self._write(index, change, shown[index]) for index, change in enumerate(changes)]
         self.seam("call:after")
         if self.faulty and self.rng.random() < self.traits.fault_rate:
             raise OutcomeUnknown("the answer was lost")
         self.rng.shuffle(results)
         return results
 
-    def _write(self, index: int, change: ChangeSet) -> PushResult:
+    def _was_shown(self, change: ChangeSet) -> Version | None:
+        """The record as it is, if a worker was shown it and took it in before this was sent.
+
+        A worker in whose call this one runs may have been shown it, too, but has it still in hand.
+        """
+        now = self.records[change.external_id][-1] if change.external_id in self.records else None
+        return now if now is not None and now.shown >= self.depth() else None
+
+    def _write(self, index: int, change: ChangeSet, shown: Version | None) -> PushResult:
         luck = self.rng.random() if self.faulty else 1.0
         if luck < self.traits.fault_rate / 2:
             return PushResult(index=index, outcome="unknown")  # never happens
         if luck < self.traits.fault_rate:
             due = self.clock() + self.rng.choice((0.0, 2.0, 30.0, LATE_WRITE_S))
-            self.late.append((due, lambda: self._apply(index, change)))
+            self.late.append((due, lambda: self._apply(index, change, shown)))
             return PushResult(index=index, outcome="unknown")  # happens, now or later
-        return self._apply(index, change)
+        return self._apply(index, change, shown)
 
-    def _apply(self, index: int, change: ChangeSet) -> PushResult:
+    def _apply(self, index: int, change: ChangeSet, shown: Version | None) -> PushResult:
         if change.op == "create":
             return self._create(index, change)
         assert change.external_id is not None
@@ -298,7 +316,7 @@ class SimVendor:
             return PushResult(index=index, outcome="stale")
         fields = dict(now.fields)
         for name, value in change.body.items():
-            if now.fields[name] != change.before.get(name):
+            if now is not shown and now.fields[name] != change.before.get(name):  # no excuse for what was shown
                 self.exposed.add((change.external_id, name, str(now.fields[name])))
             fields[name] = self.traits.normalise(name, [] if value is None and name == "tags" else value)
         self._append(change.external_id, "hub", fields)

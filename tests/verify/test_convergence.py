@@ -16,6 +16,7 @@ FAULTS = (
     "no_conflict_log",
     "no_adopt",
     "no_settle",
+    "no_put_off",
 )
 PLANTED_WITHIN = 500  # histories in which a planted fault must be found
 
