@@ -270,8 +270,8 @@ class History:
 
     def records(self) -> list[tuple[SimVendor, str, dict[str, Json]]]:
         """All that is alive, in every system."""
-        found = [(vendor, each, vendor.current(each).fields) for vendor in self.vendors.values() for each in vendor.alive()]
-        return [(vendor, each, fields) for vendor, each, fields in found if fields is not None]
+        found = [(vendor, each) for vendor in self.vendors.values() for each in vendor.alive()]
+        return [(vendor, each, fields) for vendor, each in found if (fields := vendor.current(each).fields) is not None]
 
     def person_creates(self, vendor: SimVendor, code: str) -> None:
         self.token += 1

@@ -1,4 +1,4 @@
-"""A system's clock may count in whole seconds: an edit in the very second of the hub's own write is not written over."""
+"""A system's clock may count whole seconds: an edit in the very second of the hub's own write is not written over."""
 
 from __future__ import annotations
 
