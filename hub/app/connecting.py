@@ -17,10 +17,12 @@ import orjson
 from hub.app.context import Connection, Hub
 from hub.app.leases import LEASE_S
 from hub.app.publishing import file_of, stem_of
+from hub.app.shared_rates import shared_budgets
 from hub.connector import Connector, Settings, Stream
 from hub.core.checks import stops
 from hub.core.mapping import StreamMapping
 from hub.errors import ConfigFault, Fault, HubError, NotFound, RetryLater
+from hub.runtime.budgets import Budgets
 from hub.runtime.clock import Clock
 from hub.runtime.files import LocalFiles
 from hub.runtime.http import HttpDoor, open_door
@@ -64,6 +66,7 @@ class Maker:
         door = open_door(
             connector, given, account=settings.name, base_url=settings.base_url, reserve=settings.reserve,
             clock=self._clock, shelf=self._shelf(settings, given),
+            make_budgets=shared_budgets(self._hub) if self._hub.store.many_writers else Budgets,
         )  # fmt: skip
         return replace(
             found,

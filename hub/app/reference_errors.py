@@ -169,6 +169,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # Runs and the store
     "RUN-BUSY": ("Another run has this connection.", "Wait for it; `hub runs list` shows it."),
     "RUN-STOPPED": ("The hub was shut down, or the process was killed. What was done is kept.", ITSELF),
+    "RUN-AGAIN": ("A worker could not finish its job: the connection was another's, or the worker ended.", ITSELF),
     "RUN-LEASE": ("Another process has taken this run over.", "Nothing; that process goes on."),
     "STORE-BUSY": ("The database was locked or had to undo a transaction.", ITSELF),
     "STORE-FULL": ("The database's disk is full.", ""),

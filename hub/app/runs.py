@@ -151,14 +151,12 @@ def connection_of(hub: Hub, name: str) -> Connection:
 
 
 def _begin(hub: Hub, connection: Connection, owner: str, kind: str) -> ConnectionRun | None:
-    """Lease and run row, or None if another worker has this connection; the skipped slot is a row, too."""
+    """Lease and run row, or None if another worker has this connection."""
     now, lease, epoch, run_id = hub.clock.now(), connection_lease(connection.name), None, 0
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
             epoch = take(tx, lease, owner, now)
             if epoch is None:
-                if kind == "sync":
-                    tx.add_slot(connection.name, now, "skipped", "another run holds this connection")
                 break
             tx.mark_interrupted(now)
             run_id = tx.start_run(connection.name, kind, now, lease=lease)

@@ -45,6 +45,7 @@ for name, command in (
     ("plan", running.plan),
     ("sync", running.sync),
     ("run", running.run),
+    ("worker", running.worker),
     ("why", reviewing.why),
     ("status", running.status),
 ):

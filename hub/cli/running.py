@@ -79,12 +79,24 @@ def sync(
 def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for webhooks and health.")] = 8080,
+    queue: Annotated[bool, typer.Option("--queue", help="Share the work with `hub worker`s (PostgreSQL).")] = False,
+    jobs: Annotated[int, typer.Option(min=0, help="With --queue: jobs that this process takes at a time.")] = 0,
     folder: Folder = HERE,
 ) -> None:
     """Run the hub: schedules, webhooks, rewards. Ctrl-C or SIGTERM ends it cleanly."""
     from hub.cli.serving import serve_hub
 
-    serve_hub(project(folder), host=host, port=port)
+    serve_hub(project(folder), host=host, port=port, jobs=jobs if queue else None)
+
+
+def worker(
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time, each of another connection.")] = 4,
+    folder: Folder = HERE,
+) -> None:
+    """Do the work of a hub that runs elsewhere with --queue, as one of any number. Needs PostgreSQL."""
+    from hub.cli.serving import serve_worker
+
+    serve_worker(project(folder), jobs=jobs)
 
 
 def status(folder: Folder = HERE, json: AsJson = False) -> None:

@@ -75,10 +75,30 @@ def _write_project(folder: Path, urls: dict[str, str], environment: dict[str, st
 # The hub
 
 
-def serve_hub(folder: Path, *, host: str, port: int) -> None:
+def serve_hub(folder: Path, *, host: str, port: int, jobs: int | None) -> None:
     """Run the hub until stopped. Fronts do not know each other: the web is started by its name, as uvicorn does it."""
     web = import_module("hub.web.server")
-    raise typer.Exit(web.run_hub(folder, host=host, port=port, ready=lambda url: show.line(f"the hub runs at {url}")))
+
+    def ready(url: str) -> None:
+        show.line(f"the hub runs at {url}")
+
+    raise typer.Exit(web.run_hub(folder, host=host, port=port, jobs=jobs, ready=ready))
+
+
+def serve_worker(folder: Path, *, jobs: int) -> None:
+    """Take jobs until stopped; 1 if some run did not reach the end of its page in time."""
+    from hub.app.bootstrap import opened, start_logging
+    from hub.app.fleet import Fleet
+
+    stop = until_stopped()
+    with opened(folder) as hub:
+        start_logging(hub)
+        fleet = Fleet(hub, at_once=jobs, ticks=False)
+        fleet.start()
+        show.line(f"works, {jobs} jobs at a time")
+        stop.wait()
+        clean = fleet.stop()
+    raise typer.Exit(0 if clean else 1)
 
 
 # The simulator

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pyrate_limiter import AbstractBucket, InMemoryBucket, Rate, RateItem
 
@@ -33,6 +33,14 @@ def in_memory(_name: str, rates: list[Rate]) -> AbstractBucket:
     return InMemoryBucket(rates)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseShelf:
+    """Where a pause is kept for other processes: epoch seconds until which no call leaves."""
+
+    save: Callable[[float], None]
+    load: Callable[[], float]
+
+
 class Budgets:
     """The budgets of one connection.
 
@@ -43,6 +51,7 @@ class Budgets:
         where: connection, for messages.
         make_bucket: (name, rates) -> bucket.
         tick: seconds that buckets count in; a bucket shared by machines needs wall time.
+        pauses: shares pauses with other processes; None: there are none.
     """
 
     def __init__(
@@ -54,10 +63,12 @@ class Budgets:
         where: str = "",
         make_bucket: MakeBucket = in_memory,
         tick: Callable[[], float] | None = None,
+        pauses: PauseShelf | None = None,
     ) -> None:
         self._clock = clock
         self._reserve = reserve
         self._where = where
+        self._pauses = pauses
         self._tick = tick or clock.monotonic
         self._lock = threading.Lock()
         self._limits = sorted((limit for limit in limits if limit.unit != "at_once"), key=lambda limit: -limit.per_s)
@@ -141,6 +152,15 @@ class Budgets:
         """No call of this connection leaves for so long."""
         with self._lock:
             self._resume_at = max(self._resume_at, self._clock.monotonic() + seconds)
+        if self._pauses is not None:
+            self._pauses.save(self._clock.now() + self.paused_s())
+
+    def new_run(self) -> None:
+        """What another process was told holds here, too."""
+        if self._pauses is not None:
+            left = self._pauses.load() - self._clock.now()
+            with self._lock:
+                self._resume_at = max(self._resume_at, self._clock.monotonic() + left)
 
     def slow_down(self) -> None:
         """Throttled without being told for how long: half the pace."""

@@ -166,8 +166,9 @@ class HttpDoor:
     # what the engine uses ------------------------------------------------------------------------------------------
 
     def new_run(self) -> None:
-        """A new run starts with a full retry budget."""
+        """A new run starts with a full retry budget, and knows of pauses that another process was told."""
         self._retries = RetryBudget()
+        self._budgets.new_run()
 
     @property
     def longest_write_s(self) -> float:

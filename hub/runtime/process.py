@@ -27,13 +27,23 @@ def has_died(owner: str) -> bool:
         return True
     except OSError:
         return False  # it lives, as another user
-    return started != _started(int(pid))
+    return _has_ended(int(pid)) or started != _started(int(pid))
+
+
+def _has_ended(pid: int) -> bool:
+    """It is dead, and only its parent has not asked how it died (a zombie)."""
+    return _stat(pid)[:1] in (["Z"], ["X"])
 
 
 def _started(pid: int) -> str:
     """When a process began, in the kernel's own ticks; "" where the system does not say (then pids must do)."""
+    return "".join(_stat(pid)[19:20])  # field 22 of the line, counted behind the name (proc(5))
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, from the field behind its name on (its state); nothing where it does not."""
     try:
         line = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
     except OSError:
-        return ""
-    return line.rpartition(")")[2].split()[19]  # field 22 of the line, counted behind the name (proc(5))
+        return []
+    return line.rpartition(")")[2].split()

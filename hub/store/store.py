@@ -18,6 +18,7 @@ from hub.store.databases import WAIT_S, open_database
 from hub.store.intents import Intents
 from hub.store.ledger import Ledger
 from hub.store.links import Links
+from hub.store.rates import Rates
 from hub.store.reading import Reading
 from hub.store.reviews import Reviews
 from hub.store.rows import ViewSpec
@@ -26,7 +27,7 @@ from hub.store.schema import ready
 from hub.store.views import Views
 
 
-class Tx(Links, Intents, Reading, Reviews, Blocking, Runs, Ledger, Config, Views):
+class Tx(Links, Intents, Reading, Reviews, Blocking, Runs, Rates, Ledger, Config, Views):
     """One transaction. Do not keep it."""
 
 
@@ -57,6 +58,16 @@ class Store:
         except BaseException:
             self._database.close()
             raise
+
+    @property
+    def many_writers(self) -> bool:
+        """Several processes, also on other machines, may share this database: PostgreSQL."""
+        return not self._database.one_writer
+
+    @property
+    def conninfo(self) -> str:
+        """Where it is, as libpq takes it, password and all: for the job queue, which keeps its own connections."""
+        return self._database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @contextmanager
     def transaction(self, *, relaxed: bool = False) -> Iterator[Tx]:

@@ -407,6 +407,16 @@ class Lease(Base, table=True):
     expires_at: float = _time()
 
 
+class RateUse(Base, table=True):
+    """What of a budget was used in one part of its time; parts are numbered since the epoch."""
+
+    __tablename__ = "rate_use"
+    connection: str = _words(key=True)
+    name: str = _words(key=True)
+    part: int = _number(key=True)
+    used: int = _number()
+
+
 class Counter(Base, table=True):
     """Ids and versions on SQLite; PostgreSQL has sequences for them."""
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from hub.app.bootstrap import listen_fault, open_hub, start_logging
 from hub.app.context import Hub
+from hub.app.fleet import Fleet
 from hub.app.health import health
 from hub.app.webhooks import BODY_LIMIT_BYTES, Receiver
 from hub.app.worker import Worker
@@ -104,11 +105,13 @@ def _take(
 # Serving
 
 
-def run_hub(folder: Path, *, host: str, port: int, ready: Callable[[str], None]) -> int:
+def run_hub(folder: Path, *, host: str, port: int, ready: Callable[[str], None], jobs: int | None = None) -> int:
     """Run a project's hub until SIGTERM or Ctrl-C; gives the exit code.
 
     Args:
         ready: told the address once everything has started.
+        jobs: None: this process does all the work. Else work goes into the queue that workers share (PostgreSQL), and
+            this process takes so many jobs at a time itself.
 
     Raises:
         ConfigFault: what all connections share is broken, or the address cannot be listened on.
@@ -119,7 +122,7 @@ def run_hub(folder: Path, *, host: str, port: int, ready: Callable[[str], None])
     try:
         start_logging(hub)
         listening = listen(host, port)
-        worker = Worker(hub)
+        worker = Worker(hub) if jobs is None else Fleet(hub, at_once=jobs, ticks=True)
         server = WebServer(create_app(hub, poke=worker.poke), listening)
         worker.start()
         server.start()

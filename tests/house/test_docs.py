@@ -54,7 +54,7 @@ def test_what_a_command_says_of_itself_is_what_the_page_says(name: str) -> None:
 
 def test_a_command_or_option_that_is_left_out_is_seen() -> None:
     assert lacks("hub sync", "- `hub synch`: Another.\n") == ["hub sync"]
-    assert lacks("hub run", "- `hub run`: Runs.\n  - `--port`: port\n") == ["--host"]
+    assert lacks("hub run", "- `hub run`: Runs.\n  - `--port`: port\n") == ["--host", "--queue", "--jobs"]
 
 
 def test_every_listing_speaks_json() -> None:

@@ -1,0 +1,128 @@
+"""One turn of one connection: what a slot asks for, or what has become due. Lanes and job queues both take turns here.
+
+What is due is asked of the store, never of a message: a turn that was told of twice, or by nobody, does the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hub.app.context import Connection, Hub
+from hub.app.runs import Watch, unwatched
+from hub.app.syncing import Outcome, sync_now
+from hub.app.transact import commit
+from hub.core.rewards import GrantState
+from hub.core.schedule import base_of, offset_of, slot_at, slots_between, streams_due
+from hub.errors import HubError
+from hub.runtime.log import logger
+from hub.store import Tx
+
+MOVED = ("created", "updated", "settled", "changed", "new", "hints_served", "rewards_issued", "deleted", "restored")
+MISSED_MOST = 500  # slots put on record for one outage of one connection
+SLOTS_BACK = 200  # so many newest slots are searched for the last one that ran; beyond them every stream is due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """Turns of a hub's connections.
+
+    Args:
+        owner: of the leases.
+        watch: told of progress; may raise to end a run at its page.
+    """
+
+    hub: Hub
+    owner: str
+    watch: Watch = unwatched
+
+    def scheduled(self, name: str, slot: float) -> Outcome:
+        """The run of a slot: streams due since the last one that ran. The slot's row says what became of it."""
+        connection = self.hub.connections[name]
+        only = streams_due(connection.every_s, self._offset(name), self._last_ran(name), slot)
+        outcome = sync_now(self.hub, [name], owner=self.owner, only={name: only}, watch=self.watch)
+        if outcome.skipped:
+            self.note_slot(name, slot, "skipped", "another process runs this connection")
+        else:
+            self.note_slot(name, slot, "ran", f"run {outcome.runs[0].run_id}: {outcome.runs[0].status}")
+        _log_failures(outcome)
+        return outcome
+
+    def follow(self, name: str) -> Outcome | None:
+        """Serve hints, write, order what is due now; None if nothing is."""
+        if not self.has_work(name):
+            return None
+        outcome = sync_now(self.hub, [name], owner=self.owner, kind="webhook", pull=False, watch=self.watch)
+        _log_failures(outcome)
+        return outcome
+
+    def has_work(self, name: str) -> bool:
+        """Hints to serve, links to write, or orders to place, now."""
+        connection = self.hub.connections[name]
+        if connection.fault is not None:
+            return False
+        now = self.hub.clock.now()
+        with self.hub.store.reading() as tx:
+            if any(tx.due_hints(name, now, 1, stream=source) for source in connection.in_order()):
+                return True
+            return connection.writes and (_is_behind(tx, connection, now) or _owes(tx, connection, now))
+
+    # Slots
+
+    def every_s(self, name: str) -> float:
+        """How often a connection is looked at."""
+        return base_of(self.hub.connections[name].every_s)
+
+    def current_slot(self, name: str) -> float:
+        return slot_at(self.every_s(name), self._offset(name), self.hub.clock.now())
+
+    def note_outage(self, name: str) -> None:
+        """Slots between the last one on record and now came and went without the hub."""
+        with self.hub.store.reading() as tx:
+            last = tx.last_slot(name)
+        if last is None:
+            return
+        now, current, every_s = self.hub.clock.now(), self.current_slot(name), self.every_s(name)
+        for slot in slots_between(every_s, self._offset(name), last.due_at, now, limit=MISSED_MOST):
+            if slot < current:
+                self.note_slot(name, slot, "missed", "the hub was not running")
+
+    def note_slot(self, name: str, slot: float, outcome: str, why: str) -> None:
+        """Put on record what became of a slot; a store that cannot be had costs the row, not the turn."""
+        try:
+            commit(self.hub, lambda tx: tx.add_slot(name, slot, outcome, why))
+        except HubError as error:
+            logger("turns").warning("slot not noted", connection=name, code=error.code)
+
+    def _offset(self, name: str) -> float:
+        return offset_of(name, self.every_s(name))
+
+    def _last_ran(self, name: str) -> float | None:
+        with self.hub.store.reading() as tx:
+            return next((slot.due_at for slot in tx.slots(name, limit=SLOTS_BACK) if slot.outcome == "ran"), None)
+
+
+def moved(outcome: Outcome) -> bool:
+    """Whether anything changed that may have made other connections due."""
+    return any(run.counts[name] for run in outcome.runs for name in MOVED)
+
+
+def _log_failures(outcome: Outcome) -> None:
+    for run in outcome.runs:
+        if run.error:
+            logger("turns").warning(
+                "run failed", connection=run.connection, run=run.run_id, code=run.code, error=run.error
+            )
+
+
+def _is_behind(tx: Tx, connection: Connection, now: float) -> bool:
+    return any(
+        tx.behind_links(connection.name, stream, now=now, limit=1, raw=False)
+        for stream, mapping in connection.mappings.items()
+        if mapping.out_fields or mapping.create != "never"
+    )
+
+
+def _owes(tx: Tx, connection: Connection, now: float) -> bool:
+    """A reward is to be ordered here, or an order in doubt to be looked at."""
+    waiting = (GrantState.RESERVED, GrantState.SENDING, GrantState.UNKNOWN)
+    return any(grant.not_before <= now for state in waiting for grant in tx.grants(state, connection.name, limit=50))
