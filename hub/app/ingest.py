@@ -135,9 +135,9 @@ def _take_page(
     for page in pages:
         _take_in(page, records, faults)
         counts.update(page.counts)
-    _finish(scene, first_load=told.first_load, counts=counts)
+    finish(scene, first_load=told.first_load, counts=counts)
     for page in pages:
-        _store_holds(page)
+        store_holds(page)
     return counts
 
 
@@ -166,7 +166,7 @@ def _page(
     )  # fmt: skip
 
 
-def _finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:
+def finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:
     """Decide, let events and grants follow from what changed, mark who is behind, save."""
     scene.decide()
     if scene.hub.on_changes is not None:
@@ -190,7 +190,7 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
         _take_record(page, record, mapped.get(id(record)))
     for fault in faults:
         _fault_of_page(page, fault)
-    _store_reviews(page)
+    store_reviews(page)
 
 
 def _is_news(page: PageContext, record: SourceRecord, external_id: str) -> bool:
@@ -288,7 +288,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     scene = page.scene
     root = scene.root_of[link.entity_id]
     first = not scene.cells(link.id)
-    shown = _with_references(page, link, mapped)
+    shown = with_references(page, link, mapped)
     intent = page.intents.get(link.id)
     unsettled = False
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
@@ -329,7 +329,7 @@ def _observe_field(
 ) -> int:
     scene, declared = page.scene, page.mapping.entity_type.fields[name]
     old = cells.get(name)
-    if (link.id, name) not in page.released and _is_held(page, link, name, old, value):
+    if (link.id, name) not in page.released and is_held(page, link, name, old, value):
         return 0
     cell, edited = observe_cell(
         declared, old, value, link=link.id, window=window, version=scene.version,
@@ -374,7 +374,7 @@ def _window(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Mapp
     return Window.of_read(last_known=known, read_at=page.read_at, stamp=stamp)
 
 
-def _with_references(page: PageContext, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:
+def with_references(page: PageContext, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:
     """Values with references resolved to entities; an unknown parent makes its cell wait, and is sent for."""
     shown = dict(mapped.values)
     for name, reference in mapped.references.items():
@@ -409,7 +409,7 @@ def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Ref
 # Guards
 
 
-def _is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, value: Json) -> bool:
+def is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, value: Json) -> bool:
     """True if a guard keeps this cell back: it joins a hold, neither merged nor corrected until a person decides."""
     if any(held == name for held, _ in page.held_items.get(link.id, ())):
         return True
@@ -458,7 +458,7 @@ def _fault_of_page(page: PageContext, fault: Mapping[str, str]) -> None:
     )
 
 
-def _store_reviews(page: PageContext) -> None:
+def store_reviews(page: PageContext) -> None:
     """Quarantine and hints of this page, in its transaction."""
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     if page.mended:
@@ -467,7 +467,7 @@ def _store_reviews(page: PageContext) -> None:
     tx.add_hints(page.hints)
 
 
-def _store_holds(page: PageContext) -> None:
+def store_holds(page: PageContext) -> None:
     """What guards keep back, once the links that it hangs on are stored."""
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     for (guard, field_name), links in page.held_back.items():

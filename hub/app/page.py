@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,12 @@ def content_hash(record: SourceRecord) -> str:
     """Of canonical JSON, so that key order says nothing."""
     body = orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(body + record.op.encode() + str(record.merged_into).encode(), digest_size=12).hexdigest()
+
+
+def stored_record(link: LinkRow) -> SourceRecord:
+    """The record as it was last accepted; without data if none was kept."""
+    data = orjson.loads(zlib.decompress(link.raw)) if link.raw is not None else {}
+    return SourceRecord(external_id=link.external_id or "", data=data, stamp=link.stamp)
 
 
 def quarantine_row(

@@ -7,15 +7,13 @@ the entity is decided anew.
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import orjson
-
 from hub.app.context import Connection, Hub
 from hub.app.ingest import ingest_page
+from hub.app.page import stored_record
 from hub.app.runs import connection_of
 from hub.app.scene import Scene
 from hub.app.transact import commit
@@ -217,7 +215,7 @@ def _take_cells(scene: Scene, items: Sequence[tuple[int, str]], *, release: bool
 
 def _shown(tx: Tx, link: LinkRow, mapping: StreamMapping) -> dict[str, Json]:
     """What the last accepted record says, with references resolved; those to unknown records are left out."""
-    mapped = to_canonical(mapping, _stored_record(link))
+    mapped = to_canonical(mapping, stored_record(link))
     shown = dict(mapped.values)
     shown.update(_references(tx, link, mapped))
     return shown
@@ -231,11 +229,6 @@ def _references(tx: Tx, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:
         for name, ref in mapped.references.items()
         if ref is None or ref in known
     }
-
-
-def _stored_record(link: LinkRow) -> SourceRecord:
-    data = orjson.loads(zlib.decompress(link.raw)) if link.raw is not None else {}
-    return SourceRecord(external_id=link.external_id or "", data=data, stamp=link.stamp)
 
 
 def _take_cell(scene: Scene, link: LinkRow, mapping: StreamMapping, name: str, value: Json, *, release: bool) -> None:
@@ -344,7 +337,7 @@ def _read_again(hub: Hub, connection: Connection, row: QuarantineRow) -> None:
         connection.require()
         records: Sequence[SourceRecord] = connection.connector.fetch(connection.api, mapping.source, [row.external_id])
     elif link is not None and link.raw is not None:
-        records, read_at = [_stored_record(link)], link.read_at or read_at
+        records, read_at = [stored_record(link)], link.read_at or read_at
     else:
         data = row.value if isinstance(row.value, dict) else {}
         records = [SourceRecord(external_id=row.external_id, data=data)] if data else []

@@ -160,20 +160,10 @@ class Scene:
 
     def voices(self, root: int) -> dict[int, Voice]:
         """Link id -> voice, for the links of an entity and its aliases."""
-        return {
-            link.id: Voice(
-                link=link.id,
-                connection=link.connection,
-                connector=self.connector_name(link.connection),
-                rank=self.hub.rank(link.connection),
-                speaks=link.state in SPEAKING,
-            )
-            for link in self.links_at[root]
-        }
+        return {link.id: voice_of(self.hub, link) for link in self.links_at[root]}
 
     def connector_name(self, connection: str) -> str:
-        found = self.hub.connections.get(connection)
-        return found.connector.name if found else ""
+        return connector_name(self.hub, connection)
 
     # Deciding
 
@@ -245,6 +235,14 @@ class Scene:
         self.changed[root][name] = (old.value, value)
         self._dirty_entities.add(root)
         self._recheck[root].add(name)
+        if root not in self._new_entities:
+            derived = self.entity_type(root).fields[name].derived
+            self._history[root][name] = {
+                "old": old.value,
+                "new": value,
+                "connection": None,
+                "rule": f"derived:{derived}",
+            }
 
     def _change(self, old: FieldState | None, decision: Decision, voices: Mapping[int, Voice]) -> Json:
         winner = decision.winner
@@ -451,6 +449,20 @@ class Scene:
             )
             for root, changes in sorted(self._history.items())
         ]
+
+
+def connector_name(hub: Hub, connection: str) -> str:
+    """The connector behind a connection; "" when it is gone from the configuration."""
+    found = hub.connections.get(connection)
+    return found.connector.name if found else ""
+
+
+def voice_of(hub: Hub, link: LinkRow) -> Voice:
+    """What a decision must know of a link."""
+    return Voice(
+        link=link.id, connection=link.connection, connector=connector_name(hub, link.connection),
+        rank=hub.rank(link.connection), speaks=link.state in SPEAKING,
+    )  # fmt: skip
 
 
 def conflict_row(

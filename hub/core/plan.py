@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hub.core.canonical import CanonicalField, EntityType
 from hub.core.mapping import StreamMapping, blank_policy, held_form
-from hub.core.merge import is_open
+from hub.core.merge import is_frozen, is_open
 from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
@@ -44,6 +44,8 @@ def is_due(
         return ""
     if "push_if_differs" not in PLANTED and not (cell.own or cell.agreed < state.version):
         return ""
+    if is_frozen(state, ruling):
+        return "waits"
     expected = held_form(mapping, field.name, state.value)
     if cell.own and is_open(cell, field, ruling, expected):
         return "waits"
