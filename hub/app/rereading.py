@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from hub.app.context import Connection, Hub
 from hub.app.ingest import finish, is_held, store_holds, store_reviews, with_references
 from hub.app.page import PageContext, quarantine_row, stored_record
-from hub.app.scene import SPEAKING, Scene
+from hub.app.scene import SPEAKING, Scene, connector_name
 from hub.app.transact import commit
-from hub.core.changes import Window, observe_cell
+from hub.core.changes import Window, observe_cell, restate_cell
 from hub.core.mapping import StreamMapping, to_canonical
 from hub.core.plan import CASE, erases
 from hub.core.planted import PLANTED
-from hub.core.shadow import is_empty
-from hub.core.values import same
-from hub.model import LONG_AGO, NO_VERSION, WHOLE, Cell, Claim, Json, LinkRow, MappedRecord
+from hub.model import LONG_AGO, Cell, Json, LinkRow, MappedRecord
 from hub.store import Tx
 
 PAGE = 500
@@ -186,7 +184,15 @@ def _reread_link(page: PageContext, link: LinkRow, mapped: MappedRecord, moved: 
             continue
         if name in moved and name in cells:
             scene.depart(root, name, cells[name].own, is_set=declared.kind == "set")
-        cells[name] = _first_seen(page, link, name, value) if old is None else _revalued(page, link, name, old, value)
+        cells[name] = (
+            first_seen(page.hub, page.mapping, link, name, value, version=scene.version)
+            if old is None
+            else (
+                restate_cell(
+                    declared, old, value, link=link.id, before=link.read_at or scene.now, version=scene.version
+                )
+            )
+        )
     for name in [each for each in cells if not each.startswith(CASE) and each not in page.mapping.in_fields]:
         _fall_silent(page, link, cells, name)
     scene.set_cells(link.id, cells)
@@ -198,41 +204,15 @@ def _reread_link(page: PageContext, link: LinkRow, mapped: MappedRecord, moved: 
     page.mended += [(link.external_id or "", name) for name in (*shown, "") if name not in faulty]
 
 
-def _first_seen(page: PageContext, link: LinkRow, name: str, value: Json) -> Cell:
+def first_seen(hub: Hub, mapping: StreamMapping, link: LinkRow, name: str, value: Json, *, version: int) -> Cell:
     """A field that is read for the first time: it was there at the last read, and nobody knows since when."""
-    before = link.read_at if link.read_at is not None else page.scene.now
+    before = link.read_at if link.read_at is not None else hub.clock.now()
     cell, _ = observe_cell(
-        page.mapping.entity_type.fields[name], None, value, link=link.id, version=page.scene.version,
+        mapping.entity_type.fields[name], None, value, link=link.id, version=version,
         window=Window(after=LONG_AGO, before=before),
-        erases=erases(page.mapping, name, page.connection.name, page.connection.connector.name),
+        erases=erases(mapping, name, link.connection, connector_name(hub, link.connection)),
     )  # fmt: skip
     return cell
-
-
-def _revalued(page: PageContext, link: LinkRow, name: str, old: Cell, value: Json) -> Cell:
-    """The same statement in other terms: who made it, and when, stays as it was."""
-    declared = page.mapping.entity_type.fields[name]
-    if declared.kind == "consent" and value is not None and value.get("state") not in ("opted_in", "opted_out"):
-        value = None  # unknown is blank, never a claim
-    if declared.kind == "set":
-        return Cell(held=sorted(value or []), agreed=old.agreed, own=_elements(page, link, old, value or []))
-    if not old.own or is_empty(value):  # put there by us, or nothing is said any more: memory keeps what was said
-        return Cell(held=value, agreed=old.agreed)
-    if same(declared, value, old.held):
-        return Cell(held=value, agreed=old.agreed, own={p: c._replace(value=value) for p, c in old.own.items()})
-    return Cell(held=value, agreed=old.agreed, own={WHOLE: old.own[WHOLE]._replace(value=value)})
-
-
-def _elements(page: PageContext, link: LinkRow, old: Cell, value: Sequence[str]) -> dict[str, Claim]:
-    """Claims of a set's elements: those that are read as before stay; new words are claimed by who claimed others."""
-    kept = {part: claim for part, claim in old.own.items() if (part in value) == (part in (old.held or ()))}
-    if not old.own:
-        return kept
-    before = link.read_at if link.read_at is not None else page.scene.now
-    fresh = set(value) - set(old.held or ())
-    return kept | {
-        part: Claim(link.id, True, LONG_AGO, before, NO_VERSION, page.scene.version) for part in sorted(fresh)
-    }
 
 
 def _fall_silent(page: PageContext, link: LinkRow, cells: dict[str, Cell], name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import configuring, reviewing, running
+from hub.cli import configuring, explaining, reviewing, running
 from hub.cli.options import AsJson
 from hub.errors import ConfigFault, HubError
 
@@ -45,7 +45,10 @@ for name, command in (
     ("plan", running.plan),
     ("sync", running.sync),
     ("run", running.run),
-    ("why", reviewing.why),
+    ("why", explaining.why),
+    ("history", explaining.history),
+    ("show", explaining.show_entity),
+    ("replay", explaining.replay),
     ("status", running.status),
 ):
     app.command(name)(command)

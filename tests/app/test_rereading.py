@@ -115,7 +115,8 @@ def test_a_mapping_that_gives_everybody_one_value_is_held(make: Any) -> None:
     for n in range(6):
         world.person("A", code=f"P{n}", email=f"p{n}@example.org", note=f"note {n}")
     world.settle()
-    publish(world, "A", "{remote: note, transforms: [{cut: {length: 4}}], lossy: accept}")
+    words = ", ".join(f"note {n}: note" for n in range(6))
+    publish(world, "A", f"{{remote: note, transforms: [{{replace: {{words: {{{words}}}}}}}], direction: in}}")
     world.sync()
     assert [row.values["note"] for row in world.entities()] == ["note", "note"] + [f"note {n}" for n in range(2, 6)]
     (hold,) = world.holds()
@@ -142,7 +143,9 @@ def test_another_survivorship_rule_is_a_recomputation(make: Any) -> None:
     assert world.held_at("B", at_b)["phone"] == "+4930111"
 
 
-def test_without_reading_anew_a_changed_mapping_stays_without_effect(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_reading_anew_a_changed_mapping_stays_without_effect(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hub.app.rereading.PLANTED", {*PLANTED, "no_reread"})
     world = make(modes={"B": "observe"})
     world.person("A", note="LOUD")
