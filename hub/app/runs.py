@@ -226,7 +226,7 @@ def _push_rounds(hub: Hub, active: Sequence[Connection], runs: dict[str, Connect
         _guarded(run, partial(_push, hub, connection, run, watch))
         _guarded(run, partial(_serve, hub, connection, run))
         after = run.counts - before
-        return after["created"] + after["updated"] + after["settled"] + after["changed"]
+        return sum(after[name] for name in ("created", "updated", "removed", "settled", "changed"))
 
     for _ in range(PUSH_ROUNDS):
         if not sum(_side_by_side(write, active)):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from hub.app.context import Connection, Hub
 from hub.app.leases import Stopped
+from hub.app.push import may_write
 from hub.app.syncing import Outcome, sync_now
 from hub.app.transact import commit
 from hub.app.webhooks import forget_old
@@ -32,7 +33,18 @@ BACKOFF_MOST_S = 300.0  # … up to this
 STOP_S = 20.0  # for runs to reach the end of their page; SIGTERM promises 30
 MISSED_MOST = 500  # slots put on record for one outage of one connection
 
-MOVED = ("created", "updated", "settled", "changed", "new", "hints_served", "rewards_issued", "deleted", "restored")
+MOVED = (
+    "created",
+    "updated",
+    "removed",
+    "settled",
+    "changed",
+    "new",
+    "hints_served",
+    "rewards_issued",
+    "deleted",
+    "restored",
+)
 
 
 @dataclass(slots=True)
@@ -227,7 +239,7 @@ def _is_behind(tx: Tx, connection: Connection, now: float) -> bool:
     return any(
         tx.behind_links(connection.name, stream, now=now, limit=1, raw=False)
         for stream, mapping in connection.mappings.items()
-        if mapping.out_fields or mapping.create != "never"
+        if may_write(mapping)
     )
 
 

@@ -103,7 +103,7 @@ def _decide(holds: list[int] | None, folder: Folder, *, json: bool, release: boo
     decide = review.release_hold if release else review.drop_hold
     with bootstrap.opened(project(folder)) as hub:
         rows = [{"hold": each, **decide(hub, each, by=bootstrap.user_name())} for each in holds]
-    show.table(rows, ["hold", "cells", "creates", "deleted"], json=json)
+    show.table(rows, ["hold", "cells", "creates", "removals", "deleted"], json=json)
 
 
 # Quarantine

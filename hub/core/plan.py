@@ -7,7 +7,7 @@ nowhere else, so that a write against them cannot even be planned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from hub.core.canonical import CanonicalField, EntityType
@@ -106,6 +106,23 @@ def wants_create(
     if not creates or any(True for _ in siblings):
         return False
     return mapping.allows_create(values) and mapping.in_scope(values)
+
+
+REMOVALS = ("archive", "delete")  # operations that end a record over there
+
+
+def removal(asked: str, allowed: str, writes: Collection[str]) -> str | None:
+    """What a delete seen in one system does in another; None: nothing.
+
+    Args:
+        asked: by the mapping of the system where it was seen (`deletes: in`).
+        allowed: by the mapping of the other one (`deletes: out`). The milder of the two holds.
+        writes: what the other system can. An archive may stand in for a delete, never the other way round.
+    """
+    if asked not in REMOVALS or allowed not in REMOVALS:
+        return None
+    mild = "archive" if "archive" in (asked, allowed) else "delete"
+    return next((each for each in (mild, "archive") if each in writes), None)
 
 
 def erases(mapping: StreamMapping, name: str, *names: str) -> bool:

@@ -66,6 +66,20 @@ PAGE = _both(
         .limit(bindparam("limit", type_=Integer()))
     )
 )
+UNSEEN = Statement(
+    lambda d: (
+        select(*LIGHT)
+        .where(
+            *_here(),
+            LINK.c.id > bindparam("after_id"),
+            d.one_of(LINK.c.state, "states"),
+            LINK.c.external_id.is_not(None),
+            LINK.c.read_at.is_(None) | (LINK.c.read_at < bindparam("since", type_=Float())),
+        )
+        .order_by(LINK.c.id)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
 HEADS = Statement(lambda d: select(*HEAD).where(*_here(), d.one_of(LINK.c.external_id, "external_ids")))
 LIVING = Statement(
     lambda d: (
@@ -159,6 +173,16 @@ class Links(Entities):
     ) -> list[LinkRow]:
         """A stream's links in the order of ids, whatever their state."""
         rows = self._rows(PAGE[raw], connection=connection, stream=stream, after_id=after_id, limit=limit)
+        return [_link(row) for row in rows]
+
+    def links_unseen(
+        self, connection: str, stream: str, since: float, states: Sequence[str], limit: int = 500, after_id: int = 0
+    ) -> list[LinkRow]:
+        """Links in these states whose record was last read before that moment, in the order of ids, without it."""
+        rows = self._rows(
+            UNSEEN, connection=connection, stream=stream, since=since, states=[str(state) for state in states],
+            limit=limit, after_id=after_id,
+        )  # fmt: skip
         return [_link(row) for row in rows]
 
     def external_ids(self, pairs: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str, int], str]:
