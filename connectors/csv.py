@@ -118,7 +118,7 @@ def _stream(spec: Spec) -> Stream:
         id_path=spec.key[0],
         cursor="snapshot",
         sorted=False,
-        deletes="absent",
+        deletes="listing" if spec.complete else "absent",
         writes=frozenset(writes if spec.in_place else ()),
         max_batch=MAX_BATCH,
         precondition="etag" if spec.in_place else "none",

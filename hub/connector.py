@@ -247,7 +247,7 @@ class Stream:
     lag_s: float = 0.0  # how far the list/search index may be behind
     fetch_lag_s: float = 0.0  # how far a read by id may be behind; 0: it always shows the last write
     completeness: str = "full"  # full, thin (needs fetch)
-    deletes: str = "absent"  # tombstone, event, archived, absent
+    deletes: str = "absent"  # tombstone, event, archived, absent, listing (what a complete listing lacks)
     writes: frozenset[str] = frozenset()  # of create, update, upsert, archive, delete
     max_batch: int = 1  # change sets in one push call
     precondition: str = "none"  # version, etag, unmodified-since, none

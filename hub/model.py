@@ -47,6 +47,7 @@ class LinkState(StrEnum):
     NOT_VISIBLE = "not_visible"  # unreadable, without evidence of a delete
     OUT_OF_SCOPE = "out_of_scope"  # still heard, never written
     FOREIGN_ACCOUNT = "foreign_account"  # belongs to another account or sandbox
+    DETACHED = "detached"  # left its mapping's scope, which cuts such links: neither heard nor written
 
 
 class ConflictKind(StrEnum):
@@ -56,7 +57,8 @@ class ConflictKind(StrEnum):
     REFUSED = "refused"  # a later claim that a rule or a ruling does not let through
     FIRST_CONTACT = "first_contact"  # no clock can order them; closed by rule
     SUPERSEDED = "superseded"  # overtaken in the very transaction that brought it
-    EDIT_DELETE = "edit_delete"  # edited here, deleted there
+    EDIT_DELETE = "edit_delete"  # edited here, deleted there; or a person is to say what a delete means
+    OSCILLATION = "oscillation"  # two systems keep overwriting each other
 
 
 class LinkKey(NamedTuple):
@@ -95,6 +97,7 @@ class FieldState:
     version: int = NO_VERSION  # of the transaction that last changed the value
     memory: Mapping[str, Claim] = field(default_factory=dict)  # part -> winning claim
     ruling: int | None = None  # id of the ruling that stands, if any
+    frozen: int | None = None  # version since which it stands still: two systems keep overwriting each other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +162,9 @@ class LinkRow:
     retry_at: float | None = None  # not before this; None: at once
     attempts: int = 0  # failed pushes in a row
     marker: str | None = None  # the hub id that was put on the record, if the hub created it
-    hold_id: int | None = None  # a guard keeps its create back
-    mapping_version: int = 0
+    hold_id: int | None = None  # a guard keeps its create, or its removal, back
+    mapping_version: int = 0  # of the mapping through which its record was last read
+    leaving: str | None = None  # "archive" or "delete": due there, since the record was deleted elsewhere
 
 
 @dataclass(slots=True, kw_only=True)

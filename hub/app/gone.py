@@ -1,49 +1,166 @@
-"""Records that are deleted, archived or merged away over there: their voice ends, their values stay remembered."""
+"""Records that are deleted, archived or merged away over there: their voice ends, their values stay remembered.
+
+What a delete asks of the other systems stands in hub.app.removals. A record comes back only through an observed
+restore: a read by id, or of a later stamp, that began after the delete was seen and every replica must show it. Late
+webhooks, stale pages and replays never bring one back (law L7); its tombstone stays as proof.
+"""
 
 from __future__ import annotations
 
+import hashlib
+
 from hub.app.page import PageContext, content_hash, live_links
+from hub.app.removals import carry_on, close_question, edits_unseen, is_ours, last_alive
+from hub.app.scene import SPEAKING
 from hub.core.guards import allowance
+from hub.core.mapping import keys_of
+from hub.core.planted import PLANTED
 from hub.model import LinkRow, LinkState, SourceRecord
+from hub.store.rows import TombstoneRow
+
+DELETED = "deleted"  # state of an entity that no system speaks of any more
+SLACK_S = 1.0  # a hint is due a little after every replica must show the last state
 
 
 def take_gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
-    """A record is deleted, archived or merged away over there: its voice ends, its values stay remembered."""
+    """A record is deleted, archived or merged away over there."""
     scene, root = page.scene, page.scene.root_of[link.entity_id]
     if link.state in (LinkState.GONE, LinkState.MERGED_INTO):
         page.counts["unchanged"] += 1
         return
-    if record.op != "merged_into" and not _delete_allowed(page, link):
+    merged = record.op == "merged_into"
+    ours = not merged and is_ours(page, link)
+    if not merged and not ours and not _delete_allowed(page, link):
         return
-    link.state = LinkState.MERGED_INTO if record.op == "merged_into" else LinkState.GONE
+    if "recreate_on_404" in PLANTED and not merged and link.behind_since is not None:
+        link.state, link.external_id = LinkState.WANTED, None
+        scene.dirty(link)
+        return
+    alive = last_alive(page, link)
+    unseen = [] if merged or ours else edits_unseen(page, root, link, alive)
+    link.state = LinkState.MERGED_INTO if merged else LinkState.GONE
     link.stamp = record.stamp if record.stamp is not None else link.stamp
     link.read_at, link.hash, link.behind_since = page.read_at, content_hash(record), None
+    link.leaving, link.hold_id = None, None
     scene.dirty(link)
     intent = page.intents.pop(link.id, None)
     if intent is not None:
-        intent.state = "not_done"
+        intent.state = "done" if ours else "not_done"
         scene.tx.update_intents([intent])
-    evidence = f"{record.op} seen at {page.connection.name}"
-    scene.tx.add_tombstones(
-        [
+    if "no_tombstones" not in PLANTED:
+        page.tombstones.append(_tombstone(page, link, record))
+    scene.silence(root, link)
+    if merged:
+        page.counts["merged_away"] += 1
+        return
+    page.counts["removed_there" if ours else "deleted"] += 1
+    _last_of_all(page, root)
+    if not ours:
+        carry_on(page, root, link, record, alive=alive, unseen=unseen)
+
+
+def _last_of_all(page: PageContext, root: int) -> None:
+    """When nobody speaks of an entity any more it is deleted, and what was to be created for it is not."""
+    scene = page.scene
+    if any(link.state in SPEAKING for link in scene.links_at[root]):
+        return
+    scene.set_state(root, DELETED)
+    waiting = [link for link in scene.links_at[root] if link.state == LinkState.WANTED]
+    busy = scene.tx.intents_for([link.id for link in waiting]) if waiting else {}
+    for link in waiting:
+        if link.id not in busy:
+            link.state, link.behind_since, link.hold_id = LinkState.GONE, None, None
+            scene.dirty(link)
+
+
+def take_unknown(page: PageContext, record: SourceRecord, external_id: str) -> None:
+    """Deleted before the hub ever saw it: only the proof is kept, so that a stale page cannot bring it in."""
+    page.counts["unchanged"] += 1
+    if not page.first_load and record.op != "merged_into" and "no_tombstones" not in PLANTED:
+        page.tombstones.append(
             {
-                "link_id": link.id, "entity_id": link.entity_id, "connection": link.connection, "stream": link.stream,
-                "external_id": link.external_id or "", "evidence": evidence, "at": scene.now, "keys": [],
+                "connection": page.connection.name, "stream": page.mapping.name, "external_id": external_id,
+                "evidence": f"{record.op} seen at {page.connection.name}", "at": page.read_at, "stamp": record.stamp,
             }
-        ]
-    )  # fmt: skip
-    for name, cell in scene.cells(link.id).items():
-        if cell.own:
-            scene.depart(root, name, cell.own, is_set=page.mapping.entity_type.fields[name].kind == "set")
+        )  # fmt: skip
+
+
+def is_buried(page: PageContext, record: SourceRecord, external_id: str) -> bool:
+    """True for a record without a link that is known to be deleted, unless this read proves that it came back."""
+    proof = page.buried.get(external_id)
+    if proof is None or _proves_restore(page, record, proof["at"], proof.get("stamp")):
+        return False
+    page.counts["stale"] += 1
+    return True
+
+
+def is_dead(page: PageContext, link: LinkRow, record: SourceRecord) -> bool:
+    """True if the link's record was deleted, and this read is no proof that it came back; it is then asked for."""
+    if link.state != LinkState.GONE or "no_tombstones" in PLANTED:
+        return False
+    if _proves_restore(page, record, link.read_at or 0.0, link.stamp):
+        return False
+    page.counts["stale"] += 1
+    if page.connection.connector.fetch is not None and not page.by_id:
+        due_at = max(page.scene.now, (link.read_at or 0.0) + page.stream.fetch_lag_s + page.stream.stamp_tick_s)
+        page.hints.append(
+            (link.connection, page.mapping.source, record.external_id, None, due_at + SLACK_S, "seen after its delete")
+        )
+    return True
+
+
+def _proves_restore(page: PageContext, record: SourceRecord, gone_at: float, stamp: float | None) -> bool:
+    """A strong read, or one of a later stamp, that began after the delete was seen, lag included."""
+    if page.read_at <= gone_at + page.lag_s + page.stream.stamp_tick_s:
+        return False
+    later = record.stamp is not None and stamp is not None and record.stamp > stamp
+    unasked = page.connection.connector.fetch is None
+    return record.op == "restore" or page.by_id or later or unasked
+
+
+def revive(page: PageContext, link: LinkRow) -> None:
+    """It came back: same link, same shadow; what its delete asked of others is asked no more."""
+    scene, root = page.scene, page.scene.root_of[link.entity_id]
+    others = [each for each in scene.links_at[root] if each is not link]
+    twin = any((e.connection, e.stream, e.state) == (link.connection, link.stream, LinkState.LIVE) for e in others)
+    link.state = LinkState.DUPLICATE if twin else LinkState.LIVE
+    for other in others:
+        if other.leaving is not None:
+            other.leaving, other.hold_id = None, None
+            scene.dirty(other)
+        if other.state == LinkState.GONE and other.external_id is None:  # its create was called off
+            other.state, other.behind_since = LinkState.WANTED, scene.now
+            scene.dirty(other)
+    scene.set_state(root, "live")
+    close_question(page, root, "restored")
+    page.counts["restored"] += 1
     scene.touch_all(root)
-    page.counts["deleted" if record.op != "merged_into" else "merged_away"] += 1
+
+
+def _tombstone(page: PageContext, link: LinkRow, record: SourceRecord) -> TombstoneRow:
+    held = {name: cell.held for name, cell in page.scene.cells(link.id).items()}
+    entity = page.mapping.entity_type
+    return {
+        "link_id": link.id, "entity_id": link.entity_id, "connection": link.connection, "stream": link.stream,
+        "external_id": link.external_id or "", "evidence": f"{record.op} seen at {page.connection.name}",
+        "at": page.read_at, "stamp": record.stamp,
+        "keys": sorted(keyed(page.hub.instance, entity.name, name, value) for name, value, _ in keys_of(entity, held)),
+    }  # fmt: skip
+
+
+def keyed(instance: str, entity: str, name: str, value: str) -> str:
+    """An identity key as a tombstone keeps it: it can be recognised by this hub, and not be read."""
+    text = f"{entity} {name} {value}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, key=instance.encode()[:64], digest_size=16).hexdigest()
 
 
 def _delete_allowed(page: PageContext, link: LinkRow) -> bool:
+    if (link.id, "") in page.released:
+        return True
+    if any(name == "" for name, _ in page.held_items.get(link.id, ())):
+        return False  # kept back already
     page.tally["deletes", "", ""] += 1
     if page.tally["deletes", "", ""] <= allowance(page.hub.guards["deletes"], live_links(page)):
-        return True
-    if (link.id, "") in page.released:
         return True
     page.held_back.setdefault(("deletes", ""), []).append(link.id)
     page.counts["held_deletes"] += 1

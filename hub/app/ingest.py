@@ -19,9 +19,10 @@ import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from hub.app.context import Connection, Hub
-from hub.app.gone import take_gone
+from hub.app.gone import is_buried, is_dead, revive, take_gone, take_unknown
 from hub.app.matching import link_for
 from hub.app.page import PageContext, content_hash, live_links, quarantine_row
+from hub.app.removals import contest
 from hub.app.scene import Scene
 from hub.app.settle import close_landed, settle_intent, stored_by
 from hub.core.changes import Window, observe_cell
@@ -44,6 +45,7 @@ from hub.model import (
 
 Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" -> (link, field)
 
+LISTING = "listing"  # deletes of a stream: what a complete listing lacks
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
 STAMP_SLACK_S = 2.0  # what a measured clock offset may be wrong by: request time plus whole-second Date headers
 
@@ -135,9 +137,9 @@ def _take_page(
     for page in pages:
         _take_in(page, records, faults)
         counts.update(page.counts)
-    _finish(scene, first_load=told.first_load, counts=counts)
+    finish(scene, first_load=told.first_load, counts=counts)
     for page in pages:
-        _store_holds(page)
+        store_holds(page)
     return counts
 
 
@@ -161,12 +163,12 @@ def _page(
     return PageContext(
         hub=scene.hub, connection=connection, mapping=mapping, stream=stream, scene=scene, read_at=told.read_at,
         offset=told.offset, known_since=told.known_since, first_load=told.first_load, tally=tally,
-        lag_s=stream.fetch_lag_s if told.by_id else stream.lag_s, answers=told.answers,
+        lag_s=stream.fetch_lag_s if told.by_id else stream.lag_s, answers=told.answers, by_id=told.by_id,
         released=told.release.get("released", frozenset()), dropped=told.release.get("dropped", frozenset()),
     )  # fmt: skip
 
 
-def _finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:
+def finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:
     """Decide, let events and grants follow from what changed, mark who is behind, save."""
     scene.decide()
     if scene.hub.on_changes is not None:
@@ -185,12 +187,14 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     mapped = {id(record): to_canonical(page.mapping, record) for record in news if record.op in ("upsert", "restore")}
     _load(page, news, mapped)
     page.counts["unchanged"] += sum(1 for each in ids if each) - len(news)
+    if page.stream.deletes == LISTING:  # what is not in the listing is gone: so what is must be known to be
+        tx.touch_links([head.id for head in page.heads.values()], page.read_at)
     page.counts["keyless"] += sum(1 for each in ids if not each)
     for record in news:
         _take_record(page, record, mapped.get(id(record)))
     for fault in faults:
         _fault_of_page(page, fault)
-    _store_reviews(page)
+    store_reviews(page)
 
 
 def _is_news(page: PageContext, record: SourceRecord, external_id: str) -> bool:
@@ -215,6 +219,9 @@ def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, 
     here = {external_id_of(page.mapping, record) or "": record for record in news}
     known = {each: page.heads[each] for each in here if each in page.heads}
     fresh = [record for each, record in here.items() if each not in known]
+    if fresh and not page.first_load:
+        names = [each for each in here if each not in known]
+        page.buried = tx.tombstones(page.connection.name, page.mapping.name, names)
     keys = {(name, value) for r in fresh if id(r) in mapped for name, value, _ in keys_of(entity, mapped[id(r)].values)}
     found = tx.find_by_keys(entity.name, keys) if keys else {}
     page.owners = found
@@ -229,14 +236,17 @@ def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, 
 def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord | None) -> None:
     external_id = external_id_of(page.mapping, record) or ""  # keyless records were counted before
     link = page.links.get(external_id)
-    if link is None and mapped is not None:
+    if link is None and mapped is not None and not is_buried(page, record, external_id):
         link = link_for(page, record, mapped, external_id)
         if link is not None:
             page.links[external_id] = link
             page.scene.link_index[page.connection.name, page.mapping.name, external_id] = link
     if link is None:
         if mapped is None:
-            page.counts["unchanged"] += 1  # deleted before we ever saw it
+            take_unknown(page, record, external_id)
+        return
+    if link.state == LinkState.DETACHED and not _belongs_again(page, link):
+        page.counts["out_of_scope"] += 1
         return
     if "stale_reads" not in PLANTED and _is_stale(link, record, page.read_at):
         page.counts["stale"] += 1
@@ -246,8 +256,20 @@ def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord |
     if record.op in ("delete", "archive", "merged_into"):
         take_gone(page, link, record)
         return
+    if is_dead(page, link, record):
+        return
     if mapped is not None:
         _observe(page, link, record, mapped)
+
+
+def _belongs_again(page: PageContext, link: LinkRow) -> bool:
+    """True for a link that was cut when its entity left the scope, if it is in it again."""
+    root = page.scene.root_of[link.entity_id]
+    if not page.mapping.in_scope(page.scene.values(root)):
+        return False
+    link.state = LinkState.LIVE
+    page.scene.touch_all(root)
+    return True
 
 
 def _is_stale(link: LinkRow, record: SourceRecord, read_at: float) -> bool:
@@ -288,7 +310,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     scene = page.scene
     root = scene.root_of[link.entity_id]
     first = not scene.cells(link.id)
-    shown = _with_references(page, link, mapped)
+    shown = with_references(page, link, mapped)
     intent = page.intents.get(link.id)
     unsettled = False
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
@@ -310,6 +332,8 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     _accept_read(
         page, link, record, cells, waits=unsettled or (bool(mapped.references) and len(shown) < _expected(mapped))
     )
+    if edits and not first:
+        contest(page, root, link)
     page.counts["new" if first else ("changed" if edits else "unchanged")] += 1
     for fault in mapped.faults:
         page.counts["faulty_cells"] += 1
@@ -329,7 +353,7 @@ def _observe_field(
 ) -> int:
     scene, declared = page.scene, page.mapping.entity_type.fields[name]
     old = cells.get(name)
-    if (link.id, name) not in page.released and _is_held(page, link, name, old, value):
+    if (link.id, name) not in page.released and is_held(page, link, name, old, value):
         return 0
     cell, edited = observe_cell(
         declared, old, value, link=link.id, window=window, version=scene.version,
@@ -356,10 +380,9 @@ def _accept_read(
     link.read_at = max(link.read_at or 0.0, page.read_at)
     link.hash = None if waits or link.id in page.held_items else content_hash(record)
     link.raw = zlib.compress(orjson.dumps(record.data), 1)
+    link.mapping_version = page.connection.mapping_version
     if link.state in (LinkState.GONE, LinkState.NOT_VISIBLE):
-        link.state = LinkState.LIVE  # restored: same link, same shadow
-        page.counts["restored"] += 1
-        page.scene.touch_all(page.scene.root_of[link.entity_id])
+        revive(page, link)
     page.scene.set_cells(link.id, cells)
 
 
@@ -374,7 +397,7 @@ def _window(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Mapp
     return Window.of_read(last_known=known, read_at=page.read_at, stamp=stamp)
 
 
-def _with_references(page: PageContext, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:
+def with_references(page: PageContext, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:
     """Values with references resolved to entities; an unknown parent makes its cell wait, and is sent for."""
     shown = dict(mapped.values)
     for name, reference in mapped.references.items():
@@ -409,7 +432,7 @@ def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Ref
 # Guards
 
 
-def _is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, value: Json) -> bool:
+def is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, value: Json) -> bool:
     """True if a guard keeps this cell back: it joins a hold, neither merged nor corrected until a person decides."""
     if any(held == name for held, _ in page.held_items.get(link.id, ())):
         return True
@@ -458,16 +481,17 @@ def _fault_of_page(page: PageContext, fault: Mapping[str, str]) -> None:
     )
 
 
-def _store_reviews(page: PageContext) -> None:
+def store_reviews(page: PageContext) -> None:
     """Quarantine and hints of this page, in its transaction."""
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     if page.mended:
         tx.mend_quarantine(name, stream, "in", page.mended)
     tx.add_quarantine(page.quarantine)
     tx.add_hints(page.hints)
+    tx.add_tombstones(page.tombstones)
 
 
-def _store_holds(page: PageContext) -> None:
+def store_holds(page: PageContext) -> None:
     """What guards keep back, once the links that it hangs on are stored."""
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     for (guard, field_name), links in page.held_back.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from hub.connector import Stream
 from hub.core.mapping import StreamMapping
 from hub.model import Intent, Json, LinkRow, QuarantineRow, SourceRecord
 from hub.store.links import LinkHead
+from hub.store.rows import TombstoneRow
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class PageContext:
     known_since: float | None  # start of the stream's last complete pull less its look-back
     first_load: bool
     lag_s: float = 0.0  # how old what was read may be
+    by_id: bool = False  # read by id, or answered: as fresh as the vendor has it
     released: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person let through a guard
     dropped: frozenset[tuple[int, str]] = frozenset()  # (link, field) that a person refused
     answers: frozenset[int] = frozenset()  # intents that these records answer: what they hold is what our write left
@@ -38,6 +41,9 @@ class PageContext:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     mended: list[tuple[str, str]] = field(default_factory=list)  # (external id, field) fine again
     hints: list[tuple[str, str, str, float | None, float, str]] = field(default_factory=list)
+    listed_since: float | None = None  # `known_since` as the cursor tells it, where this read is none of the stream
+    tombstones: list[TombstoneRow] = field(default_factory=list)
+    buried: Mapping[str, TombstoneRow] = field(default_factory=dict)  # external id -> proof, for records without a link
     held_back: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # (guard, field) -> links
     held_items: Mapping[int, set[tuple[str, int]]] = field(default_factory=dict)
     tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (guard, field, value digest) in this run
@@ -52,6 +58,12 @@ def content_hash(record: SourceRecord) -> str:
     """Of canonical JSON, so that key order says nothing."""
     body = orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(body + record.op.encode() + str(record.merged_into).encode(), digest_size=12).hexdigest()
+
+
+def stored_record(link: LinkRow) -> SourceRecord:
+    """The record as it was last accepted; without data if none was kept."""
+    data = orjson.loads(zlib.decompress(link.raw)) if link.raw is not None else {}
+    return SourceRecord(external_id=link.external_id or "", data=data, stamp=link.stamp)
 
 
 def quarantine_row(

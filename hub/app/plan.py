@@ -17,13 +17,14 @@ import orjson
 
 from hub.app.context import Connection, Hub
 from hub.app.listings import Dict
-from hub.app.push import Batch, plan_links
+from hub.app.push import Batch, may_write, plan_links
+from hub.app.removals import OUTGOING
 from hub.app.runs import Watch, connection_of, sync, unwatched
 from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.guards import allowance
 from hub.core.mapping import StreamMapping
-from hub.core.plan import CASE
+from hub.core.plan import CASE, REMOVALS
 from hub.model import ChangeSet, LinkState, QuarantineRow
 from hub.runtime.process import owner_name
 from hub.store import Tx
@@ -31,7 +32,18 @@ from hub.store import Tx
 PAGE = 500
 FOR_EVER = 1e12  # a time after every retry: a plan also shows what only waits for its next try
 CHANGE_COLUMNS = ["connection", "stream", "op", "entity", "external_id", "field", "old", "new"]
-CONNECTION_COLUMNS = ["connection", "mode", "creates", "updates", "fields", "held", "refused", "calls", "error"]
+CONNECTION_COLUMNS = [
+    "connection",
+    "mode",
+    "creates",
+    "updates",
+    "removes",
+    "fields",
+    "held",
+    "refused",
+    "calls",
+    "error",
+]
 REFUSED_COLUMNS = ["connection", "stream", "external_id", "field", "code", "message", "fix"]
 
 
@@ -45,7 +57,7 @@ class _Sheet:
     changes: list[ChangeSet] = field(default_factory=list)
     refused: list[QuarantineRow] = field(default_factory=list)
     wanted: int = 0  # creates that are due, held ones left out
-    held: int = 0  # creates that the guard would keep back
+    held: int = 0  # creates and removals that the guards would keep back
 
 
 class _Undo(Exception):
@@ -62,9 +74,10 @@ def plan(
         pull: read the systems first; False plans from what is known.
 
     Returns:
-        {"changes": one per record and field (connection, stream, op, entity, external_id, field, old, new),
-         "connections": creates, updates, held, refused, expected calls per connection, "refused": what cannot be
-         sent and why, "digest": SHA-256 of all changes}
+        {"changes": one per record and field (connection, stream, op, entity, external_id, field, old, new; one in all,
+         without a field, for a record that would be archived or deleted),
+         "connections": creates, updates, removes, held, refused, expected calls per connection, "refused": what cannot
+         be sent and why, "digest": SHA-256 of all changes}
 
     Raises:
         NotFound: there is no connection of that name.
@@ -97,7 +110,7 @@ def _sheets(hub: Hub, connection: Connection) -> Iterator[_Sheet]:
         return
     for source in connection.in_order():
         for mapping in connection.mappings_from(source):
-            if mapping.out_fields or mapping.create != "never":
+            if may_write(mapping):
                 sheet = _Sheet(connection=connection, mapping=mapping, stream=connection.streams[source])
                 _plan_known(hub, sheet)
                 _plan_missing(hub, sheet)
@@ -164,18 +177,21 @@ def _plan_page(scene: Scene, sheet: _Sheet, link_ids: Sequence[int]) -> None:
 
 
 def _hold_back(hub: Hub, sheet: _Sheet) -> None:
-    """How many creates the guard would keep back, besides those that it holds already."""
+    """How many creates and removals the guards would keep back, besides those that they hold already."""
+    removals = sum(change.op in REMOVALS for change in sheet.changes)
     with hub.store.reading() as tx:
-        holds = tx.holds_of(sheet.connection.name, sheet.mapping.name, "creates")
         live = tx.count_links(sheet.connection.name, sheet.mapping.name).get("live", 0)
-        held = sum(_held_creates(tx, hold.id) for hold in holds if hold.state == "open")
-    is_open = any(hold.state == "open" for hold in holds)
-    ceiling = sum(hold.ceiling for hold in holds if hold.state == "released")
-    free = 0 if is_open else allowance(hub.guards["creates"], live)
-    sheet.held = held + max(0, sheet.wanted - free - ceiling)
+        for guard, field_name, due in (("creates", "", sheet.wanted), ("deletes", OUTGOING, removals)):
+            holds = tx.holds_of(sheet.connection.name, sheet.mapping.name, guard)
+            holds = [hold for hold in holds if hold.field == field_name]
+            sheet.held += sum(_held_links(tx, hold.id) for hold in holds if hold.state == "open")
+            is_open = any(hold.state == "open" for hold in holds)
+            ceiling = sum(hold.ceiling for hold in holds if hold.state == "released")
+            free = 0 if is_open else allowance(hub.guards[guard], live)
+            sheet.held += max(0, due - free - ceiling)
 
 
-def _held_creates(tx: Tx, hold_id: int) -> int:
+def _held_links(tx: Tx, hold_id: int) -> int:
     total, after_id = 0, 0
     while links := tx.links_with_hold(hold_id, limit=PAGE, after_id=after_id, raw=False):
         total, after_id = total + len(links), links[-1].id
@@ -190,6 +206,8 @@ def _rows(sheet: _Sheet, change: ChangeSet) -> list[Dict]:
         "connection": sheet.connection.name, "stream": sheet.mapping.name, "op": change.op,
         "entity": f"{sheet.mapping.entity}:{change.entity_id}", "external_id": change.external_id,
     }  # fmt: skip
+    if change.op in REMOVALS:
+        return [{**place, "field": "", "old": None, "new": None}]
     return [
         {**place, "field": name.removeprefix(CASE), "old": change.before.get(name), "new": value}
         for name, value in change.values.items()
@@ -211,6 +229,7 @@ def _summary(connection: Connection, sheets: Sequence[_Sheet], error: str) -> Di
         "mode": connection.mode,
         "creates": ops["create"],
         "updates": ops["update"],
+        "removes": sum(ops[each] for each in REMOVALS),
         "fields": sum(len(change.values) for sheet in own for change in sheet.changes),
         "held": sum(sheet.held for sheet in own),
         "refused": sum(len(sheet.refused) for sheet in own),
@@ -225,7 +244,7 @@ def expected_calls(stream: Stream, changes: Sequence[ChangeSet]) -> int:
     The reading before is what keeps a write off a record that moved (design.md §8); records per call are the
     vendor's own figures (`Stream.minimum`).
     """
-    updates = sum(change.op == "update" for change in changes)
+    known = sum(change.op != "create" for change in changes)
     per_write = max(1, min(stream.max_batch, stream.minimum.get("write", stream.max_batch)))
     per_fetch = max(1, stream.minimum.get("fetch", stream.page_size))
-    return ceil(len(changes) / per_write) + ceil(updates / per_fetch)
+    return ceil(len(changes) / per_write) + ceil(known / per_fetch)

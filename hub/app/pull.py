@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from hub.app.absence import proves_absence, take_absent
 from hub.app.context import Connection, Hub
 from hub.app.ingest import again, ingest_page
 from hub.core.planted import PLANTED
@@ -50,6 +51,7 @@ def pull_stream(
     bad_rows: set[str] = set()
     with hub.store.reading() as tx:
         state: Json = tx.cursor(connection.name, source) or {"at": None, "first_done": False, "since": None}
+    total += _take_unseen(hub, connection, source, state, run_id=run_id)  # of a listing that a crash cut off here
     started = state.get("open_since") or hub.clock.now()
     while True:
         read_at = hub.clock.now()
@@ -68,6 +70,8 @@ def pull_stream(
             "since": started if page.complete else since,
             "open_since": None if page.complete else started,
         }
+        if page.complete and proves_absence(stream, page):
+            after["unseen"] = started  # whatever was last seen before that is missing
         if "cursor_first" in PLANTED:
             with hub.store.transaction() as tx:
                 tx.set_cursor(connection.name, source, after)
@@ -84,7 +88,22 @@ def pull_stream(
         if page.complete:
             if stream.cursor == SNAPSHOT and total["rows"]:
                 _mend_rows(hub, connection, source, bad_rows)
+            total += _take_unseen(hub, connection, source, state, run_id=run_id)
             return total
+
+
+def _take_unseen(
+    hub: Hub, connection: Connection, source: str, state: dict[str, Json], *, run_id: int | None
+) -> Counter[str]:
+    """What a complete listing lacked; the mark of it goes when all of it was taken, or held."""
+    if state.get("unseen") is None:
+        return Counter()
+    counts = take_absent(hub, connection, source, began=state["unseen"], run_id=run_id)
+    state["unseen"] = None
+    for attempt in again(hub):
+        with attempt, hub.store.transaction() as tx:
+            tx.set_cursor(connection.name, source, state)
+    return counts
 
 
 def _mend_rows(hub: Hub, connection: Connection, source: str, bad_rows: set[str]) -> None:

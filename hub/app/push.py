@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from hub.app.context import Connection, Hub
 from hub.app.ingest import again, ingest_page
 from hub.app.pull import Progress, fetch_now, nothing
+from hub.app.removals import OUTGOING
 from hub.app.resend import resolve_open_creates
 from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.guards import allowance
 from hub.core.mapping import PARENT_WAITS, Outward, StreamMapping, to_external
-from hub.core.plan import CASE
+from hub.core.plan import CASE, REMOVALS
 from hub.core.planted import PLANTED
 from hub.errors import OutcomeUnknown, RetryLater, SignInExpired
 from hub.model import (
@@ -41,6 +42,7 @@ REQUEST_LIFE_S = 120.0  # the longest that a request, once started, may still la
 START_WITHIN_S = 30.0  # a call that could not start by then is not started: the waits below count on it
 PAGE_LIMIT = 1000
 BACKOFF_S = 5.0
+DONE = {"create": "created", **dict.fromkeys(REMOVALS, "removed")}  # operation -> count
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,9 +69,9 @@ def push_stream(
         SignInExpired, RetryLater: the connection as a whole must wait; everything settled so far is kept.
     """
     total: Counter[str] = Counter()
-    if not connection.writes or (not mapping.out_fields and mapping.create == "never"):
+    if not connection.writes or not may_write(mapping):
         return total
-    hold_back_creates(hub, connection, mapping, run_id=run_id)
+    hold_back(hub, connection, mapping, run_id=run_id)
     stream, after_id = connection.stream_of(mapping), 0
     resolve_open_creates(hub, connection, mapping, run_id=run_id)
     while True:
@@ -85,6 +87,11 @@ def push_stream(
         push_page(batch, links)
         total += batch.counts
         progress(mapping.name, total["created"] + total["updated"])
+
+
+def may_write(mapping: StreamMapping) -> bool:
+    """True if anything may ever be written through this mapping."""
+    return bool(mapping.out_fields) or mapping.create != "never" or mapping.deletes_out != "never"
 
 
 def push_page(batch: Batch, links: Sequence[LinkRow]) -> None:
@@ -129,6 +136,9 @@ def plan_links(batch: Batch, scene: Scene, link_ids: Sequence[int]) -> list[Quar
         if link_id in busy:
             link.retry_at = (busy[link_id].last_possible or scene.now) + batch.stream.lag_s + BACKOFF_S
             scene.dirty(link)
+            continue
+        if link.leaving is not None:
+            _add_removal(batch, scene, link, blocked.get(link_id, {}))
             continue
         waiting = {name for name, _ in held.get(link_id, ())}
         names = _lacking(batch, scene, link, blocked.get(link_id, {}))
@@ -190,6 +200,24 @@ def _plan_link(
     link.retry_at = None
     _add_intent(batch, scene, link, out, names, creating=creating)
     return rows
+
+
+def _add_removal(batch: Batch, scene: Scene, link: LinkRow, blocked: Mapping[str, Json]) -> None:
+    """The record was deleted elsewhere, and is to be archived or deleted here, unless that was refused already."""
+    refused = blocked.get("") == scene.entities[scene.root_of[link.entity_id]].version
+    if link.state != LinkState.LIVE or link.external_id is None or refused:
+        return
+    scene.dirty(link)
+    intent = Intent(
+        id=scene.new_id("intent"), connection=link.connection, stream=link.stream, link_id=link.id,
+        entity_id=link.entity_id, op=link.leaving or "archive", values={}, body={}, version=scene.version,
+        external_id=link.external_id, pre_stamp=link.stamp, reference=link.marker or "",
+        idempotency_key=f"{scene.hub.instance}-{link.id}-{scene.version}", created_at=scene.now, first_sent=scene.now,
+        last_possible=scene.now + START_WITHIN_S + batch.connection.longest_write_s, run_id=batch.run_id,
+        before={name: cell.held for name, cell in scene.cells(link.id).items()},
+    )  # fmt: skip
+    batch.intents.append(intent)
+    batch.changes.append(change_of(intent, link.stamp))
 
 
 def _add_intent(
@@ -308,7 +336,7 @@ def _acknowledge(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Counte
             counts["already_settled"] += result.outcome == "applied"
             continue  # a pull was faster: it settled the write by what the record holds
         if result.outcome == "applied":
-            counts["created" if intent.op == "create" else "updated"] += 1
+            counts[DONE.get(intent.op, "updated")] += 1
             intent.state = "acked"
             if link.state == LinkState.WANTED and result.external_id:
                 link.external_id = intent.external_id = result.external_id
@@ -408,32 +436,43 @@ def _exists(batch: Batch, scene: Scene, link: LinkRow, result: PushResult) -> Qu
     return _refusal(batch, scene.now, link, "", fault, version)
 
 
-# Guard
+# Guards
 
 
-def hold_back_creates(hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None) -> None:
-    """Keep back creates beyond the guard's bounds; what a person released is a ceiling, used up as it is used."""
+def hold_back(hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None) -> None:
+    """Keep back creates and removals beyond their guards' bounds."""
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
-            counts = tx.count_links(connection.name, mapping.name)
-            wanted = tx.wanted_unheld(connection.name, mapping.name)
-            holds = [
-                hold
-                for hold in tx.holds_of(connection.name, mapping.name, "creates")
-                if hold.state in ("open", "released")
-            ]
-            is_open = any(hold.state == "open" for hold in holds)
-            free = 0 if is_open else allowance(hub.guards["creates"], counts.get("live", 0))
-            ceiling = sum(hold.ceiling for hold in holds if hold.state == "released")
-            excess = wanted[free + ceiling :]
-            _use_ceiling(tx, holds, max(0, min(len(wanted), free + ceiling) - free))
-            if excess:
-                hold_id = tx.join_hold(
-                    guard="creates", connection=connection.name, stream=mapping.name, field="", count=len(excess),
-                    of=counts.get("live", 0), at=hub.clock.now(), run_id=run_id,
-                    message=f"{len(excess)} records of {mapping.name} would be created at {connection.name}",
-                )  # fmt: skip
-                tx.hold_links(hold_id, excess)
+            live = tx.count_links(connection.name, mapping.name).get("live", 0)
+            for guard, field_name, words, waiting in (
+                ("creates", "", "created", tx.wanted_unheld(connection.name, mapping.name)),
+                ("deletes", OUTGOING, "archived or deleted", tx.leaving_unheld(connection.name, mapping.name)),
+            ):
+                excess = _excess(tx, hub, connection, mapping, guard, field_name, waiting, live)
+                if excess:
+                    hold_id = tx.join_hold(
+                        guard=guard, connection=connection.name, stream=mapping.name, field=field_name,
+                        count=len(excess), of=live, at=hub.clock.now(), run_id=run_id,
+                        message=f"{len(excess)} records of {mapping.name} would be {words} at {connection.name}",
+                    )  # fmt: skip
+                    tx.hold_links(hold_id, excess)
+
+
+def _excess(
+    tx: Tx, hub: Hub, connection: Connection, mapping: StreamMapping, guard: str, field_name: str,
+    waiting: Sequence[int], live: int,
+) -> Sequence[int]:  # fmt: skip
+    """Links beyond what may pass; what a person released is a ceiling, used up as it is used."""
+    holds = [
+        hold
+        for hold in tx.holds_of(connection.name, mapping.name, guard)
+        if hold.field == field_name and hold.state in ("open", "released")
+    ]
+    is_open = any(hold.state == "open" for hold in holds)
+    free = 0 if is_open else allowance(hub.guards[guard], live)
+    ceiling = sum(hold.ceiling for hold in holds if hold.state == "released")
+    _use_ceiling(tx, holds, max(0, min(len(waiting), free + ceiling) - free))
+    return waiting[free + ceiling :]
 
 
 def _use_ceiling(tx: Tx, holds: Sequence[HoldRow], used: int) -> None:

@@ -51,6 +51,7 @@ DELETES = {
     "event": "told by an event",
     "archived": "listed as archived",
     "absent": "not shown",
+    "listing": "missing in a complete listing",
 }
 GUARDS = {
     "version": "only if its version is still the same",

@@ -43,6 +43,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "SEC-NAME": ("That is no name for a secret.", ""),
     "SEC-EMPTY": ("An empty secret.", ""),
+    "WHY-TIME": ("What follows `--as-of` is no moment.", ""),
+    "WHY-SINCE": ("What follows `--since` is no duration.", ""),
     # Speaking to systems
     "NET-CONNECT": ("The host did not answer, or there is no such host; nothing was sent.", ""),
     "NET-TLS": ("The secure connection failed; nothing was sent.", "Check the machine's clock and certificates."),

@@ -7,15 +7,14 @@ the entity is decided anew.
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import orjson
-
 from hub.app.context import Connection, Hub
 from hub.app.ingest import ingest_page
+from hub.app.page import stored_record
+from hub.app.removals import OUTGOING, decide_record
 from hub.app.runs import connection_of
 from hub.app.scene import Scene
 from hub.app.transact import commit
@@ -28,6 +27,7 @@ from hub.errors import Drifted, HubError, NeedsReview, NotFound
 from hub.model import (
     LONG_AGO,
     Cell,
+    ConflictKind,
     ConflictRow,
     HoldRow,
     Json,
@@ -91,6 +91,8 @@ def resolve_conflict(
         scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), actor=by)
         scene.load([conflict.entity_id])
         root = scene.root_of[conflict.entity_id]
+        if conflict.kind == ConflictKind.EDIT_DELETE:
+            return _decide_record(scene, conflict, value, candidate, by=by, note=note, digest=digest)
         declared = scene.entity_type(root).fields[conflict.field]
         standing = scene.values(root).get(conflict.field)
         _refuse_drift(conflict, declared, standing, digest)
@@ -108,6 +110,23 @@ def resolve_conflict(
         return ruling
 
     return commit(hub, decide)
+
+
+def _decide_record(
+    scene: Scene, conflict: ConflictRow, value: Json | _Unset, candidate: int | None, *, by: str, note: str,
+    digest: str | None,
+) -> RulingRow:  # fmt: skip
+    """A deleted record is kept or deleted; no ruling stands for it, since the next delete is another question."""
+    if (digest is not None and digest != conflict.digest) or conflict.state == "closed":
+        where, fix = f"conflict {conflict.id}", "look at it again, then decide"
+        raise Drifted("this conflict has changed since it was shown, or is decided", where=where, fix=fix)
+    chosen = None if isinstance(value, _Unset) else value
+    choice = decide_record(scene, conflict, candidate=candidate, value=chosen, by=by, note=note)
+    _conclude(scene)
+    scene.tx.audit(by, "conflict resolved", f"conflict {conflict.id}", conflict.kind, choice, scene.now)
+    return RulingRow(
+        id=0, entity_id=conflict.entity_id, field="", value=choice, version=scene.version, by=by, at=scene.now
+    )  # fmt: skip
 
 
 def _refuse_drift(conflict: ConflictRow, declared: CanonicalField, standing: Json, digest: str | None) -> None:
@@ -156,7 +175,7 @@ def release_hold(hub: Hub, hold_id: int, *, by: str) -> Counter[str]:
 
 
 def drop_hold(hub: Hub, hold_id: int, *, by: str) -> Counter[str]:
-    """Refuse what a guard kept back: held values are put back at their system, held creates are never made."""
+    """Refuse what a guard kept back: held values are put back at their system, held creates and removals never made."""
     return _decide_hold(hub, hold_id, by=by, release=False)
 
 
@@ -166,19 +185,22 @@ def _decide_hold(hub: Hub, hold_id: int, *, by: str, release: bool) -> Counter[s
     if hold.state != "open":
         raise Drifted(f"this hold was {hold.state} already", where=f"hold {hold_id}")
     counts: Counter[str] = Counter()
-    if hold.guard == "deletes" and release:
+    writes = hold.guard == "creates" or hold.field == OUTGOING  # whole records that were to be created, or removed
+    if hold.guard == "deletes" and release and not writes:
         _release_deletes(hub, hold, counts)
-    elif hold.guard != "creates":
+    elif not writes:
         _decide_cells(hub, hold, counts, release=release)
 
     def close(tx: Tx) -> int:
-        freed = tx.clear_hold(hold_id) if hold.guard == "creates" and release else 0
+        freed = tx.clear_hold(hold_id) if writes and release else 0
+        if hold.field == OUTGOING and not release:
+            tx.cancel_leaving(hold_id)
         tx.update_hold(hold_id, state="released" if release else "dropped", ceiling=freed)
         action = "hold released" if release else "hold dropped"
         tx.audit(by, action, f"hold {hold_id}", "open", hold.guard, hub.clock.now())
         return freed
 
-    counts["creates"] += commit(hub, close)
+    counts["removals" if hold.field == OUTGOING else "creates"] += commit(hub, close)
     return counts
 
 
@@ -217,7 +239,7 @@ def _take_cells(scene: Scene, items: Sequence[tuple[int, str]], *, release: bool
 
 def _shown(tx: Tx, link: LinkRow, mapping: StreamMapping) -> dict[str, Json]:
     """What the last accepted record says, with references resolved; those to unknown records are left out."""
-    mapped = to_canonical(mapping, _stored_record(link))
+    mapped = to_canonical(mapping, stored_record(link))
     shown = dict(mapped.values)
     shown.update(_references(tx, link, mapped))
     return shown
@@ -231,11 +253,6 @@ def _references(tx: Tx, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:
         for name, ref in mapped.references.items()
         if ref is None or ref in known
     }
-
-
-def _stored_record(link: LinkRow) -> SourceRecord:
-    data = orjson.loads(zlib.decompress(link.raw)) if link.raw is not None else {}
-    return SourceRecord(external_id=link.external_id or "", data=data, stamp=link.stamp)
 
 
 def _take_cell(scene: Scene, link: LinkRow, mapping: StreamMapping, name: str, value: Json, *, release: bool) -> None:
@@ -344,7 +361,7 @@ def _read_again(hub: Hub, connection: Connection, row: QuarantineRow) -> None:
         connection.require()
         records: Sequence[SourceRecord] = connection.connector.fetch(connection.api, mapping.source, [row.external_id])
     elif link is not None and link.raw is not None:
-        records, read_at = [_stored_record(link)], link.read_at or read_at
+        records, read_at = [stored_record(link)], link.read_at or read_at
     else:
         data = row.value if isinstance(row.value, dict) else {}
         records = [SourceRecord(external_id=row.external_id, data=data)] if data else []

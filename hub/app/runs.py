@@ -18,6 +18,7 @@ from hub.app.ingest import again
 from hub.app.leases import KeepAlive, RunOver, Stopped, connection_lease, take
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
+from hub.app.rereading import reread
 from hub.app.wants import want_missing
 from hub.errors import HubError, NotFound, QuotaUsedUp, RetryLater, SignInExpired
 
@@ -115,6 +116,8 @@ def sync(
                 leases.check(connection_lease(connection))
                 watch(connection, phase, stream, rows)
 
+            for connection in active:  # before anything is read: a changed mapping is nobody's edit
+                _guarded(runs[connection.name], partial(_reread, hub, connection, runs[connection.name]))
             if pull:
                 for connection in active:  # one after the other: whose edit is met first is in the conflict log
                     run, streams = runs[connection.name], None if only is None else only.get(connection.name)
@@ -178,6 +181,14 @@ def _guarded(run: ConnectionRun, task: Callable[[], object]) -> None:
         run.error, run.code = str(error), error.code
 
 
+def _reread(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
+    if connection.fault is not None:
+        return
+    counts = reread(hub, connection, run_id=run.run_id, tally=run.tally)
+    if counts:
+        run.add("mapping", "in", counts)
+
+
 def _pull(
     hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch, streams: Collection[str] | None = None
 ) -> None:
@@ -213,7 +224,7 @@ def _push_rounds(hub: Hub, active: Sequence[Connection], runs: dict[str, Connect
         _guarded(run, partial(_push, hub, connection, run, watch))
         _guarded(run, partial(_serve, hub, connection, run))
         after = run.counts - before
-        return after["created"] + after["updated"] + after["settled"] + after["changed"]
+        return sum(after[name] for name in ("created", "updated", "removed", "settled", "changed"))
 
     for _ in range(PUSH_ROUNDS):
         if not sum(_side_by_side(write, active)):

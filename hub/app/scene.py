@@ -70,6 +70,7 @@ class Scene:
     _new_links: set[int] = field(default_factory=set)
     _new_entities: set[int] = field(default_factory=set)
     _stored: set[int] = field(default_factory=set)  # new entities whose rows are there already
+    _turned: set[int] = field(default_factory=set)  # entities that live again, or no more
     _dirty_links: set[int] = field(default_factory=set)
     _written: set[int] = field(default_factory=set)
     _dirty_cells: set[int] = field(default_factory=set)
@@ -160,20 +161,10 @@ class Scene:
 
     def voices(self, root: int) -> dict[int, Voice]:
         """Link id -> voice, for the links of an entity and its aliases."""
-        return {
-            link.id: Voice(
-                link=link.id,
-                connection=link.connection,
-                connector=self.connector_name(link.connection),
-                rank=self.hub.rank(link.connection),
-                speaks=link.state in SPEAKING,
-            )
-            for link in self.links_at[root]
-        }
+        return {link.id: voice_of(self.hub, link) for link in self.links_at[root]}
 
     def connector_name(self, connection: str) -> str:
-        found = self.hub.connections.get(connection)
-        return found.connector.name if found else ""
+        return connector_name(self.hub, connection)
 
     # Deciding
 
@@ -236,6 +227,20 @@ class Scene:
         for part, claim in claims.items():
             place.setdefault(part if is_set else WHOLE, []).append(claim)
 
+    def silence(self, root: int, link: LinkRow) -> None:
+        """The voice of a link ends: its claims leave, and everything it spoke of is decided anew."""
+        for name, cell in self.cells(link.id).items():
+            if cell.own:
+                self.depart(root, name, cell.own, is_set=self.entity_type(root).fields[name].kind == "set")
+        self.touch_all(root)
+
+    def set_state(self, root: int, state: str) -> None:
+        """Whether the entity still lives in any system."""
+        if self.entities[root].state != state:
+            self.entities[root].state = state
+            self._dirty_entities.add(root)
+            self._turned.add(root)
+
     def set_value(self, root: int, name: str, value: Json) -> None:
         """A derived field has a new value; such fields have no claims."""
         old = self.states(root).get(name, FieldState())
@@ -245,6 +250,14 @@ class Scene:
         self.changed[root][name] = (old.value, value)
         self._dirty_entities.add(root)
         self._recheck[root].add(name)
+        if root not in self._new_entities:
+            derived = self.entity_type(root).fields[name].derived
+            self._history[root][name] = {
+                "old": old.value,
+                "new": value,
+                "connection": None,
+                "rule": f"derived:{derived}",
+            }
 
     def _change(self, old: FieldState | None, decision: Decision, voices: Mapping[int, Voice]) -> Json:
         winner = decision.winner
@@ -295,7 +308,7 @@ class Scene:
     def mark_behind(self) -> None:
         """Put every link on notice that lacks a rechecked field, and want the records that should exist."""
         for root in sorted(self._recheck):
-            if root in self._new_entities or root in self.changed:
+            if root in self._new_entities or root in self.changed or root in self._turned:
                 self._scope(root)
                 for connection in self.hub.connections.values():
                     self.want(root, connection)
@@ -341,19 +354,33 @@ class Scene:
             if mapping is None or link.state not in (LinkState.LIVE, LinkState.OUT_OF_SCOPE):
                 continue
             state = LinkState.LIVE if mapping.in_scope(values) else LinkState.OUT_OF_SCOPE
-            if state != link.state:
-                link.state = state
-                self.dirty(link)
+            if state == link.state:
+                continue
+            link.state = state
+            self.dirty(link)
+            if state == LinkState.OUT_OF_SCOPE and mapping.leaves == "detach":
+                self._detach(root, link)
+
+    def _detach(self, root: int, link: LinkRow) -> None:
+        """Cut a link: its record is neither heard nor written any more; what it said stays remembered."""
+        link.state, link.behind_since = LinkState.DETACHED, None
+        self.silence(root, link)
+        self.decide()
 
     def want(self, root: int, connection: Connection) -> bool:
         """A link in state `wanted` if this connection should have the entity and has not; True if there is one now."""
         mapping = self.missing_in(root, connection)
         if mapping is not None:
-            self._new_wanted(root, connection, mapping)
+            self.new_wanted(root, connection, mapping)
         return mapping is not None
 
     def missing_in(self, root: int, connection: Connection) -> StreamMapping | None:
-        """The first stream of a connection that should get a record for this entity, if none has one."""
+        """The first stream of a connection that should get a record for this entity, if none has one.
+
+        An entity that no system speaks of any more is not made again anywhere (law L7).
+        """
+        if not any(link.state in SPEAKING for link in self.links_at[root]):
+            return None
         kind, values = self.entities[root].type, self.values(root)
         streams = {
             name: mapping
@@ -372,7 +399,8 @@ class Scene:
         cursor = self.tx.cursor(connection.name, mapping.source)
         return bool(cursor and cursor.get("first_done"))
 
-    def _new_wanted(self, root: int, connection: Connection, mapping: StreamMapping) -> None:
+    def new_wanted(self, root: int, connection: Connection, mapping: StreamMapping) -> None:
+        """A record is to be created there."""
         self.add_link(
             LinkRow(
                 id=self.new_id("link"),
@@ -451,6 +479,20 @@ class Scene:
             )
             for root, changes in sorted(self._history.items())
         ]
+
+
+def connector_name(hub: Hub, connection: str) -> str:
+    """The connector behind a connection; "" when it is gone from the configuration."""
+    found = hub.connections.get(connection)
+    return found.connector.name if found else ""
+
+
+def voice_of(hub: Hub, link: LinkRow) -> Voice:
+    """What a decision must know of a link."""
+    return Voice(
+        link=link.id, connection=link.connection, connector=connector_name(hub, link.connection),
+        rank=hub.rank(link.connection), speaks=link.state in SPEAKING,
+    )  # fmt: skip
 
 
 def conflict_row(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hub.app.scene import Scene, conflict_row
 from hub.core.changes import Verdict, judge_intent, settle_cells
 from hub.core.mapping import held_form
-from hub.core.plan import CASE
+from hub.core.plan import CASE, REMOVALS
 from hub.core.shadow import is_empty
 from hub.core.values import same
 from hub.model import NO_VERSION, Cell, ConflictKind, Intent, Json, LinkRow, SourceRecord
@@ -33,6 +33,8 @@ def settle_intent(
         True if it stays open: the fields it sent are left alone until it is settled, since what they show may be ours.
     """
     scene, fields = page.scene, page.mapping.entity_type.fields
+    if intent.op in REMOVALS:
+        return _settle_removal(page, link, intent)
     forms = {
         name: held_form(page.mapping, name, value) for name, value in intent.values.items() if not name.startswith(CASE)
     }
@@ -67,6 +69,23 @@ def settle_intent(
             scene.tx.update_intents([intent])
             _note_strangers(scene, link, judgement.strange)
             page.counts["settled"] += 1
+    return False
+
+
+def _settle_removal(page: PageContext, link: LinkRow, intent: Intent) -> bool:
+    """The record that was to go is there: it did not land yet, never will, or somebody brought it back since."""
+    lag_s = page.lag_s + page.stream.stamp_tick_s
+    if page.read_at < (intent.last_possible or intent.created_at) + lag_s:
+        page.counts["intents_waiting"] += 1
+        return True
+    if intent.state == "acked":
+        intent.state, link.leaving = "done", None
+        page.scene.tx.update_intents([intent])
+        page.scene.look_again(link)
+        page.counts["settled"] += 1
+    else:
+        close_not_done(page.scene, link, intent)
+        page.counts["not_landed"] += 1
     return False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hub.app.context import Connection, Hub
+from hub.app.push import may_write
 from hub.app.runs import Watch, unwatched
 from hub.app.syncing import Outcome, sync_now
 from hub.app.transact import commit
@@ -17,7 +18,10 @@ from hub.errors import HubError
 from hub.runtime.log import logger
 from hub.store import Tx
 
-MOVED = ("created", "updated", "settled", "changed", "new", "hints_served", "rewards_issued", "deleted", "restored")
+MOVED = (
+    *("created", "updated", "removed", "settled", "changed", "new", "hints_served", "rewards_issued", "deleted"),
+    "restored",
+)
 MISSED_MOST = 500  # slots put on record for one outage of one connection
 SLOTS_BACK = 200  # so many newest slots are searched for the last one that ran; beyond them every stream is due
 
@@ -118,7 +122,7 @@ def _is_behind(tx: Tx, connection: Connection, now: float) -> bool:
     return any(
         tx.behind_links(connection.name, stream, now=now, limit=1, raw=False)
         for stream, mapping in connection.mappings.items()
-        if mapping.out_fields or mapping.create != "never"
+        if may_write(mapping)
     )
 
 

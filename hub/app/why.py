@@ -1,47 +1,35 @@
 """Every value explains itself: who says what, since when, by which rule it stands, and what became of it.
 
-A read, nothing more: everything shown here is what the decision itself was made of (hub.core.merge), so the
-explanation cannot differ from the reason.
+A read, nothing more: everything shown here is what the decision itself was made of, and the value is decided once
+more from it by the very functions that decided it (hub.core.explain). Should the two ever differ, it says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from hub.app.cases import Case, load_cases
 from hub.app.context import Hub
+from hub.app.explaining import is_nothing, recomputed_sums
 from hub.app.listings import Dict, iso
 from hub.core.canonical import CanonicalField, EntityType
+from hub.core.merge import is_frozen
 from hub.core.plan import fields_due
-from hub.core.shadow import is_empty, unpack_fields, unpack_shadow
+from hub.core.shadow import is_empty
 from hub.core.values import key_value, same
 from hub.errors import NotFound
-from hub.model import NO_VERSION, Cell, Claim, EntityRow, FieldState, HistoryRow, Json, LinkRow, RulingRow
+from hub.model import NO_VERSION, Cell, Claim, FieldState, HistoryRow, Json, LinkRow, RulingRow
 from hub.store import Tx
 
+MACHINES = ("sync", "mapping")  # actors in history that are no people
 HISTORY = 20  # newest changes of a field that are shown
-
-
-@dataclass(slots=True, kw_only=True)
-class _Case:
-    """One entity with everything that speaks of it."""
-
-    hub: Hub
-    row: EntityRow
-    entity: EntityType
-    members: list[int]  # itself and its aliases
-    links: list[LinkRow]
-    states: Mapping[str, FieldState]
-    cells: Mapping[int, Mapping[str, Cell]]  # link id -> field -> cell
-    rulings: Mapping[str, RulingRow]
-    history: list[HistoryRow]
 
 
 def why(hub: Hub, target: str, field: str | None = None) -> Dict:
     """Explain one field of an entity, or list all of them with who won.
 
     Args:
-        target: "contact:42", or "contact:" and a key of it (an e-mail address, a phone).
+        target: "contact:42", or "contact:" and a key of it (an e-mail address, a phone); perhaps with ".field" after.
         field: a canonical field, or a part of a group; None for all.
 
     Returns:
@@ -51,6 +39,8 @@ def why(hub: Hub, target: str, field: str | None = None) -> Dict:
         NotFound: no such entity or field.
     """
     with hub.store.reading() as tx:
+        if field is None:
+            target, field = split_field(hub, tx, target)
         case = _load(hub, tx, find_entity(hub, tx, target))
         if field is None:
             return _overview(case)
@@ -59,6 +49,27 @@ def why(hub: Hub, target: str, field: str | None = None) -> Dict:
             known = ", ".join(case.entity.fields)
             raise NotFound(f"{case.entity.name} has no field {field}", where=target, fix=f"known are: {known}")
         return {**_explained(case, declared), "conflicts": _conflicts(tx, case, declared.name)}
+
+
+def split_field(hub: Hub, tx: Tx, target: str) -> tuple[str, str | None]:
+    """ "contact:42.phone" -> ("contact:42", "phone"). Keys have dots, too: what names an entity whole is left whole."""
+    kind, _, rest = target.partition(":")
+    entity = hub.canonical.entities.get(kind)
+    for place in [index for index, letter in enumerate(rest) if letter == "."] if entity else ():
+        name, field = f"{kind}:{rest[:place]}", rest[place + 1 :]
+        if rest[:place].isdigit():
+            return name, field
+        if entity and entity.field_of(field) is not None and not _exists(hub, tx, target) and _exists(hub, tx, name):
+            return name, field
+    return target, None
+
+
+def _exists(hub: Hub, tx: Tx, target: str) -> bool:
+    try:
+        find_entity(hub, tx, target)
+    except NotFound:
+        return False
+    return True
 
 
 def find_entity(hub: Hub, tx: Tx, target: str) -> int:
@@ -93,26 +104,16 @@ def _key_of(entity: EntityType, on: Iterable[str], text: str) -> str | None:
     return key_value(kind, text)
 
 
-def _load(hub: Hub, tx: Tx, root: int) -> _Case:
-    row = tx.entities([root])[root]
-    members = tx.alias_closure([root])[root]
-    rulings: dict[str, RulingRow] = {}
-    for found in tx.rulings(members).values():
-        for name, ruling in found.items():
-            if name not in rulings or ruling.version > rulings[name].version:
-                rulings[name] = ruling
-    links = tx.links_of(members, raw=False)
-    return _Case(
-        hub=hub, row=row, entity=hub.canonical.entities[row.type], members=members, links=links,
-        states=unpack_fields(row.fields, row.values), cells={link.id: unpack_shadow(link.shadow) for link in links},
-        rulings=rulings, history=tx.history(members),
-    )  # fmt: skip
+def _load(hub: Hub, tx: Tx, root: int) -> Case:
+    (case,) = load_cases(hub, tx, [root])
+    case.history = tx.history(case.members)
+    return case
 
 
 # All fields
 
 
-def _overview(case: _Case) -> Dict:
+def _overview(case: Case) -> Dict:
     return {
         **_head(case),
         "fields": [
@@ -131,14 +132,14 @@ def _overview(case: _Case) -> Dict:
     }  # fmt: skip
 
 
-def _head(case: _Case) -> Dict:
+def _head(case: Case) -> Dict:
     return {
-        "entity": f"{case.row.type}:{case.row.id}",
+        "entity": case.name,
         "aliases": [f"{case.row.type}:{each}" for each in case.members if each != case.row.id],
     }
 
 
-def _winners(case: _Case, state: FieldState) -> list[str]:
+def _winners(case: Case, state: FieldState) -> list[str]:
     """Connections whose claims make the value."""
     names = {link.id: link.connection for link in case.links}
     return sorted({names.get(claim.link, "a system that is gone") for claim in state.memory.values()})
@@ -147,7 +148,7 @@ def _winners(case: _Case, state: FieldState) -> list[str]:
 # One field
 
 
-def _explained(case: _Case, declared: CanonicalField) -> Dict:
+def _explained(case: Case, declared: CanonicalField) -> Dict:
     state = case.states.get(declared.name, FieldState())
     ruling = case.rulings.get(declared.name)
     changes = [row for row in case.history if declared.name in row.changes]
@@ -158,7 +159,8 @@ def _explained(case: _Case, declared: CanonicalField) -> Dict:
         "text": declared.text,
         "value": state.value,
         "version": state.version if state.version != NO_VERSION else None,
-        "decided_by": _decided_by(declared, ruling),
+        "decided_by": "frozen" if is_frozen(state, ruling) else _decided_by(declared, ruling),
+        "recomputed": _recomputed(case, declared),
         "rule": declared.survivorship.rule,
         "rule_at": declared.survivorship.where,
         "order": list(declared.survivorship.source),
@@ -166,11 +168,23 @@ def _explained(case: _Case, declared: CanonicalField) -> Dict:
         "from": _winners(case, state) if ruling is None else [],
         "ruling": _ruling(ruling) if ruling else None,
         "run": last.run_id if last else None,
-        "person": last.actor if last and last.actor != "sync" else None,
+        "person": last.actor if last and last.actor not in MACHINES else None,
         "candidates": [_candidate(case, declared, state, link) for link in case.links if _speaks(case, declared, link)],
         "memory": [_claim(case, part, claim, won=True) for part, claim in sorted(state.memory.items())],
         "history": [_change(row, declared.name) for row in changes[-HISTORY:]],
     }
+
+
+def _recomputed(case: Case, declared: CanonicalField) -> Dict:
+    """The value once more, from the evidence that is stored; `same` false means that it has no reason on record."""
+    if declared.derived:
+        stored = case.states.get(declared.name, FieldState()).value
+        value = recomputed_sums(case.hub, [case.row.id]).get((case.row.id, declared.name))
+        return {"value": value, "from": [], "same": value == stored or (is_nothing(value) and is_nothing(stored))}
+    found = case.recomputed(declared.name)
+    names = {link.id: link.connection for link in case.links}
+    winners = sorted({names.get(claim.link, "a system that is gone") for claim in found.winners.values()})
+    return {"value": found.value, "from": winners, "same": found.same}
 
 
 def _decided_by(declared: CanonicalField, ruling: RulingRow | None) -> str:
@@ -181,12 +195,12 @@ def _decided_by(declared: CanonicalField, ruling: RulingRow | None) -> str:
     return f"rule:{declared.survivorship.rule}"
 
 
-def _speaks(case: _Case, declared: CanonicalField, link: LinkRow) -> bool:
+def _speaks(case: Case, declared: CanonicalField, link: LinkRow) -> bool:
     mapping = case.hub.mapping_of(link.connection, link.stream)
     return declared.name in case.cells[link.id] or (mapping is not None and declared.name in mapping.fields)
 
 
-def _candidate(case: _Case, declared: CanonicalField, state: FieldState, link: LinkRow) -> Dict:
+def _candidate(case: Case, declared: CanonicalField, state: FieldState, link: LinkRow) -> Dict:
     """What one record holds, and how that stands to the value."""
     cell = case.cells[link.id].get(declared.name, Cell())
     mapping = case.hub.mapping_of(link.connection, link.stream)
@@ -204,11 +218,11 @@ def _candidate(case: _Case, declared: CanonicalField, state: FieldState, link: L
         "read_at": iso(link.read_at),
         "claims": [_claim(case, part, claim, won=claim in state.memory.values()) for part, claim in cell.own.items()],
         "mapped_at": [rule.where for rule in rules],
-        "mapping_version": connection.mapping_version if connection else link.mapping_version,
+        "mapping_version": link.mapping_version or (connection.mapping_version if connection else 0),
     }
 
 
-def _standing(case: _Case, declared: CanonicalField, state: FieldState, link: LinkRow, cell: Cell) -> str:
+def _standing(case: Case, declared: CanonicalField, state: FieldState, link: LinkRow, cell: Cell) -> str:
     """One word on what a record's value is to the entity's: wins, agrees, due, waits, differs, empty."""
     if any(claim in state.memory.values() for claim in cell.own.values()) and declared.name not in case.rulings:
         return "wins"
@@ -227,7 +241,7 @@ def _standing(case: _Case, declared: CanonicalField, state: FieldState, link: Li
     return "due" if declared.name in due.fields else "differs"
 
 
-def _claim(case: _Case, part: str, claim: Claim, *, won: bool) -> Dict:
+def _claim(case: Case, part: str, claim: Claim, *, won: bool) -> Dict:
     home = next((link for link in case.links if link.id == claim.link), None)
     return {
         "connection": home.connection if home else None, "part": part, "value": claim.value, "wins": won,
@@ -252,7 +266,7 @@ def _change(row: HistoryRow, field: str) -> Dict:
     }  # fmt: skip
 
 
-def _conflicts(tx: Tx, case: _Case, field: str) -> list[Dict]:
+def _conflicts(tx: Tx, case: Case, field: str) -> list[Dict]:
     found = [row for each in case.members for row in tx.conflicts(entity_id=each, field=field)]
     return [
         {

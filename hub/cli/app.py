@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import configuring, reviewing, running
+from hub.cli import configuring, explaining, reviewing, running
 from hub.cli.options import AsJson
 from hub.errors import ConfigFault, HubError
 
@@ -46,7 +46,10 @@ for name, command in (
     ("sync", running.sync),
     ("run", running.run),
     ("worker", running.worker),
-    ("why", reviewing.why),
+    ("why", explaining.why),
+    ("history", explaining.history),
+    ("show", explaining.show_entity),
+    ("replay", explaining.replay),
     ("status", running.status),
 ):
     app.command(name)(command)

@@ -1,4 +1,4 @@
-"""Commands for what waits for a person: conflicts, holds, quarantine, rewards; and `why`."""
+"""Commands for what waits for a person: conflicts, holds, quarantine, rewards."""
 
 from __future__ import annotations
 
@@ -12,20 +12,6 @@ from hub.cli.options import HERE, MANY, All, AsJson, Folder, Limit, Note, projec
 
 Id = Annotated[int, typer.Argument(min=1, help="Its number in the list.")]
 Ids = Annotated[list[int] | None, typer.Argument(min=1, help="Numbers in the list.")]
-
-
-def why(
-    entity: Annotated[str, typer.Argument(help="Such as contact:42; or contact:ann@example.org.")],
-    field: Annotated[str | None, typer.Argument(help="Such as phone; none for all.")] = None,
-    folder: Folder = HERE,
-    json: AsJson = False,
-) -> None:
-    """Explain a value: every candidate with its time, the rule that chose, and who holds what."""
-    from hub.app import bootstrap
-    from hub.app.why import why as explain
-
-    with bootstrap.opened(project(folder), connect=False) as hub:
-        show.record(explain(hub, entity, field), json=json)
 
 
 # Conflicts
@@ -117,7 +103,7 @@ def _decide(holds: list[int] | None, folder: Folder, *, json: bool, release: boo
     decide = review.release_hold if release else review.drop_hold
     with bootstrap.opened(project(folder)) as hub:
         rows = [{"hold": each, **decide(hub, each, by=bootstrap.user_name())} for each in holds]
-    show.table(rows, ["hold", "cells", "creates", "deleted"], json=json)
+    show.table(rows, ["hold", "cells", "creates", "removals", "deleted"], json=json)
 
 
 # Quarantine

@@ -88,6 +88,26 @@ def _observe_set(
     return Cell(held=sorted(value), agreed=old.agreed, own={**old.own, **claims}), True
 
 
+def restate_cell(field: CanonicalField, old: Cell, value: Json, *, link: int, before: float, version: int) -> Cell:
+    """The same record read in other terms (a changed mapping): who made a statement, and when, stays as it was.
+
+    Args:
+        before: when the record was read; the end of the window of elements that a set has only in the new terms.
+    """
+    if field.kind == "consent" and value is not None and value.get("state") not in ("opted_in", "opted_out"):
+        value = None  # unknown is blank, never a claim
+    if field.kind == "set":
+        known, now = set(old.held or ()), set(value or ())
+        own = {part: claim for part, claim in old.own.items() if (part in now) == (part in known)}
+        if old.own:  # who claimed the words of before claims those that took their place
+            fresh = {part: Claim(link, True, LONG_AGO, before, NO_VERSION, version) for part in sorted(now - known)}
+            own |= fresh
+        return Cell(held=sorted(now), agreed=old.agreed, own=own)
+    if not old.own or is_empty(value):  # put there by us, or nothing is said any more: memory keeps what was said
+        return Cell(held=value, agreed=old.agreed)
+    return Cell(held=value, agreed=old.agreed, own=_restate(old.own, value))
+
+
 def settle_cells(cells: Mapping[str, Cell], stored: Mapping[str, Json], version: int) -> dict[str, Cell]:
     """The cells after a write landed: what the system now holds in the fields we sent, and as of which version."""
     return {**cells, **{name: Cell(held=value, agreed=version) for name, value in stored.items()}}

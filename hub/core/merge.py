@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hub.core.canonical import CanonicalField
 from hub.core.planted import PLANTED
@@ -284,6 +284,8 @@ def decide_field(
     retired = _ended(field, cells, departed or {})
     cells = without(cells, retired)
     found = evidence(field, cells, [state, *also], voices)
+    if is_frozen(state, ruling):
+        return _as_it_stands(field, found, state, version=version)
     value, memory = decide(field, found, state.value, voices)
     winner = memory.get(WHOLE) if field.kind != "set" else None
     decided_by = f"rule:{field.survivorship.rule}" if field.kind != "consent" else "rule:consent"
@@ -303,7 +305,7 @@ def decide_field(
     if new_version == NO_VERSION and memory:
         new_version = version
     return Decision(
-        state=replace(state, value=value, version=new_version, memory=memory, ruling=ruling.id if ruling else None),
+        state=FieldState(value=value, version=new_version, memory=memory, ruling=ruling.id if ruling else None),
         changed=changed,
         losers=losers,
         winner=winner,
@@ -311,6 +313,21 @@ def decide_field(
         decided_by="" if waits else decided_by,
         retired=retired,
     )
+
+
+def is_frozen(state: FieldState, ruling: RulingRow | None) -> bool:
+    """True while a field stands still because two systems keep overwriting each other; a later ruling moves it."""
+    return state.frozen is not None and (ruling is None or ruling.version <= state.frozen)
+
+
+def _as_it_stands(
+    field: CanonicalField, found: Mapping[str, Sequence[Claim]], state: FieldState, *, version: int
+) -> Decision:
+    """A frozen field keeps its value; what is claimed meanwhile joins the open conflict."""
+    losers = _losers(field, found, state.value, state.memory, version=version)
+    return Decision(
+        state=state, changed=False, losers=losers, winner=state.memory.get(WHOLE), open=True, decided_by=""
+    )  # fmt: skip
 
 
 def _replaced(

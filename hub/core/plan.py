@@ -7,12 +7,12 @@ nowhere else, so that a write against them cannot even be planned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from hub.core.canonical import CanonicalField, EntityType
 from hub.core.mapping import StreamMapping, blank_policy, held_form
-from hub.core.merge import is_open
+from hub.core.merge import is_frozen, is_open
 from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
@@ -44,6 +44,8 @@ def is_due(
         return ""
     if "push_if_differs" not in PLANTED and not (cell.own or cell.agreed < state.version):
         return ""
+    if is_frozen(state, ruling):
+        return "waits"
     expected = held_form(mapping, field.name, state.value)
     if cell.own and is_open(cell, field, ruling, expected):
         return "waits"
@@ -104,6 +106,23 @@ def wants_create(
     if not creates or any(True for _ in siblings):
         return False
     return mapping.allows_create(values) and mapping.in_scope(values)
+
+
+REMOVALS = ("archive", "delete")  # operations that end a record over there
+
+
+def removal(asked: str, allowed: str, writes: Collection[str]) -> str | None:
+    """What a delete seen in one system does in another; None: nothing.
+
+    Args:
+        asked: by the mapping of the system where it was seen (`deletes: in`).
+        allowed: by the mapping of the other one (`deletes: out`). The milder of the two holds.
+        writes: what the other system can. An archive may stand in for a delete, never the other way round.
+    """
+    if asked not in REMOVALS or allowed not in REMOVALS:
+        return None
+    mild = "archive" if "archive" in (asked, allowed) else "delete"
+    return next((each for each in (mild, "archive") if each in writes), None)
 
 
 def erases(mapping: StreamMapping, name: str, *names: str) -> bool:

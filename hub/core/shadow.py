@@ -1,7 +1,7 @@
 """The compact documents of a link (`shadow`) and an entity (`fields`): one default, and exceptions per field.
 
     shadow = {"held": {field: value}, "agreed": version, "own": claim | None, "x": {field: [agreed, claims]}}
-    fields = {"v": version, "m": claim | None, "x": {field: [version, claims, ruling]}}
+    fields = {"v": version, "m": claim | None, "x": {field: [version, claims, ruling, frozen]}}
 
 A *claim* is written [link, after, before, base, taken] when its value is the field's own (for a set: when every
 element was added by that one claim); else claims are written {part: [link, value, after, before, base, taken]}.
@@ -145,8 +145,9 @@ def pack_fields(states: Mapping[str, FieldState]) -> dict[str, Json]:
     exceptions = {}
     for name, (version, memory) in packed.items():
         usual = (common[0], None) if is_empty(states[name].value) else (common[0], memory_default)
-        if (version, memory) != usual or states[name].ruling is not None:
-            exceptions[name] = [version, memory, states[name].ruling]
+        rare = [states[name].ruling] if states[name].frozen is None else [states[name].ruling, states[name].frozen]
+        if (version, memory) != usual or rare != [None]:
+            exceptions[name] = [version, memory, *rare]
     if exceptions:
         document["x"] = exceptions
     return document
@@ -160,10 +161,11 @@ def unpack_fields(document: Mapping[str, Json], values: Mapping[str, Json]) -> d
     states = {}
     for name, value in values.items():
         if name in exceptions:
-            its_version, claims, ruling = exceptions[name]
+            its_version, claims, ruling, *rest = exceptions[name]
             states[name] = FieldState(
-                value=value, version=its_version, memory=unpack_claims(value, claims), ruling=ruling
-            )
+                value=value, version=its_version, memory=unpack_claims(value, claims), ruling=ruling,
+                frozen=rest[0] if rest else None,
+            )  # fmt: skip
         elif is_empty(value):
             states[name] = FieldState(value=value, version=version)
         else:

@@ -76,7 +76,9 @@ def _check_stream(connector: Connector, stream: Stream, names: Sequence[str]) ->
     assert stream.consistency in ("strong", "lagging"), f"{where}: consistency {stream.consistency}"
     assert stream.completeness in ("full", "thin"), f"{where}: completeness {stream.completeness}"
     assert stream.completeness == "full" or connector.fetch is not None, f"{where}: thin records, and no fetch"
-    assert stream.deletes in ("tombstone", "event", "archived", "absent"), f"{where}: deletes {stream.deletes}"
+    assert stream.deletes in ("tombstone", "event", "archived", "absent", "listing"), (
+        f"{where}: deletes {stream.deletes}"
+    )
     if "create" in stream.writes and stream.idempotency == "A":
         assert stream.marker, f"{where}: a unique reference without a field for it"
     if stream.idempotency == "B":

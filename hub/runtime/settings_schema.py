@@ -244,12 +244,17 @@ def read_duration(place: Sheet, key: str, default: float) -> float:
     text = place.text(key)
     if not text:
         return default
-    found = _DURATION.fullmatch(text)
-    seconds = 0.0
-    if found:
-        days, hours, minutes, rest = (int(part or 0) for part in found.groups())
-        seconds = days * 86_400 + hours * 3_600 + minutes * 60 + rest
-    if not found or not any(found.groups()):
+    seconds = seconds_of(text)
+    if seconds is None:
         place.at(key).fault("CFG-022", f"{text} is no duration", "such as 30s, 5m, 1h30m, 7d")
         return default
-    return float(seconds)
+    return seconds
+
+
+def seconds_of(text: str) -> float | None:
+    """Seconds of a duration such as 30s, 5m, 1h30m or 7d; None if it is none."""
+    found = _DURATION.fullmatch(text)
+    if not found or not any(found.groups()):
+        return None
+    days, hours, minutes, rest = (int(part or 0) for part in found.groups())
+    return float(days * 86_400 + hours * 3_600 + minutes * 60 + rest)

@@ -1,4 +1,4 @@
-"""What keeps writes back: creates that a guard holds, and fields that a system refused in just this value."""
+"""What keeps writes back: creates and removals that guards hold, fields that a system refused in just this value."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ WANTED = Statement(
         .order_by(LINK.c.id)
     )
 )
+LEAVING = Statement(
+    lambda d: (
+        select(LINK.c.id)
+        .where(
+            LINK.c.connection == bindparam("connection"),
+            LINK.c.stream == bindparam("stream"),
+            LINK.c.leaving.is_not(None),
+            LINK.c.hold_id.is_(None),
+        )
+        .order_by(LINK.c.id)
+    )
+)
+STAY = Statement(
+    lambda d: update(LINK).where(LINK.c.hold_id == bindparam("the_hold")).values(hold_id=None, leaving=None)
+)
 KEEP_BACK = Statement(
     lambda d: (
         update(LINK).where(d.one_of(LINK.c.id, "ids")).values(hold_id=bindparam("the_hold", type_=LINK.c.hold_id.type))
@@ -49,8 +64,16 @@ class Blocking(Waiting):
         """Links whose create is due and not held back, in the order of ids."""
         return [row[0] for row in self._rows(WANTED, connection=connection, stream=stream)]
 
+    def leaving_unheld(self, connection: str, stream: str) -> list[int]:
+        """Links whose removal is due and not held back, in the order of ids."""
+        return [row[0] for row in self._rows(LEAVING, connection=connection, stream=stream)]
+
+    def cancel_leaving(self, hold_id: int) -> int:
+        """The removals that this hold keeps back are refused: those records stay; tells how many."""
+        return self._run(STAY, the_hold=hold_id)
+
     def hold_links(self, hold_id: int, link_ids: Iterable[int]) -> int:
-        """Keep these creates back under a hold; tells how many."""
+        """Keep these creates, or removals, back under a hold; tells how many."""
         wanted = ids_of(link_ids)
         return self._run(KEEP_BACK, ids=wanted, the_hold=hold_id) if wanted else 0
 

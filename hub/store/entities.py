@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import BigInteger, Integer, Text, bindparam, delete, func, select
+from sqlalchemy import BigInteger, Float, Integer, Text, bindparam, delete, func, select
 from sqlalchemy.sql import Executable
 
-from hub.model import EntityRow, HistoryRow
+from hub.model import LONG_AGO, EntityRow, HistoryRow
 from hub.store.codec import checked, decode, encode, index_key
 from hub.store.databases import Row
 from hub.store.session import Session, ids_of
@@ -48,6 +48,7 @@ COUNT = Statement(lambda d: select(ENTITY.c.type, func.count()).group_by(ENTITY.
 COUNT_OTHER = Statement(
     lambda d: select(ENTITY.c.type, func.count()).where(ENTITY.c.state != word("live")).group_by(ENTITY.c.type)
 )
+FAR = 2**62  # after every version
 PLACES = 64  # keys that fall into one place wait for each other; a big page takes all places and waits for everybody
 NEW_ENTITIES = Insert("entity")
 NEW_KEYS = Insert("entity_key")
@@ -74,7 +75,11 @@ def _history(*, newest: bool) -> Statement:
     return Statement(
         lambda d: (
             select(HISTORY)
-            .where(d.one_of(HISTORY.c.entity_id, "ids"))
+            .where(
+                d.one_of(HISTORY.c.entity_id, "ids"),
+                HISTORY.c.version < bindparam("before", type_=BigInteger()),
+                HISTORY.c.at >= bindparam("since", type_=Float()),
+            )
             .order_by(HISTORY.c.id.desc() if newest else HISTORY.c.id)
         )
     )
@@ -196,15 +201,26 @@ class Entities(Session):
         )  # fmt: skip
 
     def history(
-        self, entity_ids: Iterable[int], field: str | None = None, limit: int | None = None
+        self,
+        entity_ids: Iterable[int],
+        field: str | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+        since: float = LONG_AGO,
     ) -> list[HistoryRow]:
-        """What became of entities, oldest first; of one field only, or only the newest `limit` rows."""
+        """What became of entities, oldest first; of one field only, or only the newest `limit` rows.
+
+        Args:
+            before: only rows of versions lower than that: the page after one that began there.
+            since: only rows of that moment and later, epoch seconds.
+        """
         found: list[HistoryRow] = []
-        for row in self._rows(HISTORY_NEWEST_FIRST, ids=ids_of(entity_ids)):
+        given = {"before": FAR if before is None else before, "since": since}
+        for row in self._rows(HISTORY_NEWEST_FIRST, ids=ids_of(entity_ids), **given):
             changes = decode(row[4])
             if field is not None and field not in changes:
                 continue
-            if limit is not None and len(found) >= limit:
+            if limit is not None and len(found) >= limit and row[2] != found[-1].version:
                 break
             found.append(
                 HistoryRow(

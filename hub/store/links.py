@@ -17,6 +17,7 @@ from hub.store.statements import Dialect, Insert, Statement, Update, table, word
 
 LINK = table("link")
 LIGHT = [column for column in LINK.columns if column.name != "raw"]
+WHOLE_ROW = [*LIGHT, LINK.c.raw]
 HEAD = [LINK.c[name] for name in ("external_id", "id", "entity_id", "state", "stamp", "read_at", "hash")]
 CHANGING = [column.name for column in LINK.columns if column.name not in ("id", "connection", "stream")]
 
@@ -36,7 +37,7 @@ class LinkHead(NamedTuple):
 def _both(build: Callable[[Dialect, Select[Any]], Executable]) -> dict[bool, Statement]:
     """The same query with the raw record and without."""
     return {
-        True: Statement(lambda d: build(d, select(*LINK.columns))),
+        True: Statement(lambda d: build(d, select(*WHOLE_ROW))),
         False: Statement(lambda d: build(d, select(*LIGHT))),
     }
 
@@ -61,6 +62,20 @@ BY_HOLD = _both(
 PAGE = _both(
     lambda d, q: (
         q.where(*_here(), LINK.c.id > bindparam("after_id"))
+        .order_by(LINK.c.id)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
+UNSEEN = Statement(
+    lambda d: (
+        select(*LIGHT)
+        .where(
+            *_here(),
+            LINK.c.id > bindparam("after_id"),
+            d.one_of(LINK.c.state, "states"),
+            LINK.c.external_id.is_not(None),
+            LINK.c.read_at.is_(None) | (LINK.c.read_at < bindparam("since", type_=Float())),
+        )
         .order_by(LINK.c.id)
         .limit(bindparam("limit", type_=Integer()))
     )
@@ -160,6 +175,16 @@ class Links(Entities):
         rows = self._rows(PAGE[raw], connection=connection, stream=stream, after_id=after_id, limit=limit)
         return [_link(row) for row in rows]
 
+    def links_unseen(
+        self, connection: str, stream: str, since: float, states: Sequence[str], limit: int = 500, after_id: int = 0
+    ) -> list[LinkRow]:
+        """Links in these states whose record was last read before that moment, in the order of ids, without it."""
+        rows = self._rows(
+            UNSEEN, connection=connection, stream=stream, since=since, states=[str(state) for state in states],
+            limit=limit, after_id=after_id,
+        )  # fmt: skip
+        return [_link(row) for row in rows]
+
     def external_ids(self, pairs: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str, int], str]:
         """(connection, stream, entity id) -> the id of its live record there, for references written outward.
 
@@ -250,7 +275,7 @@ def _changing(row: LinkRow) -> Row:
     return (
         id_or_none(row.external_id), row.entity_id, str(row.state), row.stamp, row.read_at, row.hash,
         row.behind_since, row.retry_at, row.attempts, id_or_none(row.marker), row.hold_id, row.mapping_version,
-        encode(row.shadow), row.raw,
+        encode(row.shadow), row.raw, row.leaving,
     )  # fmt: skip
 
 
@@ -258,5 +283,6 @@ def _link(row: Row) -> LinkRow:
     return LinkRow(
         id=row[0], connection=row[1], stream=row[2], external_id=row[3], entity_id=row[4], state=row[5], stamp=row[6],
         read_at=row[7], hash=row[8], behind_since=row[9], retry_at=row[10], attempts=row[11], marker=row[12],
-        hold_id=row[13], mapping_version=row[14], shadow=decode(row[15]), raw=row[16] if len(row) > 16 else None,
+        hold_id=row[13], mapping_version=row[14], shadow=decode(row[15]), leaving=row[16],
+        raw=row[17] if len(row) > 17 else None,
     )  # fmt: skip

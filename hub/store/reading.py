@@ -61,7 +61,7 @@ def _due_hints(*, stream: bool) -> Statement:
 
 def _add_tombstone(d: Dialect) -> Executable:
     new = d.upsert(TOMBSTONE).values(given("tombstone"))
-    newer = {name: new.excluded[name] for name in ("link_id", "entity_id", "evidence", "at", "keys")}
+    newer = {name: new.excluded[name] for name in ("link_id", "entity_id", "evidence", "at", "keys", "stamp")}
     return new.on_conflict_do_update(index_elements=["connection", "stream", "external_id"], set_=newer)
 
 
@@ -185,6 +185,7 @@ class Reading(Session):
 
     def add_tombstones(self, rows: Iterable[TombstoneRow]) -> None:
         """Keeps proof of deletes; a later proof of the same record replaces the earlier."""
+        proofs, hashes = [], []
         for row in rows:
             place = as_new(
                 connection=row["connection"], stream=row["stream"], external_id=checked_id(row["external_id"])
@@ -192,10 +193,12 @@ class Reading(Session):
             keys = list(row.get("keys", ()))
             proof = as_new(
                 link_id=row.get("link_id"), entity_id=row.get("entity_id"), evidence=row["evidence"], at=row["at"],
-                keys=encode(keys),
+                keys=encode(keys), stamp=row.get("stamp"),
             )  # fmt: skip
-            self._run(ADD_TOMBSTONE, **place, **proof)
-            self._many(ADD_TOMBSTONE_KEY, [place | as_new(hash=key) for key in keys])
+            proofs.append(place | proof)
+            hashes += [place | as_new(hash=key) for key in keys]
+        self._many(ADD_TOMBSTONE, proofs)
+        self._many(ADD_TOMBSTONE_KEY, hashes)
 
     def tombstones(self, connection: str, stream: str, external_ids: Iterable[str]) -> dict[str, TombstoneRow]:
         """External id -> proof that the record was deleted."""
@@ -212,9 +215,10 @@ class Reading(Session):
 
 def _tombstone(
     connection: str, stream: str, external_id: str, link_id: int | None, entity_id: int | None, evidence: str,
-    at: float, keys: str,
+    at: float, keys: str, stamp: float | None,
 ) -> TombstoneRow:  # fmt: skip
     return {
         "connection": connection, "stream": stream, "external_id": external_id, "link_id": link_id,
         "entity_id": entity_id, "evidence": evidence, "at": at, "keys": decode(keys),
+        "stamp": stamp,
     }  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Float, bindparam, func, insert, select, update
 
 from hub.errors import NotFound
-from hub.model import ConflictRow, Json, RulingRow
+from hub.model import LONG_AGO, ConflictRow, Json, RulingRow
 from hub.store.codec import checked, decode, encode
 from hub.store.databases import Row
 from hub.store.listing import Listing
@@ -24,6 +24,13 @@ KNOWN = Statement(
     )
 )
 ONE_CONFLICT = Statement(lambda d: select(CONFLICT).where(CONFLICT.c.id == bindparam("the_id")))
+OF_ENTITIES = Statement(
+    lambda d: (
+        select(CONFLICT)
+        .where(d.one_of(CONFLICT.c.entity_id, "ids"), CONFLICT.c.at >= bindparam("since", type_=Float()))
+        .order_by(CONFLICT.c.id)
+    )
+)
 CLOSE = Statement(
     lambda d: (
         update(CONFLICT)
@@ -119,6 +126,10 @@ class Reviews(Session):
         conditions = {"state": state, "entity_id": entity_id, "field": field, "kind": kind, "run_id": run_id}
         statement, given_ones = CONFLICTS.narrowed(conditions)
         return [_conflict(row) for row in self._rows(statement, limit=limit, after_id=after_id, **given_ones)]
+
+    def conflicts_of(self, entity_ids: Iterable[int], since: float = LONG_AGO) -> list[ConflictRow]:
+        """Conflicts of these entities from a moment on, whatever their state, in the order in which they came."""
+        return [_conflict(row) for row in self._rows(OF_ENTITIES, ids=ids_of(entity_ids), since=since)]
 
     def conflict(self, id: int) -> ConflictRow:
         """One conflict. Raises NotFound."""

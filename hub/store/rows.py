@@ -20,6 +20,7 @@ class TombstoneRow(TypedDict, total=False):
     evidence: Required[str]
     at: Required[float]
     keys: Sequence[str]  # keyed hashes of what identified it; the values themselves are gone
+    stamp: float | None  # the vendor's time of the delete, if it told
 
 
 class IdentityRow(TypedDict):

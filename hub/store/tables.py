@@ -133,6 +133,7 @@ class Link(Base, table=True):
         _some("ix_link_other", "connection", "stream", "state", where="state <> 'live'"),
         _some("ix_link_marker", "connection", "stream", "marker", where="marker IS NOT NULL"),
         _some("ix_link_hold", "hold_id", where="hold_id IS NOT NULL"),
+        _some("ix_link_leaving", "connection", "stream", "id", where="leaving IS NOT NULL"),
     )
     id: int = _number(key=True)
     connection: str = _words()
@@ -151,6 +152,7 @@ class Link(Base, table=True):
     mapping_version: int = _number()
     shadow: str = _document()
     raw: bytes | None = _bytes(null=True)
+    leaving: str | None = _words(null=True)
 
 
 class History(Base, table=True):
@@ -240,6 +242,7 @@ class Tombstone(Base, table=True):
     evidence: str = _words()
     at: float = _time()
     keys: str = _document()
+    stamp: float | None = _time(null=True)
 
 
 class TombstoneKey(Base, table=True):

@@ -134,7 +134,7 @@ def test_a_page_of_hints_may_hold_five_thousand(store: Store) -> None:
 def test_a_tombstone_tells_who_died_and_by_which_keys(store: Store) -> None:
     ada = {
         "connection": "crm", "stream": "contacts", "external_id": "r1", "link_id": 4, "entity_id": 5,
-        "evidence": "delete seen", "at": 2.0, "keys": ["h1", "h2"],
+        "evidence": "delete seen", "at": 2.0, "keys": ["h1", "h2"], "stamp": 1.5,
     }  # fmt: skip
     ben = {**ada, "external_id": "r2", "link_id": None, "entity_id": None, "keys": ["h2"], "at": 1.0}
     with store.transaction() as tx:
