@@ -41,6 +41,7 @@ class Connection:
     streams: Mapping[str, Stream]  # by stream name
     mapping_version: int = 0
     every_s: Mapping[str, float] = field(default_factory=dict)  # stream -> schedule
+    sweep_s: float = 604_800.0  # how often it is compared whole with what the hub believes (hub.app.reconcile)
     longest_write_s: float = 120.0  # the longest that a request, once started, may still land; the door's own figure
     counts: Callable[[], Mapping[str, int]] = dict  # calls per operation since the start, from the door
     new_run: Callable[[], None] = lambda: None  # a run begins: the door's retry budget is full again

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hub.app.context import Connection, Hub
 from hub.app.push import may_write
+from hub.app.reconcile import is_due, reconcile
 from hub.app.runs import Watch, unwatched
 from hub.app.syncing import Outcome, sync_now
 from hub.app.transact import commit
@@ -48,8 +49,21 @@ class Turns:
             self.note_slot(name, slot, "skipped", "another process runs this connection")
         else:
             self.note_slot(name, slot, "ran", f"run {outcome.runs[0].run_id}: {outcome.runs[0].status}")
+            self._sweep(connection)
         _log_failures(outcome)
         return outcome
+
+    def _sweep(self, connection: Connection) -> None:
+        """Once in its `sweep:`, compare the connection whole with what the hub believes, and repair what is found."""
+        if connection.fault is not None or not is_due(self.hub, connection):
+            return
+        try:
+            found = reconcile(self.hub, connection.name, repair=True, owner=self.owner, watch=self.watch)
+        except HubError as error:  # another process has it just now: it is due still at the next slot
+            logger("turns").warning("not compared", connection=connection.name, code=error.code)
+            return
+        log = logger("turns").warning if found["finds"] or found["error"] else logger("turns").info
+        log("compared", connection=connection.name, found=len(found["finds"]), error=found["error"])
 
     def follow(self, name: str) -> Outcome | None:
         """Serve hints, write, order what is due now; None if nothing is."""

@@ -44,6 +44,7 @@ for name, command in (
     ("discover", configuring.discover),
     ("plan", running.plan),
     ("sync", running.sync),
+    ("reconcile", running.reconcile),
     ("run", running.run),
     ("worker", running.worker),
     ("why", explaining.why),

@@ -76,6 +76,34 @@ def sync(
     raise typer.Exit(outcome.exit_code)
 
 
+def reconcile(
+    connection: Annotated[str, typer.Argument(help="Name of the connection.")],
+    stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Take in what was found, and write on what follows.")
+    ] = False,
+    limit: Limit = MANY,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Compare a system, record by record, with what the hub believes of it: what is missing, stale, or a ghost."""
+    from hub.app import bootstrap
+    from hub.app import reconcile as comparing
+
+    with bootstrap.opened(project(folder), publish=True) as hub, show.progress(quiet=json) as watch:
+        found = comparing.reconcile(hub, connection, stream=stream, repair=repair, watch=watch)
+    if json:
+        show.as_json(found)
+    else:
+        show.table(
+            found["finds"], comparing.COLUMNS, json=False, none="nothing is missing, stale or a ghost", limit=limit
+        )
+        show.table(found["streams"], comparing.STREAM_COLUMNS, json=False, title="in all")
+        if found["error"]:
+            show.line(found["error"])
+    raise typer.Exit(1 if found["error"] else 3 if any(not each["repaired"] for each in found["finds"]) else 0)
+
+
 def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for webhooks and health.")] = 8080,

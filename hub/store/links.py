@@ -81,6 +81,14 @@ UNSEEN = Statement(
     )
 )
 HEADS = Statement(lambda d: select(*HEAD).where(*_here(), d.one_of(LINK.c.external_id, "external_ids")))
+HEADS_PAGE = Statement(
+    lambda d: (
+        select(*HEAD)
+        .where(*_here(), LINK.c.id > bindparam("after_id"), LINK.c.external_id.is_not(None))
+        .order_by(LINK.c.id)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
 LIVING = Statement(
     lambda d: (
         select(LINK.c.connection, LINK.c.stream, LINK.c.entity_id, LINK.c.external_id)
@@ -153,6 +161,11 @@ class Links(Entities):
         """External id -> what is needed to see that a record did not change; a fraction of the link's cost."""
         rows = self._rows(HEADS, connection=connection, stream=stream, external_ids=texts_of(external_ids))
         return {row[0]: LinkHead._make(row) for row in rows}
+
+    def heads_page(self, connection: str, stream: str, after_id: int = 0, limit: int = 1000) -> list[LinkHead]:
+        """A stream's links that have a record, in the order of ids, whatever their state."""
+        rows = self._rows(HEADS_PAGE, connection=connection, stream=stream, after_id=after_id, limit=limit)
+        return [LinkHead._make(row) for row in rows]
 
     def links_by_ids(self, ids: Iterable[int], *, raw: bool = True) -> dict[int, LinkRow]:
         return {row[0]: _link(row) for row in self._rows(BY_ID[raw], ids=ids_of(ids))}

@@ -167,6 +167,18 @@ class Waiting(Session):
         well = {(shortened(external_id), shortened(field)) for external_id, field in cells}
         return self.close_quarantine([row[0] for row in rows if (row[1], row[2]) in well])
 
+    def quarantined_cells(
+        self, connection: str, stream: str, direction: str, external_ids: Iterable[str]
+    ) -> set[tuple[str, str]]:
+        """(external id, field) of the open rows of these records; "" stands for the whole record."""
+        named = list({shortened(each) for each in external_ids})
+        if not named:
+            return set()
+        rows = self._rows(
+            OPEN_CELLS, connection=connection, stream=stream, direction=direction, external_ids=named
+        )  # fmt: skip
+        return {(row[1], row[2]) for row in rows}
+
     def mend_links(self, link_ids: Iterable[int], direction: str = "out") -> int:
         """All open rows of these links are mended: what was refused went through, or is no longer wanted."""
         rows = self._rows(OF_LINKS, ids=ids_of(link_ids), direction=direction)
