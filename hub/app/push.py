@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub.app.context import Connection, Hub
+from hub.app.freezing import freeze_cycles
 from hub.app.ingest import again, ingest_page
 from hub.app.pull import Progress, fetch_now, nothing
 from hub.app.removals import OUTGOING
@@ -143,6 +144,7 @@ def plan_links(batch: Batch, scene: Scene, link_ids: Sequence[int]) -> list[Quar
         waiting = {name for name, _ in held.get(link_id, ())}
         names = _lacking(batch, scene, link, blocked.get(link_id, {}))
         planned.append((link, tuple(name for name in names if name not in waiting)))
+    planned = freeze_cycles(scene, planned)
     parents = _parents(batch, scene, [link for link, _ in planned])
     return [row for link, names in planned for row in _plan_link(batch, scene, link, names, parents)]
 

@@ -3,8 +3,7 @@
 The listing is read page by page and held against the links' content hashes; what differs is compared in canonical
 terms, for a byte that nobody maps is no defect. Of the ids that were listed, eight bytes each are kept, in buckets, so
 that links whose record was not listed are found in one walk over the links. Nothing is reported on the word of a
-listing: each find is read by its id once more, and a system whose single records cannot be read must have listed itself
-whole.
+listing: each find is read by its id once more, and who cannot be read must be missing in a listing of all there is.
 
     missing   alive over there, and no link (or one that the hub takes for deleted)
     stale     a mapped field over there is not what the hub believes it to be
@@ -20,7 +19,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hub.app.context import Connection, Hub
 from hub.app.ingest import ingest_page
@@ -406,18 +405,24 @@ def _confirmed(
     if fetch is None:
         return [find for find in first_seen.values() if find.stream == mapping.name] + by_listing
     finds = [] if mapping.read_id is None else by_listing  # ids of a second reading are no ids of records
-    asked = sorted(doubtful | ({head.external_id for head in unlisted} if mapping.read_id is None else set()))
+    lacking = {head.external_id for head in unlisted} if mapping.read_id is None else set()
+    asked = sorted(doubtful | lacking)
     size = connection.stream_of(mapping).minimum.get("fetch", PAGE)
     for part in batches(asked, max(1, size)):
         records = {record.external_id: record for record in fetch(connection.api, mapping.source, part)}
         living = [record for record in records.values() if record.op in ("upsert", "restore")]
         with hub.store.reading() as tx:
             finds += _classify(tx, connection, mapping, living, began=None)
-            gone = [name for name in part if name in records and records[name].op in ("delete", "archive")]
+            gone = [name for name in part if _is_gone(records.get(name), name in lacking and whole)]
             heads = tx.link_heads(connection.name, mapping.name, gone)
         finds += [
-            _find(GHOST, mapping, name, head, replace(records[name], stamp=None))
+            _find(GHOST, mapping, name, head, SourceRecord(external_id=name, data={}, op="delete"))
             for name, head in heads.items()
             if head.state in SPEAKING
         ]
     return finds
+
+
+def _is_gone(record: SourceRecord | None, absent: bool) -> bool:
+    """Said to be deleted; or unknown when asked for by its id, and missing in a listing of all there is."""
+    return absent if record is None else record.op in ("delete", "archive")

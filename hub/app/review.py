@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from hub.app.context import Connection, Hub
+from hub.app.freezing import release
 from hub.app.ingest import ingest_page
 from hub.app.page import stored_record
 from hub.app.removals import OUTGOING, decide_record
@@ -110,6 +111,26 @@ def resolve_conflict(
         return ruling
 
     return commit(hub, decide)
+
+
+def release_conflict(hub: Hub, conflict_id: int, *, by: str, note: str = "") -> ConflictRow:
+    """Let a field that stands still move again by its rule, without a ruling: its automations were mended.
+
+    Raises:
+        NotFound: no such conflict. Drifted: its field does not stand still.
+    """
+
+    def let_go(tx: Tx) -> ConflictRow:
+        conflict = tx.conflict(conflict_id)
+        scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), actor=by)
+        scene.load([conflict.entity_id])
+        release(scene, conflict)
+        tx.close_conflict(conflict_id, f"person:{by}", conflict.winner, conflict.winner_link, note or conflict.note)
+        _conclude(scene)
+        tx.audit(by, "conflict released", f"conflict {conflict_id}", conflict.field, None, scene.now)
+        return tx.conflict(conflict_id)
+
+    return commit(hub, let_go)
 
 
 def _decide_record(

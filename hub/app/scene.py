@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -241,6 +241,17 @@ class Scene:
             self._dirty_entities.add(root)
             self._turned.add(root)
 
+    def freeze(self, root: int, name: str) -> None:
+        """The field keeps its value, whatever is claimed, until a person decides."""
+        self.states(root)[name] = replace(self.states(root)[name], frozen=self.version)
+        self._dirty_entities.add(root)
+
+    def thaw(self, root: int, name: str) -> None:
+        """The field is decided by its rule again."""
+        self.states(root)[name] = replace(self.states(root)[name], frozen=None)
+        self._dirty_entities.add(root)
+        self.touch(root, name)
+
     def set_value(self, root: int, name: str, value: Json) -> None:
         """A derived field has a new value; such fields have no claims."""
         old = self.states(root).get(name, FieldState())
@@ -292,7 +303,7 @@ class Scene:
         return conflict_row(
             root,
             name,
-            worst,
+            ConflictKind.OSCILLATION if decision.state.frozen is not None else worst,
             candidates,
             decision.state.value,
             winner_link=winner.link if winner else None,
@@ -511,6 +522,8 @@ def conflict_row(
 ) -> ConflictRow:
     """A conflict with its digest: the same candidates and outcome are one conflict, however often seen."""
     told = sorted(orjson.dumps([c["link"], c["part"], c["value"], c["before"], c["won"]]) for c in candidates)
+    if kind == ConflictKind.OSCILLATION:  # the same claims may have been weighed, and one refused, before
+        told.append(kind.encode())
     digest = hashlib.sha256(b"\n".join([*told, orjson.dumps(winner)])).hexdigest()[:32]
     return ConflictRow(
         entity_id=root, field=name, kind=kind, candidates=candidates, digest=digest, winner=winner,

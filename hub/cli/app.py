@@ -71,6 +71,7 @@ conflicts = _group("Values that could not simply agree.")
 conflicts.command("list")(reviewing.list_conflicts)
 conflicts.command("show")(reviewing.show_conflict)
 conflicts.command("resolve")(reviewing.resolve_conflict)
+conflicts.command("release")(reviewing.release_conflict)
 app.add_typer(conflicts, name="conflicts")
 
 runs = _group("What ran, and what came of it.")

@@ -63,6 +63,15 @@ def resolve_conflict(
     show.record({"ruling": ruling.id, "field": ruling.field, "value": ruling.value}, json=json)
 
 
+def release_conflict(conflict: Id, note: Note = "", folder: Folder = HERE, json: AsJson = False) -> None:
+    """Let a field move again that stands still because two systems kept overwriting each other."""
+    from hub.app import bootstrap, listings, review
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        review.release_conflict(hub, conflict, by=bootstrap.user_name(), note=note)
+        show.record(listings.conflict(hub, conflict), json=json)
+
+
 def _value(text: str) -> object:
     """JSON if it is JSON, else the text as it stands (a phone or a name needs no quotes)."""
     try:
