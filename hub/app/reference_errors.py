@@ -43,6 +43,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "SEC-NAME": ("That is no name for a secret.", ""),
     "SEC-EMPTY": ("An empty secret.", ""),
+    "PUSH-CANNOT": (
+        "A record was deleted elsewhere and is to be archived here; the system can only delete.",
+        "Delete it there by hand, or allow it: `deletes: {out: delete}`.",
+    ),
     "WHY-TIME": ("What follows `--as-of` is no moment.", ""),
     "WHY-SINCE": ("What follows `--since` is no duration.", ""),
     # Speaking to systems

@@ -57,8 +57,8 @@ def replay(hub: Hub, files: Sequence[Path], *, since: str = "") -> Dict:
     """
     moment = LONG_AGO if not since else hub.clock.now() - _duration(since)
     other = _other(hub, files)
-    rows: list[Dict] = []
     entities, fields = 0, 0
+    rows: list[Dict] = []
     for cases in all_cases(hub, raw=True):
         with hub.store.reading() as tx:
             members = [member for case in cases for member in case.members]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from hub.app.review import drop_hold, release_hold, resolve_conflict
 from hub.core.guards import Bound
 from hub.core.plan import removal
 from hub.core.planted import PLANTED
-from hub.model import ChangeSet, LinkState, PushResult, SourceRecord
+from hub.model import LinkState, PushResult, SourceRecord
 from hub.verify.vendor import STREAM
 from tests.app.deleting import removed, restore, with_deletes
 from tests.app_world import World
@@ -99,15 +99,15 @@ def test_a_lost_answer_to_a_removal_is_settled_by_the_next_read(make: Any) -> No
     world, at_a, at_b = ann(make, ("delete", "never"), ("detach", "delete"))
     delete(world, "A", at_a)
     vendor = world.vendors["B"]
-    push = vendor.push
+    connector = vendor.connector()
 
-    def lose(changes: Sequence[ChangeSet]) -> list[PushResult]:
-        push(changes)
+    def unanswered(_: Any, __: str, changes: Any) -> list[PushResult]:
+        vendor.push(changes)
         return []
 
-    vendor.push = lose  # type: ignore[method-assign]
+    world.change("B", connector=replace(connector, push=unanswered))
     world.sync()
-    vendor.push = push  # type: ignore[method-assign]
+    world.change("B", connector=connector)
     for _ in range(4):
         world.sync(after_s=200.0)
     assert removed(world, "B") == [("delete", at_b)], "once"

@@ -140,6 +140,7 @@ def test_without_reading_by_id_only_a_whole_listing_proves_a_ghost(make: Any) ->
 def test_bytes_that_nobody_maps_are_no_defect(make: Any) -> None:
     world = at_rest(make)
     for version in world.vendors["A"].records.values():
+        assert version[-1].fields is not None
         version[-1].fields["unmapped"] = "something"
     assert found(world)["finds"] == []
 

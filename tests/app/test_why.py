@@ -83,6 +83,23 @@ def test_an_entity_is_found_by_a_key_of_one_field(make: Any) -> None:
     assert why(world.hub, "contact:P1")["entity"] == entity
 
 
+@pytest.mark.parametrize("name", ["{entity}", "contact:ann@example.org", "contact:P1"])
+def test_the_field_may_stand_in_the_name(make: Any, name: str) -> None:
+    world, _, _, entity = edited(make)
+    found = why(world.hub, name.format(entity=entity) + ".phone")
+    assert (found["entity"], found["field"], found["value"]) == (entity, "phone", "+4930222")
+
+
+def test_the_value_is_decided_again_from_the_evidence(make: Any) -> None:
+    world, _, _, entity = edited(make)
+    assert why(world.hub, entity, "phone")["recomputed"] == {"value": "+4930222", "from": ["A"], "same": True}
+    row = world.entities()[0]
+    row.values["phone"] = "+4930000"
+    with world.store.transaction() as tx:
+        tx.update_entities([row])
+    assert why(world.hub, entity, "phone")["recomputed"]["same"] is False
+
+
 def test_elements_of_a_set_are_explained_one_by_one(make: Any) -> None:
     world = make()
     at_a = world.person("A", tags=["vip"])
