@@ -73,6 +73,7 @@ def _new_entity(page: PageContext) -> int:
 def _attach(page: PageContext, root: int, external_id: str, *, adopted: bool) -> LinkRow:
     """Give an entity this record: onto its wanted link, as a new link, or as a duplicate beside a live one."""
     scene, name, stream = page.scene, page.connection.name, page.mapping.name
+    scene.set_state(root, "live")  # somebody speaks of it, perhaps again
     here = [each for each in scene.links_at[root] if (each.connection, each.stream) == (name, stream)]
     wanted = next((each for each in here if each.state == LinkState.WANTED), None)
     if wanted is not None:

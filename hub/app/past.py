@@ -19,19 +19,21 @@ from hub.model import EntityRow, HistoryRow, Json
 from hub.store import Tx
 
 PAGE = 50
+GRAIN_S = 0.001
 FIRST = "first read"  # rule of the rows that tell an entity's first values
 COLUMNS = ["at", "field", "old", "new", "connection", "external_id", "rule", "run", "actor", "version"]
 
 
 def parse_moment(text: str) -> float:
-    """Epoch seconds of an ISO 8601 moment, or of a day (its first instant, UTC). Raises NeedsReview WHY-TIME."""
+    """Epoch seconds of an ISO 8601 moment, or of a day (its first instant, UTC); the end of the millisecond that it names,
+    since moments are shown without what is smaller. Raises NeedsReview WHY-TIME."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise NeedsReview(
             f"{text} is no moment", code="WHY-TIME", where="--as-of", fix="such as 2026-11-02 or 2026-11-02T08:10:00Z"
         ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() + GRAIN_S
 
 
 # Changes

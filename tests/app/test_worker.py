@@ -182,3 +182,20 @@ def test_a_bug_in_one_lane_ends_neither_it_nor_the_others(world: World, worker: 
     thread = worker.lanes["A"].thread
     assert thread is not None
     assert thread.is_alive()
+
+
+def test_a_connection_is_compared_whole_when_its_sweep_has_come(world: World, worker: Worker) -> None:
+    """B believes something of a record that is not so; nobody edited it, so nothing that is new tells of it."""
+    day_s = 86_400.0
+    with world.store.transaction() as tx:
+        tx.set_setting("compared:A", {"at": world.clock.now() - 8 * day_s, "found": 0})
+        tx.set_setting("compared:B", {"at": world.clock.now(), "found": 0})
+    worker.start()
+    assert until(lambda: "reconcile" in kinds(world, "A"))
+    assert until(lambda: idle(worker))
+    assert "reconcile" not in kinds(world, "B"), "its week is not over"
+
+
+def kinds(world: World, name: str) -> list[str]:
+    with world.store.reading() as tx:
+        return [run.kind for run in tx.runs(limit=50, connection=name) if run.status == "success"]
