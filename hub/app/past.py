@@ -25,8 +25,10 @@ COLUMNS = ["at", "field", "old", "new", "connection", "external_id", "rule", "ru
 
 
 def parse_moment(text: str) -> float:
-    """Epoch seconds of an ISO 8601 moment, or of a day (its first instant, UTC); the end of the millisecond that it names,
-    since moments are shown without what is smaller. Raises NeedsReview WHY-TIME."""
+    """Epoch seconds of an ISO 8601 moment, or of a day (its first instant, UTC). Raises NeedsReview WHY-TIME.
+
+    It is the end of the millisecond that is named, since moments are shown without what is smaller.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
