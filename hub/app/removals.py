@@ -71,6 +71,9 @@ def carry_on(
         alive: until then it was certainly there.
         unseen: edits that whoever deleted it may not have known of.
     """
+    rest = [each for each in page.scene.links_at[root] if each is not link and each.connection == link.connection]
+    if any(each.state in SPEAKING for each in rest):
+        return  # a duplicate, or a lead beside its contact: the system still has the entity
     asked = page.mapping.deletes_in
     if record.op == "archive" and asked == "delete":
         asked = "archive"  # an archive asks for no more than an archive

@@ -24,10 +24,11 @@ from hub.core.changes import Window, observe_cell, restate_cell
 from hub.core.mapping import StreamMapping, to_canonical
 from hub.core.plan import CASE, erases
 from hub.core.planted import PLANTED
-from hub.model import LONG_AGO, Cell, Json, LinkRow, MappedRecord
+from hub.model import LONG_AGO, Cell, Json, LinkRow, LinkState, MappedRecord
 from hub.store import Tx
 
 PAGE = 500
+KEPT = (*SPEAKING, LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.DETACHED)  # a record that comes back is as it was
 ACTOR = "mapping"  # in history: no person, and no system
 
 Tally = Counter[tuple[str, str, str]]
@@ -155,9 +156,9 @@ def _context(connection: Connection, mapping: StreamMapping, scene: Scene, tally
 
 
 def _reread_links(page: PageContext, links: Sequence[LinkRow], moved: frozenset[str]) -> None:
-    scene, speaking = page.scene, [link for link in links if link.state in SPEAKING]
+    scene, kept = page.scene, [link for link in links if link.state in KEPT and link.raw is not None]
     scene.load({link.entity_id for link in links})
-    mapped = {link.id: to_canonical(page.mapping, stored_record(link)) for link in speaking if link.raw is not None}
+    mapped = {link.id: to_canonical(page.mapping, stored_record(link)) for link in kept}
     named = {ref for each in mapped.values() for ref in each.references.values() if ref is not None}
     page.parents = scene.tx.entity_ids(page.connection.name, named) if named else {}
     page.held_items = scene.tx.held_items([link.id for link in links])

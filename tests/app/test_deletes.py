@@ -65,6 +65,21 @@ def test_an_archive_stands_in_for_a_delete_and_never_the_other_way_round() -> No
     assert removal("ask", "delete", {"delete"}) is None
 
 
+def test_a_duplicate_that_is_deleted_asks_for_nothing(make: Any) -> None:
+    """Somebody tidies up at A: of two records of Ann one goes. Ann is still there."""
+    world, at_a, at_b = ann(make, ("delete", "never"), ("detach", "delete"))
+    second = world.person("A", name="Ann again")
+    world.settle()
+    assert world.links("A")[second].state == LinkState.DUPLICATE
+    delete(world, "A", second)
+    world.settle()
+    assert removed(world, "B") == []
+    assert world.links("B")[at_b].state == LinkState.LIVE
+    delete(world, "A", at_a)
+    world.settle()
+    assert removed(world, "B") == [("delete", at_b)]
+
+
 def test_what_a_system_cannot_do_is_listed(make: Any) -> None:
     world, at_a, at_b = ann(make, ("archive", "never"), ("detach", "delete"), can={"B": ["create", "update", "delete"]})
     delete(world, "A", at_a)

@@ -13,6 +13,7 @@ from hub.core.canonical import Canonical, Survivorship
 from hub.core.guards import Bound
 from hub.core.planted import PLANTED
 from hub.verify.vendor import STREAM
+from tests.app.deleting import restore, with_deletes
 from tests.app_world import World, mapping_of
 
 
@@ -141,6 +142,21 @@ def test_another_survivorship_rule_is_a_recomputation(make: Any) -> None:
     assert explain_all(world.hub)["differs"] == []
     world.settle()
     assert world.held_at("B", at_b)["phone"] == "+4930111"
+
+
+def test_a_record_that_comes_back_is_read_through_the_mapping_of_today(make: Any) -> None:
+    """Deleted, then the mapping is changed, then restored as it was: nobody edited anything."""
+    world = with_deletes(make, {"A": ("detach", "never"), "B": ("detach", "never")}, modes={"B": "observe"})
+    at_a = world.person("A", note="LOUD")
+    world.settle()
+    world.vendors["A"].user_delete(at_a)
+    world.settle()
+    publish(world, "A", "{remote: note, transforms: [lower], lossy: accept}")
+    world.settle()
+    restore(world, "A", at_a)
+    runs = world.sync()
+    assert (runs["A"].counts["restored"], runs["A"].counts["changed"]) == (1, 0)
+    assert world.values()["note"] == "loud"
 
 
 def test_without_reading_anew_a_changed_mapping_stays_without_effect(
