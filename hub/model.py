@@ -253,6 +253,7 @@ class Intent:
     state: str = "open"  # open (not sent yet, or unknown), acked, done, not_done
     before: dict[str, Json] = field(default_factory=dict)  # before-image: canonical field -> held
     run_id: int | None = None
+    landed_at: float | None = None  # hub's clock when the read began that proved it; what it shows besides is not news
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PREFIXES = (
-    "CFG|MAP|RWD|CSV|FILE|NET|AUTH|SEC|SIG|HOOK|REC|PUSH|REF|IDN|PAGE|CUR|RUN|STORE|HS|SF|PLUM|PLAN|REV|HUB|WHY"
+    "CFG|MAP|RWD|CSV|FILE|NET|AUTH|SEC|SIG|HOOK|REC|PUSH|REF|IDN|PAGE|CUR|RUN|STORE|HS|SF|PLUM|PLAN|UNDO|REV|HUB|WHY"
 )  # fmt: skip
 CODE = re.compile(rf"(?:{PREFIXES})(?:-[A-Z0-9]+)+")
 HEAD = re.compile(rf"({CODE.pattern}): (.+)", re.DOTALL)

@@ -97,7 +97,7 @@ class Maker:
             name=settings.name, connector=connector, api=None, settings=given, mode=settings.mode,
             mappings=self._project.mappings[settings.name].streams, streams=streams, mapping_version=version,
             every_s={name: settings.stream_every_s.get(name, settings.every_s) for name in streams},
-            sweep_s=settings.sweep_s,
+            sweep_s=settings.sweep_s, canary=settings.canary, reserve=settings.reserve,
         )  # fmt: skip
 
     def _unusable(self, name: str, settings: ConnectionSettings | None, connector: Connector | None) -> Connection:

@@ -10,14 +10,14 @@ from hub.connector import Api, Connector, Settings, Stream
 from hub.core.canonical import Canonical
 from hub.core.guards import DEFAULTS, Bound
 from hub.core.mapping import StreamMapping
-from hub.errors import HubError
+from hub.errors import HubError, NotFound
 from hub.model import Json
 from hub.store import Store
 
 if TYPE_CHECKING:
     from hub.runtime.secrets import Vault
 
-PUSHABLE_MODES = ("live",)
+ASKING_MODES = ("propose", "canary")  # nothing (or a few records) leaves before a person approved a plan
 
 
 class Clock(Protocol):
@@ -36,20 +36,28 @@ class Connection:
     connector: Connector
     api: Api
     settings: Settings
-    mode: str  # observe, live
+    mode: str  # observe, propose, canary, live
     mappings: Mapping[str, StreamMapping]  # by the mapping's stream name, in file order
     streams: Mapping[str, Stream]  # by stream name
     mapping_version: int = 0
     every_s: Mapping[str, float] = field(default_factory=dict)  # stream -> schedule
     sweep_s: float = 604_800.0  # how often it is compared whole with what the hub believes (hub.app.reconcile)
     longest_write_s: float = 120.0  # the longest that a request, once started, may still land; the door's own figure
+    canary: int = 10  # mode canary: records that a sync may write before it asks
+    reserve: float = 0.0  # share of each shared quota that is left to people
     counts: Callable[[], Mapping[str, int]] = dict  # calls per operation since the start, from the door
     new_run: Callable[[], None] = lambda: None  # a run begins: the door's retry budget is full again
     fault: HubError | None = None  # why it cannot be used (credentials, host, mapping); the others go on without it
 
     @property
     def writes(self) -> bool:
-        return self.mode in PUSHABLE_MODES and self.connector.push is not None
+        """May be written to at all, if need be after approval."""
+        return (self.mode == "live" or self.mode in ASKING_MODES) and self.connector.push is not None
+
+    @property
+    def asks(self) -> bool:
+        """Only what a person approved is written (of a canary's, besides the first records)."""
+        return self.writes and self.mode in ASKING_MODES
 
     def require(self) -> None:
         """Raises the reason if this connection cannot be used."""
@@ -125,3 +133,11 @@ class Hub:
             return None
         tail = marker[len(self.instance) + 1 :]
         return int(tail) if tail.isdigit() else None
+
+
+def connection_of(hub: Hub, name: str) -> Connection:
+    """The connection of that name. Raises NotFound with the names that there are."""
+    if name not in hub.connections:
+        known = ", ".join(hub.connections) or "none"
+        raise NotFound(f"there is no connection {name}", where="hub.yaml", fix=f"known are: {known}")
+    return hub.connections[name]

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol, TypeVar
 
-from hub.app.context import Connection, Hub
+from hub.app.context import Connection, Hub, connection_of
 from hub.app.reward_book import RewardRow, approve, confirm, decline, list_rewards, show_reward
-from hub.app.runs import connection_of
 from hub.errors import ConfigFault, HubError, NotFound
 from hub.model import ConflictRow, HoldRow, Json, QuarantineRow, RunRow
 from hub.store import Tx

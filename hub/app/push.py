@@ -9,7 +9,7 @@ the next read. Two workers cannot write one link: an open intent is its lock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub.app.context import Connection, Hub
@@ -21,7 +21,7 @@ from hub.app.resend import resolve_open_creates
 from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.guards import allowance
-from hub.core.mapping import PARENT_WAITS, Outward, StreamMapping, to_external
+from hub.core.mapping import PARENT_WAITS, StreamMapping, to_external
 from hub.core.plan import CASE, REMOVALS
 from hub.core.planted import PLANTED
 from hub.errors import OutcomeUnknown, RetryLater, SignInExpired
@@ -55,10 +55,15 @@ class Batch:
     mapping: StreamMapping
     stream: Stream
     run_id: int | None
+    choose: Choose | None = None  # what to write to links that were read again; None: whatever they lack
     resent: bool = False  # an answer to a repeated create may show what others wrote since
     intents: list[Intent] = field(default_factory=list)
     changes: list[ChangeSet] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    answers: dict[int, PushResult] = field(default_factory=dict)  # intent id -> what the system said
+
+
+Choose = Callable[[Batch, Scene, Sequence[int]], list[QuarantineRow]]
 
 
 def push_stream(
@@ -70,7 +75,7 @@ def push_stream(
         SignInExpired, RetryLater: the connection as a whole must wait; everything settled so far is kept.
     """
     total: Counter[str] = Counter()
-    if not connection.writes or not may_write(mapping):
+    if not connection.writes or connection.asks or not may_write(mapping):
         return total
     hold_back(hub, connection, mapping, run_id=run_id)
     stream, after_id = connection.stream_of(mapping), 0
@@ -119,14 +124,21 @@ def _freeze(batch: Batch, link_ids: Sequence[int]) -> None:
         links = tx.links_by_ids(link_ids)
         scene.load({link.entity_id for link in links.values()})
         ripe = [each for each in link_ids if each in links and (links[each].retry_at or 0.0) <= scene.now]
-        tx.add_quarantine(plan_links(batch, scene, ripe))  # the others: the reading just now put them off
+        choose = batch.choose or plan_links
+        tx.add_quarantine(choose(batch, scene, ripe))  # the others: the reading just now put them off
         if "no_intent" not in PLANTED:
             tx.insert_intents(batch.intents)
         scene.save()
 
 
-def plan_links(batch: Batch, scene: Scene, link_ids: Sequence[int]) -> list[QuarantineRow]:
-    """Fill the batch with what these links of a loaded scene lack; gives what cannot be sent, and why."""
+def plan_links(
+    batch: Batch, scene: Scene, link_ids: Sequence[int], only: Mapping[int, frozenset[str]] | None = None
+) -> list[QuarantineRow]:
+    """Fill the batch with what these links of a loaded scene lack; gives what cannot be sent, and why.
+
+    Args:
+        only: link -> the fields that may be written to it; None: all.
+    """
     busy, blocked = scene.tx.intents_for(link_ids), scene.tx.blocked_fields(link_ids)
     held = scene.tx.held_items(link_ids)  # what a person has yet to decide about is not written over
     planned = []
@@ -143,7 +155,8 @@ def plan_links(batch: Batch, scene: Scene, link_ids: Sequence[int]) -> list[Quar
             continue
         waiting = {name for name, _ in held.get(link_id, ())}
         names = _lacking(batch, scene, link, blocked.get(link_id, {}))
-        planned.append((link, tuple(name for name in names if name not in waiting)))
+        allowed = names if only is None else only.get(link_id, frozenset())
+        planned.append((link, tuple(name for name in names if name not in waiting and name in allowed)))
     planned = freeze_cycles(scene, planned)
     parents = _parents(batch, scene, [link for link, _ in planned])
     return [row for link, names in planned for row in _plan_link(batch, scene, link, names, parents)]
@@ -200,7 +213,8 @@ def _plan_link(
         link.retry_at = scene.now + BACKOFF_S if waits else None
         return rows
     link.retry_at = None
-    _add_intent(batch, scene, link, out, names, creating=creating)
+    computed = {CASE + c.name: c.compute(values) for c in batch.mapping.cases if creating or CASE + c.name in names}
+    add_intent(batch, scene, link, "create" if creating else "update", {**out.sent, **computed}, out.body)
     return rows
 
 
@@ -210,31 +224,21 @@ def _add_removal(batch: Batch, scene: Scene, link: LinkRow, blocked: Mapping[str
     if link.state != LinkState.LIVE or link.external_id is None or refused:
         return
     scene.dirty(link)
-    intent = Intent(
-        id=scene.new_id("intent"), connection=link.connection, stream=link.stream, link_id=link.id,
-        entity_id=link.entity_id, op=link.leaving or "archive", values={}, body={}, version=scene.version,
-        external_id=link.external_id, pre_stamp=link.stamp, reference=link.marker or "",
-        idempotency_key=f"{scene.hub.instance}-{link.id}-{scene.version}", created_at=scene.now, first_sent=scene.now,
-        last_possible=scene.now + START_WITHIN_S + batch.connection.longest_write_s, run_id=batch.run_id,
-        before={name: cell.held for name, cell in scene.cells(link.id).items()},
-    )  # fmt: skip
-    batch.intents.append(intent)
-    batch.changes.append(change_of(intent, link.stamp))
+    add_intent(batch, scene, link, link.leaving or "archive", {}, {})
 
 
-def _add_intent(
-    batch: Batch, scene: Scene, link: LinkRow, out: Outward, names: tuple[str, ...], *, creating: bool
+def add_intent(
+    batch: Batch, scene: Scene, link: LinkRow, op: str, values: dict[str, Json], body: dict[str, Json]
 ) -> None:
-    computed = {CASE + c.name: c.compute(scene.values(scene.root_of[link.entity_id])) for c in batch.mapping.cases}
-    values = {**out.sent, **{name: value for name, value in computed.items() if creating or name in names}}
+    """Freeze one write: what is to be held over there afterwards, and what was held before."""
     cells, reference = scene.cells(link.id), link.marker or scene.hub.marker(scene.root_of[link.entity_id])
     intent = Intent(
         id=scene.new_id("intent"), connection=link.connection, stream=link.stream, link_id=link.id,
-        entity_id=link.entity_id, op="create" if creating else "update", values=values, body=out.body,
-        version=scene.version, external_id=link.external_id, pre_stamp=link.stamp, reference=reference,
+        entity_id=link.entity_id, op=op, values=values, body=body, version=scene.version,
+        external_id=link.external_id, pre_stamp=link.stamp, reference=reference,
         idempotency_key=f"{reference}-{link.id}-{scene.version}", created_at=scene.now, first_sent=scene.now,
         last_possible=scene.now + START_WITHIN_S + batch.connection.longest_write_s, run_id=batch.run_id,
-        before={name: cells[name].held for name in values if name in cells},
+        before={name: cells[name].held for name in (cells if op in REMOVALS else values) if name in cells},
     )  # fmt: skip
     batch.intents.append(intent)
     batch.changes.append(change_of(intent, link.stamp))
@@ -302,6 +306,7 @@ def _postpone(batch: Batch, indexes: range | Sequence[int], error: Exception | N
 def settle_answers(batch: Batch, results: Sequence[PushResult], sent_at: float) -> None:
     """Close what the answers prove; read back what they do not show."""
     told = {result.index: result for result in results}
+    batch.answers |= {batch.intents[i].id: result for i, result in told.items()}
     missing = [i for i in range(len(batch.changes)) if i not in told]  # a row without answer is unknown, never assumed
     unknown = missing + [i for i, result in told.items() if result.outcome == "unknown"]
     if unknown:
@@ -337,7 +342,7 @@ def _acknowledge(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Counte
         if result.outcome == "unknown" or ("no_intent" not in PLANTED and (current is None or current.id != intent.id)):
             counts["already_settled"] += result.outcome == "applied"
             continue  # a pull was faster: it settled the write by what the record holds
-        if result.outcome == "applied":
+        if result.outcome == "applied" or (result.outcome == "not_found" and intent.op in REMOVALS):
             counts[DONE.get(intent.op, "updated")] += 1
             intent.state = "acked"
             if link.state == LinkState.WANTED and result.external_id:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from hub.app.carry import DRIFT, WAITS
 from hub.app.code_walk import Said, codes_said, read_sources
+from hub.app.undo_maker import LEFT
 from hub.core.codes import CODES
 
 ROOMS = ("hub", "connectors")
@@ -18,6 +20,7 @@ LEFT_OUT = ("hub/twins/", "hub/verify/", "hub/kit/contract.py", "hub/core/codes.
 
 ITSELF = "Nothing; the hub tries again by itself."
 NEAREST = "The message names the nearest known name, or all of them."
+NEXT_PLAN = "Plan again: what is still due is in the next plan."
 REPORT = "Nothing you can do; please report it with the message."
 SEVERAL = "; "  # between the fixes of several cases under one code
 
@@ -88,6 +91,23 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "HOOK-BODY": ("A webhook whose body is not what this system sends.", "Look at what sends it; nothing was kept."),
     "HOOK-ACCOUNT": ("A webhook of another account.", "Take this address out of the other account."),
+    # Plans
+    "PLAN-FILE": ("The file is no plan.", ""),
+    "PLAN-WRITE": ("The plan cannot be kept in that file.", ""),
+    "PLAN-DIGEST": ("The plan was changed since it was made; nothing was written.", "Make it again, or bring it back."),
+    "PLAN-HUB": ("The plan was made by another hub.", ""),
+    "PLAN-HELD": ("A guard would keep back some of the plan's writes; nothing was written.", ""),
+    "PLAN-REJECTED": ("The plan was rejected.", "Make another."),
+    "PLAN-DECIDED": ("The plan does not wait any more: it was decided, or another took its place.", ""),
+    **{code: (f"A planned write was not made: {why}.", NEXT_PLAN) for code, why in DRIFT.items()},
+    "PLAN-MODE": (f"A planned write was not made: {DRIFT['PLAN-MODE']}.", "Say another mode at the connection."),
+    "PLAN-HOLD": (f"A planned write was not made: {DRIFT['PLAN-HOLD']}.", "Release or drop the hold, then plan again."),
+    **{code: (f"A planned write was not made yet: {why}.", "Apply the plan again.") for code, why in WAITS.items()},
+    **{code: (f"An undo leaves this as it is: {why}.", "Nothing, or do it by hand.") for code, why in LEFT.items()},
+    "UNDO-CREATED": (
+        f"An undo leaves this as it is: {LEFT['UNDO-CREATED']}.",
+        "If it must go: `hub undo --delete-created`",
+    ),
     # Records
     "REC-UNREADABLE": ("A record of a page could not be read; the others were.", "Report it with the message."),
     "REC-REJECTED": ("The system refuses the record as it is.", "Mend what the message names, then retry."),

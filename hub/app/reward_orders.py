@@ -95,7 +95,7 @@ def issue_due(hub: Hub, connection_name: str, *, run_id: int | None, timing: Tim
         HubError: the connection's fault, if it cannot be used at all.
     """
     connection = hub.connections[connection_name]
-    if not connection.writes:
+    if not connection.writes or connection.asks:
         return Counter()
     connection.require()
     stream = connection.streams.get(ORDERS)

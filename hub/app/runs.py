@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from hub.app.context import Connection, Hub
+from hub.app.carry import Carried
+from hub.app.context import Connection, Hub, connection_of
 from hub.app.ingest import again
 from hub.app.leases import KeepAlive, RunOver, Stopped, connection_lease, take
+from hub.app.proposals import propose_rest, withdraw, write_approved
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
 from hub.app.rereading import reread
 from hub.app.wants import want_missing
-from hub.errors import HubError, NotFound, QuotaUsedUp, RetryLater, SignInExpired
+from hub.errors import HubError, QuotaUsedUp, RetryLater, SignInExpired
 
 T = TypeVar("T")
 SIDE_BY_SIDE = 4  # connections worked on at once
@@ -38,9 +40,13 @@ TROUBLE = (
     "rewards_unknown",
     "rewards_needs_person",
     "rewards_contradicted",
+    "drifted",
 )
 
 Watch = Callable[[str, str, str, int], None]  # (connection, phase, stream, rows so far)
+
+
+Write = Callable[["Hub", "Connection", "ConnectionRun", Watch], None]
 
 
 def unwatched(_connection: str, _phase: str, _stream: str, _rows: int) -> None:
@@ -66,6 +72,12 @@ class ConnectionRun:
         self.streams.setdefault((stream, direction), Counter()).update(counts)
         self.counts.update(counts)
 
+    def take(self, carried: Carried) -> None:
+        """What became of a plan's writes."""
+        for stream, counts in carried.counts.items():
+            self.add(stream, "out", counts)
+        self.counts["drifted"] += len(carried.refused)
+
     def judge(self) -> str:
         """True status (law L23): an error is failed, a planned pause paused, a row that did not get through partial."""
         if self.code == QuotaUsedUp.default_code:
@@ -87,6 +99,7 @@ def sync(
     push: bool = True,
     only: Mapping[str, Collection[str]] | None = None,
     watch: Watch = unwatched,
+    write: Write | None = None,
     finish: Callable[[Hub, dict[str, ConnectionRun]], None] | None = None,
 ) -> list[ConnectionRun]:
     """Pull and push connections once.
@@ -97,6 +110,7 @@ def sync(
         kind: of the run rows: sync, webhook.
         pull: False serves hints and writes what is due, without reading the streams.
         push: False reads only.
+        write: what is written to a connection; None: what is due, as its mode allows.
         only: connection -> streams to read; a connection that is not in it is read whole.
         finish: called before the runs are closed (rewards are issued there).
 
@@ -127,7 +141,7 @@ def sync(
             for connection in active:
                 _guarded(runs[connection.name], partial(_serve, hub, connection, runs[connection.name]))
             if push:
-                _push_rounds(hub, active, runs, look)
+                _push_rounds(hub, active, runs, look, write or _push)
             if finish is not None:
                 finish(hub, runs)
     except BaseException as error:  # a bug, or the end of the process: these runs did not succeed, and say so
@@ -143,14 +157,6 @@ def _blame(runs: Mapping[str, ConnectionRun], error: BaseException) -> None:
     code = "RUN-BUG" if isinstance(error, Exception) else Stopped.default_code
     for run in runs.values():
         run.error, run.code = run.error or f"stopped by {type(error).__name__}", run.code or code
-
-
-def connection_of(hub: Hub, name: str) -> Connection:
-    """The connection of that name. Raises NotFound with the names that there are."""
-    if name not in hub.connections:
-        known = ", ".join(hub.connections) or "none"
-        raise NotFound(f"there is no connection {name}", where="hub.yaml", fix=f"known are: {known}")
-    return hub.connections[name]
 
 
 def _begin(hub: Hub, connection: Connection, owner: str, kind: str) -> ConnectionRun | None:
@@ -217,17 +223,19 @@ def _serve(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
     run.add("hints", "in", serve_hints(hub, connection, run_id=run.run_id, tally=run.tally))
 
 
-def _push_rounds(hub: Hub, active: Sequence[Connection], runs: dict[str, ConnectionRun], watch: Watch) -> None:
-    def write(connection: Connection) -> int:
+def _push_rounds(
+    hub: Hub, active: Sequence[Connection], runs: dict[str, ConnectionRun], watch: Watch, write: Write
+) -> None:
+    def round_of(connection: Connection) -> int:
         run = runs[connection.name]
         before = Counter(run.counts)
-        _guarded(run, partial(_push, hub, connection, run, watch))
+        _guarded(run, partial(write, hub, connection, run, watch))
         _guarded(run, partial(_serve, hub, connection, run))
         after = run.counts - before
         return sum(after[name] for name in ("created", "updated", "removed", "settled", "changed"))
 
     for _ in range(PUSH_ROUNDS):
-        if not sum(_side_by_side(write, active)):
+        if not sum(_side_by_side(round_of, active)):
             return
 
 
@@ -240,6 +248,10 @@ def _side_by_side(task: Callable[[Connection], T], active: Sequence[Connection])
 
 
 def _push(hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch) -> None:
+    if connection.asks:
+        _push_approved(hub, connection, run, watch)
+        return
+    withdraw(hub, connection)
     for source in connection.in_order():
         for mapping in connection.mappings_from(source):
             counts = push_stream(
@@ -248,6 +260,17 @@ def _push(hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch) ->
             )  # fmt: skip
             if counts:
                 run.add(mapping.name, "out", counts)
+
+
+def _push_approved(hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch) -> None:
+    """What a person approved, a canary's first records; the rest becomes a plan that waits."""
+    carried, first = write_approved(
+        hub, connection, run_id=run.run_id, free=connection.canary - run.counts["canary"],
+        progress=lambda stream, rows: watch(connection.name, "push", stream, rows),
+    )  # fmt: skip
+    run.take(carried)
+    run.counts["canary"] += first
+    run.counts["proposed"] = propose_rest(hub, connection)
 
 
 def _end(hub: Hub, run: ConnectionRun, owner: str) -> None:

@@ -44,7 +44,8 @@ def settle_intent(
             for name, form in forms.items()
             if name in shown and not record.by_hub and not same(fields[name], shown[name], form)
         }
-        close_landed(scene, link, intent, stored_by(intent, {n: v for n, v in shown.items() if n not in strange}))
+        rest = {name: value for name, value in shown.items() if name not in strange}
+        close_landed(scene, link, intent, stored_by(intent, rest), read_at=page.read_at)
         _note_strangers(scene, link, strange)
         page.counts["settled"] += 1
         return False
@@ -58,13 +59,13 @@ def settle_intent(
             page.counts["intents_waiting"] += 1
             return True
         case Verdict.LANDED:
-            close_landed(scene, link, intent, stored_by(intent, judgement.stored))
+            close_landed(scene, link, intent, stored_by(intent, judgement.stored), read_at=page.read_at)
             page.counts["settled"] += 1
         case Verdict.NOT_LANDED:
             close_not_done(scene, link, intent)
             page.counts["not_landed"] += 1
         case Verdict.MIXED:
-            close_landed(scene, link, intent, stored_by(intent, judgement.stored))
+            close_landed(scene, link, intent, stored_by(intent, judgement.stored), read_at=page.read_at)
             intent.state = UNEXPLAINED
             scene.tx.update_intents([intent])
             _note_strangers(scene, link, judgement.strange)
@@ -111,7 +112,7 @@ def stored_by(intent: Intent, shown: Mapping[str, Json]) -> dict[str, Json]:
     }
 
 
-def close_landed(scene: Scene, link: LinkRow, intent: Intent, stored: Mapping[str, Json]) -> None:
+def close_landed(scene: Scene, link: LinkRow, intent: Intent, stored: Mapping[str, Json], *, read_at: float) -> None:
     """The write is there: what was sent is held, as of the version it was frozen at; the claim it met retires."""
     root = scene.root_of[link.entity_id]
     fields = scene.entity_type(root).fields
@@ -123,7 +124,7 @@ def close_landed(scene: Scene, link: LinkRow, intent: Intent, stored: Mapping[st
     for name in stored:
         if not name.startswith(CASE):
             scene.touch(root, name)
-    intent.state = "done"
+    intent.state, intent.landed_at = "done", read_at
     scene.tx.update_intents([intent])
     link.attempts, link.retry_at = 0, None
     scene.look_again(link)

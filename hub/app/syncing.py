@@ -28,9 +28,11 @@ class Waiting(NamedTuple):
     conflicts: int
     holds: int
     quarantine: int
+    plans: int = 0  # that wait for approval
 
     def __str__(self) -> str:
-        return f"waits for a person: {self.conflicts} conflicts, {self.holds} holds, {self.quarantine} in quarantine"
+        found = f"waits for a person: {self.conflicts} conflicts, {self.holds} holds, {self.quarantine} in quarantine"
+        return f"{found}, {self.plans} plans" if self.plans else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,9 @@ def count_waiting(tx: Tx) -> Waiting:
     """What waits for a person in the whole hub."""
     conflicts = sum(n for (_, state), n in tx.count_conflicts().items() if state == "open")
     mending = sum(len(tx.quarantine(code=code, limit=10_000)) for code in MENDS_ITSELF)
-    return Waiting(conflicts, len(tx.open_holds()), sum(tx.count_quarantine().values()) - mending)
+    return Waiting(
+        conflicts, len(tx.open_holds()), sum(tx.count_quarantine().values()) - mending, len(tx.plans(state="waiting"))
+    )
 
 
 def row_of(run: ConnectionRun) -> dict[str, Json]:

@@ -82,6 +82,8 @@ class Turns:
         with self.hub.store.reading() as tx:
             if any(tx.due_hints(name, now, 1, stream=source) for source in connection.in_order()):
                 return True
+            if connection.asks:
+                return bool(tx.plans(state="approved", connection=connection.name, limit=1))
             return connection.writes and (_is_behind(tx, connection, now) or _owes(tx, connection, now))
 
     # Slots

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import configuring, explaining, reviewing, running
+from hub.cli import configuring, explaining, planning, reviewing, running
 from hub.cli.options import AsJson
 from hub.errors import ConfigFault, HubError
 
@@ -42,7 +42,9 @@ for name, command in (
     ("demo", running.demo),
     ("twins", running.twins),
     ("discover", configuring.discover),
-    ("plan", running.plan),
+    ("plan", planning.plan),
+    ("apply", planning.apply),
+    ("undo", planning.undo),
     ("sync", running.sync),
     ("reconcile", running.reconcile),
     ("run", running.run),
@@ -78,6 +80,13 @@ runs = _group("What ran, and what came of it.")
 runs.command("list")(running.list_runs)
 runs.command("show")(running.show_run)
 app.add_typer(runs, name="runs")
+
+plans = _group("Writes that wait for approval, and what was decided about them.")
+plans.command("list")(planning.list_plans)
+plans.command("show")(planning.show_plan)
+plans.command("approve")(planning.approve_plan)
+plans.command("reject")(planning.reject_plan)
+app.add_typer(plans, name="plans")
 
 holds = _group("Implausible changes that wait for a person.")
 holds.command("list")(reviewing.list_holds)

@@ -1,4 +1,4 @@
-"""Commands that run something: demo, twins, plan, sync, run, verify; and what ran."""
+"""Commands that run something: demo, twins, sync, run, verify; and what ran."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hub.cli import show
-from hub.cli.options import HERE, MANY, AsJson, Folder, Limit, project
+from hub.cli.options import HERE, AsJson, Folder, project
 
 Names = Annotated[list[str] | None, typer.Argument(help="Connections; none for all.")]
 
@@ -36,28 +36,6 @@ def twins(
     from hub.cli.serving import serve_twins
 
     serve_twins(seed=seed, contacts=contacts, port=port, write=write, json=json)
-
-
-def plan(
-    names: Names = None,
-    pull: Annotated[bool, typer.Option("--pull/--no-pull", help="Read the systems first.")] = True,
-    limit: Limit = MANY,
-    folder: Folder = HERE,
-    json: AsJson = False,
-) -> None:
-    """What a sync would write, per connection, record and field, with its calls. Writes nothing outside."""
-    from hub.app import bootstrap
-    from hub.app import plan as planning
-
-    with bootstrap.opened(project(folder), publish=True) as hub, show.progress(quiet=json) as watch:
-        found = planning.plan(hub, names, pull=pull, watch=watch)
-    if json:
-        show.as_json(found)
-        return
-    show.table(found["changes"], planning.CHANGE_COLUMNS, json=False, none="nothing to write", limit=limit)
-    show.table(found["connections"], planning.CONNECTION_COLUMNS, json=False, title="in all")
-    columns = planning.REFUSED_COLUMNS
-    show.table(found["refused"], columns, json=False, none="", title="cannot be sent", limit=limit)
 
 
 def sync(

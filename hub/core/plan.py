@@ -84,13 +84,22 @@ def _cases_due(
     cells: Mapping[str, Cell],
     names: Iterable[str] | None,
 ) -> list[str]:
-    """Computed values that the system was last given otherwise; they have no claims, so what was sent is held."""
+    """Computed values that the system was last given otherwise; they have no claims, so what was sent is held.
+
+    A value put back by an undo stays until something that it is computed from changes again.
+    """
     asked = None if names is None else frozenset(names)
     cases = [case for case in mapping.cases if asked is None or case.uses & asked]
     if not cases:
         return []
     values = {name: state.value for name, state in states.items()}
-    return [CASE + case.name for case in cases if case.compute(values) != cells.get(CASE + case.name, NEVER_GIVEN).held]
+    found = []
+    for case in cases:
+        cell = cells.get(CASE + case.name, NEVER_GIVEN)
+        newest = max((states[name].version for name in case.uses if name in states), default=NO_VERSION)
+        if case.compute(values) != cell.held and (cell.agreed == NO_VERSION or cell.agreed < newest):
+            found.append(CASE + case.name)
+    return found
 
 
 def wants_create(

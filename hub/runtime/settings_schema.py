@@ -55,6 +55,7 @@ class ConnectionSettings:
     every_s: float
     sweep_s: float
     reserve: float  # share of each quota left to people
+    canary: int = 10  # mode canary: records that a sync may write before it asks
     local: bool = False
     base_url: str = ""
     auth: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets as references
@@ -84,7 +85,7 @@ def read_settings(sheet: Sheet) -> ProjectSettings:
             find_secrets(place)
     defaults = sheet.at("defaults")
     if sheet.has("defaults"):
-        defaults.closed(("mode", "every", "sweep", "reserve"))
+        defaults.closed(("mode", "every", "sweep", "reserve", "canary"))
     connections, faults = {}, {}
     for name, shared in sheet.at("connections").entries():
         place = Sheet(sheet.document, shared.path)
@@ -163,6 +164,7 @@ _CONNECTION_KEYS = (
     "every",
     "sweep",
     "reserve",
+    "canary",
     "auth",
     "webhooks",
     "settings",
@@ -189,6 +191,7 @@ def _connection(place: Sheet, name: str, defaults: Sheet) -> ConnectionSettings 
         every_s=read_duration(place, "every", read_duration(defaults, "every", 300.0)),
         sweep_s=read_duration(place, "sweep", read_duration(defaults, "sweep", 604_800.0)),
         reserve=place.number("reserve", defaults.number("reserve", 0.2, most=0.95), most=0.95),
+        canary=place.integer("canary", defaults.integer("canary", 10, least=0), least=0) or 0,
         local=place.boolean("local"),
         base_url=place.text("base_url"),
         auth=_secrets(place.at("auth")),

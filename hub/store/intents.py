@@ -15,7 +15,18 @@ from hub.store.statements import Dialect, Insert, Statement, Update, table, word
 
 INTENT = table("intent")
 OPEN = INTENT.c.state.in_((word("open"), word("acked")))
-CHANGING = ["external_id", "pre_stamp", "first_sent", "last_possible", "state", "values", "body", "version", "before"]
+CHANGING = [
+    "external_id",
+    "pre_stamp",
+    "first_sent",
+    "last_possible",
+    "state",
+    "values",
+    "body",
+    "version",
+    "before",
+    "landed_at",
+]
 
 OF_LINKS = Statement(lambda d: select(INTENT).where(OPEN, d.one_of(INTENT.c.link_id, "ids")).order_by(INTENT.c.id))
 OF_RUN = Statement(lambda d: select(INTENT).where(INTENT.c.run_id == bindparam("the_run")).order_by(INTENT.c.id))
@@ -66,7 +77,7 @@ class Intents(Session):
                     row.id, row.connection, row.stream, row.link_id, row.entity_id, row.op, encode(row.values),
                     encode(row.body), row.version, id_or_none(row.external_id), row.pre_stamp, row.reference,
                     row.idempotency_key, row.created_at, row.first_sent, row.last_possible, row.state,
-                    encode(row.before), row.run_id,
+                    encode(row.before), row.run_id, row.landed_at,
                 )
                 for row in rows
             ],
@@ -79,7 +90,7 @@ class Intents(Session):
             [
                 (
                     encode(row.values), encode(row.body), row.version, id_or_none(row.external_id), row.pre_stamp,
-                    row.first_sent, row.last_possible, row.state, encode(row.before), row.id,
+                    row.first_sent, row.last_possible, row.state, encode(row.before), row.landed_at, row.id,
                 )
                 for row in rows
             ],
@@ -103,5 +114,5 @@ def _intent(row: Row) -> Intent:
         id=row[0], connection=row[1], stream=row[2], link_id=row[3], entity_id=row[4], op=row[5],
         values=decode(row[6]), body=decode(row[7]), version=row[8], external_id=row[9], pre_stamp=row[10],
         reference=row[11], idempotency_key=row[12], created_at=row[13], first_sent=row[14], last_possible=row[15],
-        state=row[16], before=decode(row[17]), run_id=row[18],
+        state=row[16], before=decode(row[17]), run_id=row[18], landed_at=row[19],
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Integer, Table, bindparam, select
@@ -11,10 +12,11 @@ from hub.store.statements import Dialect, Statement
 
 
 class Listing:
-    """A list that may be narrowed: one statement per set of conditions that are asked for."""
+    """A list that may be narrowed: one statement per set of conditions that are asked for; `without` some columns."""
 
-    def __init__(self, of: Table, *names: str) -> None:
+    def __init__(self, of: Table, *names: str, without: Sequence[str] = ()) -> None:
         self._of, self._names = of, names
+        self._shown = [column for column in of.columns if column.name not in without]
         self._built: dict[tuple[str, ...], Statement] = {}
 
     def narrowed(self, conditions: dict[str, Any]) -> tuple[Statement, dict[str, Any]]:
@@ -26,7 +28,7 @@ class Listing:
 
     def _query(self, _: Dialect, names: tuple[str, ...]) -> Executable:
         columns = self._of.c
-        found = select(self._of).where(columns.id > bindparam("after_id"))
+        found = select(*self._shown).where(columns.id > bindparam("after_id"))
         for name in names:
             found = found.where(columns[name] == bindparam(name))
         return found.order_by(columns.id).limit(bindparam("limit", type_=Integer()))

@@ -144,3 +144,23 @@ class ViewSpec:
 
     entity_type: str
     columns: Sequence[ViewColumn]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """A plan that waits for approval, or was decided; its writes are read with it only when one plan is asked for."""
+
+    id: int
+    digest: str  # of its document
+    kind: str  # sync, undo
+    state: str  # waiting, approved, applied, rejected, superseded
+    connection: str  # "" if it writes to several
+    made_at: float
+    made_by: str
+    decided_at: float | None = None
+    decided_by: str = ""
+    note: str = ""
+    summary: Json = None  # per connection: creates, updates …
+    runs: Sequence[int] = ()  # that carried it out
+    outcome: Json = None  # what became of its writes
+    content: bytes = b""  # the document, compressed; empty in lists

@@ -18,6 +18,7 @@ from hub.store.databases import WAIT_S, open_database
 from hub.store.intents import Intents
 from hub.store.ledger import Ledger
 from hub.store.links import Links
+from hub.store.plans import Plans
 from hub.store.rates import Rates
 from hub.store.reading import Reading
 from hub.store.reviews import Reviews
@@ -27,7 +28,7 @@ from hub.store.schema import ready
 from hub.store.views import Views
 
 
-class Tx(Links, Intents, Reading, Reviews, Blocking, Runs, Rates, Ledger, Config, Views):
+class Tx(Links, Intents, Reading, Reviews, Blocking, Runs, Rates, Ledger, Config, Views, Plans):
     """One transaction. Do not keep it."""
 
 

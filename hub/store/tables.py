@@ -37,6 +37,7 @@ WORDS = Text().with_variant(Text(collation="C"), "postgresql")
 # Ids that the engine needs before it inserts; `Tx.reserve_ids` hands them out.
 ID_KINDS = (
     "entity", "link", "intent", "hint", "conflict", "ruling", "quarantine", "hold", "identity", "run", "event", "grant",
+    "plan",
 )  # fmt: skip
 VERSION = "version"  # the number that orders transactions
 
@@ -195,6 +196,7 @@ class Intent(Base, table=True):
     state: str = _words()
     before: str = _document()
     run_id: int | None = _number(null=True)
+    landed_at: float | None = _time(null=True)
 
 
 # Reading the world
@@ -384,6 +386,29 @@ class Run(Base, table=True):
     error: str = _words()
     lease: str = _words()  # the lease it runs under; with another epoch, or none, its process is dead
     epoch: int = _number()
+
+
+class Plan(Base, table=True):
+    __tablename__ = "plan"
+    __table_args__ = (
+        Index("ix_plan_digest", "digest", "id"),
+        Index("ix_plan_connection", "connection", "id"),
+        _some("uq_plan_waiting", "connection", where="state = 'waiting'", unique=True),
+    )
+    id: int = _number(key=True)
+    digest: str = _words()
+    kind: str = _words()
+    state: str = _words()
+    connection: str = _words()
+    made_at: float = _time()
+    made_by: str = _words()
+    decided_at: float | None = _time(null=True)
+    decided_by: str = _words()
+    note: str = _words()
+    summary: str = _document()
+    runs: str = _document()
+    outcome: str = _document()
+    content: bytes = _bytes()
 
 
 class RunStream(Base, table=True):

@@ -95,6 +95,7 @@ class SimVendor:
     depth: Callable[[], int]  # of the worker that runs: 0, or more if it runs inside another's call
     records: dict[str, list[Version]] = field(default_factory=dict)
     markers: dict[str, str] = field(default_factory=dict)  # external id -> hub's id
+    marked: dict[str, str] = field(default_factory=dict)  # hub's id -> the newest record that carries it
     hooks: list[tuple[float, str, float]] = field(default_factory=list)  # (due, id, stamp)
     edits: list[Edit] = field(default_factory=list)
     exposed: set[tuple[str, str, str]] = field(default_factory=set)  # (id, field, value) overwritten unseen
@@ -183,7 +184,7 @@ class SimVendor:
             lookback_s=traits.search_lag_s + MAX_LATE_S + traits.tick_s + 5.0,
             lag_s=lag_s,
             fetch_lag_s=lag_s,
-            writes=frozenset({"create", "update"}),
+            writes=frozenset({"create", "update", "delete"}),
             max_batch=traits.max_batch,
             stamp_tick_s=traits.tick_s,
             precondition="version" if traits.precondition else "none",
@@ -314,6 +315,10 @@ class SimVendor:
             return PushResult(index=index, outcome="not_found")
         if self.traits.precondition and change.stamp is not None and now.stamp != change.stamp:
             return PushResult(index=index, outcome="stale")
+        if change.op == "delete":
+            self._append(change.external_id, "hub", None)
+            self.writes += 1
+            return self._answer(index, change.external_id)
         fields = dict(now.fields)
         for name, value in change.body.items():
             if now is not shown and now.fields[name] != change.before.get(name):  # no excuse for what was shown
@@ -324,14 +329,16 @@ class SimVendor:
         return self._answer(index, change.external_id)
 
     def _create(self, index: int, change: ChangeSet) -> PushResult:
-        known = next((each for each, mark in self.markers.items() if mark == change.reference), None)
-        if known is not None and self.traits.idempotency is not Idempotency.SEARCHABLE_REFERENCE:
+        known = self.marked.get(change.reference)
+        exists = known is not None and self.current(known).fields is not None
+        if known is not None and exists and self.traits.idempotency is not Idempotency.SEARCHABLE_REFERENCE:
             return self._answer(index, known)
         self.serial += 1
         external_id = f"{self.name}{self.serial}"
         blank: dict[str, Json] = {**dict.fromkeys(FIELDS), "tags": [], "code": None}
         fields = {n: self.traits.normalise(n, v) for n, v in {**blank, **change.body}.items()}
         self.markers[external_id] = change.reference
+        self.marked[change.reference] = external_id
         self._append(external_id, "hub", fields)
         self.writes += 1
         return self._answer(index, external_id)

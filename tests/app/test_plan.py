@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from hub.app.plan import expected_calls, plan
-from hub.connector import Stream
+from hub.app.costs import calls_by_operation, limits_used
+from hub.app.plan import plan
+from hub.app.planned import PlannedWrite
+from hub.connector import RateLimit, Stream
 from hub.core.guards import Bound
-from hub.model import ChangeSet, LinkState
+from hub.model import LinkState
 from hub.verify.vendor import STREAM
 from tests.app_world import World
 
@@ -103,13 +106,32 @@ def test_only_the_named_connections_are_planned(make: Any) -> None:
     assert {row["connection"] for row in found["changes"]} <= {"A"}
 
 
-def change(op: str) -> ChangeSet:
-    return ChangeSet(link_id=1, entity_id=1, op=op, external_id=None, values={}, before={})
+def write(op: str) -> PlannedWrite:
+    return PlannedWrite(
+        connection="B", stream=STREAM, op=op, entity_type="contact", entity_id=1, external_id=None, version=1,
+        stamp=None, values={}, before={}, body={},
+    )  # fmt: skip
 
 
 def test_calls_are_full_batches_and_one_read_before_each_batch_of_updates() -> None:
     stream = Stream(name=STREAM, max_batch=200, minimum={"write": 100, "fetch": 50})
-    creates, updates = [change("create")] * 150, [change("update")] * 60
-    assert expected_calls(stream, creates) == 2
-    assert expected_calls(stream, [*creates, *updates]) == 3 + 2
-    assert expected_calls(stream, []) == 0
+    creates, updates = [write("create")] * 150, [write("update")] * 60
+    assert calls_by_operation(stream, creates) == {"create": 2}
+    assert calls_by_operation(stream, [*creates, *updates]) == {"create": 2, "update": 1, "fetch": 2}
+    assert calls_by_operation(stream, []) == {}
+
+
+def test_minutes_are_what_a_limit_leaves_of_the_calls(make: Any) -> None:
+    world = make()
+    limits = (
+        RateLimit(name="burst", calls=10, per_s=60), RateLimit(name="daily", calls=1000, per_s=86_400, shared=True),
+        RateLimit(name="reads", calls=5, per_s=60, operations=("fetch",)),
+        RateLimit(name="search", calls=1, per_s=60, operations=("search",)),
+        RateLimit(name="together", calls=4, per_s=0, unit="at_once"),
+    )  # fmt: skip
+    world.change("B", connector=replace(world.hub.connections["B"].connector, limits=limits), reserve=0.5)
+    found = {row["limit"]: row for row in limits_used(world.hub.connections["B"], {"create": 90, "fetch": 10})}
+    assert {name: (row["calls"], row["minutes"]) for name, row in found.items()} == {
+        "burst": (100, 9.0), "daily": (100, 0.0), "reads": (10, 1.0)
+    }  # fmt: skip
+    assert (found["daily"]["allowed"], found["daily"]["share"]) == (500, 0.2)

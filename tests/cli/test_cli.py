@@ -239,11 +239,75 @@ def test_a_plan_shows_writes_and_does_none(hub: Hub, project: Path) -> None:
     code, said, _ = hub("plan", "--json")
     found = data(said)
     assert code == 0
-    assert {"changes", "connections", "refused", "digest"} == set(found)
+    assert {"changes", "connections", "writes", "held", "refused", "digest"} <= set(found)
     assert ("right", "phone", "+49301234567") in {(r["connection"], r["field"], r["new"]) for r in found["changes"]}
     assert (project / "data" / "right.csv").read_bytes() == before
     code, said, _ = hub("plan", "--limit", "1")
     assert "more" in said
+
+
+def test_a_plan_is_kept_applied_once_and_undone(hub: Hub, project: Path) -> None:
+    files = [project / "data" / name for name in ("left.csv", "right.csv")]
+    code, said, _ = hub("plan", "-o", "plan.json")
+    before = [file.read_bytes() for file in files]
+    assert (code, "kept in plan.json" in said) == (0, True)
+    code, said, _ = hub("apply", "plan.json", "--json")
+    found = data(said)
+    assert (code, found["refused"], found["pending"], found["written"] > 0) == (0, [], [], True)
+    after = [file.read_bytes() for file in files]
+    assert after != before
+    code, said, _ = hub("apply", "plan.json")
+    assert (code, "applied before: nothing was written" in said) == (0, True)
+    runs = [str(row["run"]) for row in found["connections"]]
+    assert hub("undo", *runs, "--plan")[0] == 0
+    assert [file.read_bytes() for file in files] == after, "a plan of an undo writes nothing"
+    code, said, _ = hub("undo", *runs, "--json")
+    undone = data(said)
+    assert (code, undone["left"], undone["written"]) == (0, [], found["written"])
+    assert [file.read_bytes() for file in files] == before
+    assert hub("sync")[0] == 0
+    assert [file.read_bytes() for file in files] == before, "what was put back stays"
+    code, said, _ = hub("undo", *runs)
+    assert (code, "nothing to write" in said) == (0, True)
+    assert hub("undo", "4711")[0] == 1
+
+
+def test_a_plan_that_was_changed_by_hand_is_refused_with_2(hub: Hub, project: Path) -> None:
+    hub("plan", "-o", "plan.json")
+    edit(project, "plan.json", "+49301234567", "+49309999999")
+    code, _, complaint = hub("apply", "plan.json")
+    assert (code, "PLAN-DIGEST" in complaint) == (2, True)
+    code, _, complaint = hub("apply", "none.json")
+    assert (code, "PLAN-FILE" in complaint) == (2, True)
+
+
+def test_plans_that_wait_are_listed_shown_and_decided(hub: Hub, project: Path) -> None:
+    edit(project, "hub.yaml", "mode: live", "mode: propose")
+    assert hub("sync")[0] == 3
+    rows = data(hub("plans", "list", "--json")[1])
+    assert {row["state"] for row in rows} == {"waiting"}
+    number = str(rows[-1]["plan"])
+    code, said, _ = hub("plans", "show", number)
+    assert (code, "waiting" in said, "digest" in said) == (0, True, True)
+    assert data(hub("plans", "show", number, "--json")[1])["document"]["writes"]
+    assert hub("plans", "approve", number, "--note", "seen")[0] == 0
+    assert hub("plans", "reject", number)[0] == 1
+    for other in rows[:-1]:
+        assert hub("plans", "reject", str(other["plan"]))[0] == 0
+    hub("sync")
+    states = {str(row["plan"]): row["state"] for row in data(hub("plans", "list", "--all", "--json")[1])}
+    assert states[number] == "applied"
+
+
+def test_a_big_plan_is_told_by_field_and_whole_if_asked(hub: Hub, project: Path) -> None:
+    edit(project, "mappings/right.yaml", "entity: contact", "entity: contact\n    create: always")
+    people = "".join(f"{n},p{n}@example.org,Person {n},,\n" for n in range(3, 130))
+    (project / "data" / "left.csv").write_text(LEFT_ROWS + people, "utf-8")
+    short, whole = hub("plan")[1], hub("plan", "--full")[1]
+    assert "by field" in short
+    assert "more" in short
+    assert "by field" not in whole
+    assert len(whole.splitlines()) > len(short.splitlines()) + 150
 
 
 def test_a_connection_that_does_not_exist_is_an_error(hub: Hub, project: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from hub.store import Store, blocking, entities, intents, ledger, links, reading, reviews, runs, waiting
+from hub.store import Store, blocking, entities, intents, ledger, links, plans, reading, reviews, runs, waiting
 from hub.store.statements import Statement
 
 # Lists of everything, by the order of ids or grouped: asked by people, not by pages.
@@ -39,7 +39,7 @@ NUMBERS = (
     "epoch",
     "link",
 )
-ROOMS = (blocking, entities, intents, ledger, links, reading, reviews, runs, waiting)
+ROOMS = (blocking, entities, intents, ledger, links, plans, reading, reviews, runs, waiting)
 
 
 def statements() -> Iterator[tuple[str, Statement]]:

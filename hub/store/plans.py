@@ -1,0 +1,124 @@
+"""Plans: the exact writes that wait for a person, and what was decided about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Float, bindparam, insert, select, update
+
+from hub.errors import NotFound
+from hub.model import Json
+from hub.store.codec import checked, decode, encode
+from hub.store.databases import Row
+from hub.store.listing import Listing
+from hub.store.rows import PlanRow
+from hub.store.session import Session
+from hub.store.statements import Statement, as_new, given, table, word
+
+PLAN = table("plan")
+HEAD = [column for column in PLAN.columns if column.name != "content"]
+
+ONE_PLAN = Statement(lambda d: select(PLAN).where(PLAN.c.id == bindparam("the_id")))
+BY_DIGEST = Statement(
+    lambda d: select(*HEAD).where(PLAN.c.digest == bindparam("the_digest")).order_by(PLAN.c.id.desc()).limit(1)
+)
+LAST_DECIDED = Statement(
+    lambda d: (
+        select(*HEAD)
+        .where(PLAN.c.connection == bindparam("connection"), PLAN.c.state.in_([word("rejected"), word("applied")]))
+        .order_by(PLAN.c.id.desc())
+        .limit(1)
+    )
+)
+ADD_PLAN = Statement(lambda d: insert(PLAN).values(given("plan")))
+DECIDE = Statement(
+    lambda d: (
+        update(PLAN)
+        .where(PLAN.c.id == bindparam("the_id"), PLAN.c.state == bindparam("the_state"))
+        .values(
+            state=bindparam("new_state"),
+            decided_at=bindparam("new_decided_at", type_=Float()),
+            decided_by=bindparam("new_decided_by"),
+            note=bindparam("new_note"),
+        )
+    )
+)
+ADD_RUN = Statement(lambda d: update(PLAN).where(PLAN.c.id == bindparam("the_id")).values(runs=bindparam("new_runs")))
+END = Statement(
+    lambda d: (
+        update(PLAN)
+        .where(PLAN.c.id == bindparam("the_id"))
+        .values(state=bindparam("new_state"), outcome=bindparam("new_outcome"))
+    )
+)
+PLANS = Listing(PLAN, "state", "connection", "kind", without=["content"])
+
+
+class Plans(Session):
+    """At most one plan of a connection waits, by a unique index."""
+
+    def add_plan(self, row: PlanRow) -> int:
+        """Keeps a plan under the id it brings (`reserve_ids("plan", 1)`); gives that id."""
+        self._run(
+            ADD_PLAN,
+            **as_new(
+                id=row.id, digest=row.digest, kind=row.kind, state=row.state, connection=row.connection,
+                made_at=row.made_at, made_by=checked(row.made_by), decided_at=row.decided_at,
+                decided_by=checked(row.decided_by), note=checked(row.note), summary=encode(row.summary),
+                runs=encode(list(row.runs)), outcome=encode(row.outcome), content=row.content,
+            ),
+        )  # fmt: skip
+        return row.id
+
+    def plan(self, id: int) -> PlanRow:
+        """One plan, with its document. Raises NotFound."""
+        rows = self._rows(ONE_PLAN, the_id=id)
+        if not rows:
+            raise NotFound(f"there is no plan {id}", where=f"plan {id}")
+        return _plan(rows[0])
+
+    def plan_of_digest(self, digest: str) -> PlanRow | None:
+        """The newest plan with this very content, without its document."""
+        rows = self._rows(BY_DIGEST, the_digest=digest)
+        return _plan(rows[0]) if rows else None
+
+    def last_decided_plan(self, connection: str) -> PlanRow | None:
+        """The newest plan of a connection that was rejected or carried out."""
+        rows = self._rows(LAST_DECIDED, connection=connection)
+        return _plan(rows[0]) if rows else None
+
+    def plans(
+        self,
+        state: str | None = None,
+        connection: str | None = None,
+        kind: str | None = None,
+        limit: int = 500,
+        after_id: int = 0,
+    ) -> list[PlanRow]:
+        """Plans in the order in which they were made, without their documents."""
+        statement, chosen = PLANS.narrowed({"state": state, "connection": connection, "kind": kind})
+        return [_plan(row) for row in self._rows(statement, limit=limit, after_id=after_id, **chosen)]
+
+    def decide_plan(self, id: int, *, was: str, state: str, at: float, by: str, note: str = "") -> bool:
+        """Moves a plan on from the state it was seen in. False: somebody was faster."""
+        row = as_new(state=state, decided_at=at, decided_by=checked(by), note=checked(note))
+        return self._run(DECIDE, the_id=id, the_state=was, **row) == 1
+
+    def add_plan_run(self, id: int, run_id: int) -> None:
+        """One more run carries the plan out: its intents are the plan's."""
+        runs = [*self.plan(id).runs]
+        if run_id not in runs:
+            self._run(ADD_RUN, the_id=id, **as_new(runs=encode([*runs, run_id])))
+
+    def end_plan(self, id: int, *, state: str, outcome: Json) -> None:
+        """What became of its writes; the state says whether anything of it may still be written."""
+        self._run(END, the_id=id, **as_new(state=state, outcome=encode(outcome)))
+
+
+def _plan(row: Row) -> PlanRow:
+    runs: Sequence[int] = decode(row[11])
+    return PlanRow(
+        id=row[0], digest=row[1], kind=row[2], state=row[3], connection=row[4], made_at=row[5], made_by=row[6],
+        decided_at=row[7], decided_by=row[8], note=row[9], summary=decode(row[10]), runs=runs,
+        outcome=decode(row[12]), content=row[13] if len(row) > 13 else b"",
+    )  # fmt: skip
