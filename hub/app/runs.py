@@ -16,6 +16,7 @@ from typing import TypeVar
 from hub.app.context import Connection, Hub
 from hub.app.ingest import again
 from hub.app.leases import KeepAlive, RunOver, Stopped, connection_lease, take
+from hub.app.merging import carry_out_merges
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
 from hub.app.rereading import reread
@@ -126,6 +127,7 @@ def sync(
                     _guarded(runs[connection.name], partial(want_missing, hub, connection))
             for connection in active:
                 _guarded(runs[connection.name], partial(_serve, hub, connection, runs[connection.name]))
+            carry_out_merges(hub)
             if push:
                 _push_rounds(hub, active, runs, look)
             if finish is not None:
