@@ -97,7 +97,7 @@ def is_buried(page: PageContext, record: SourceRecord, external_id: str) -> bool
 
 
 def is_dead(page: PageContext, link: LinkRow, record: SourceRecord) -> bool:
-    """True if the link's record was deleted or merged away, and this read is no proof that it came back; it is then asked for."""
+    """True if the record was deleted (or merged away), and this read is no proof that it came back; it is asked for."""
     if link.state not in (LinkState.GONE, LinkState.MERGED_INTO) or "no_tombstones" in PLANTED:
         return False
     if _proves_restore(page, record, link.read_at or 0.0, link.stamp):

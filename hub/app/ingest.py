@@ -239,11 +239,11 @@ def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, 
 
 
 def _moved(news: Sequence[SourceRecord], known: Mapping[str, LinkHead]) -> Mapping[str, list[int]]:
-    """Id that is left -> entities of the records that were merged into it (a merge may make a new id: HubSpot)."""
+    """Id that is left -> links of the records that were merged into it (a merge may make a new id: HubSpot)."""
     found: dict[str, list[int]] = {}
     for record in news:
         if record.op == "merged_into" and record.merged_into and record.external_id in known:
-            found.setdefault(record.merged_into, []).append(known[record.external_id].entity_id)
+            found.setdefault(record.merged_into, []).append(known[record.external_id].id)
     return found
 
 

@@ -10,7 +10,7 @@ from hub.app.pairs import ALWAYS, NEVER, RecordRuling, records_of
 from hub.core.identity import decide_match
 from hub.core.mapping import keys_of
 from hub.core.planted import PLANTED
-from hub.model import EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
+from hub.model import Cell, EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
 
 LIVING = (LinkState.LIVE, LinkState.OUT_OF_SCOPE)  # of these a stream holds at most one per entity
 
@@ -31,9 +31,9 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
         root = page.scene.root_of[same.other]
         page.scene.findings.obeyed.append((same, root))
         return _attach(page, root, external_id, adopted=False)
-    heir = _heir(page, external_id, keys)
-    if heir is not None:
-        return _attach(page, heir, external_id, adopted=False)
+    old = _old_link(page, external_id, keys)
+    if old is not None:
+        return _move(page, old, external_id)
     apart = {page.scene.root_of[each.other] for each in rulings if each.row["kind"] == NEVER}
     owners = _owners(page, keys)
     match = decide_match(entity, mapped.values, owners, here=_here(page, owners), apart=apart)
@@ -55,14 +55,23 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     return _attach(page, root, external_id, adopted=False)
 
 
-def _heir(page: PageContext, external_id: str, keys: set[tuple[str, str]]) -> int | None:
-    """Whose a record is that others were merged into under a new id: theirs; of several whose key it has, or the first.
+def _old_link(page: PageContext, external_id: str, keys: set[tuple[str, str]]) -> LinkRow | None:
+    """The link of a record that was merged into this one under a new id: of several one whose key it has, or the first.
 
     That the others are one with it is told separately, and carried out after the page.
     """
-    roots = sorted({page.scene.root_of[each] for each in page.moved.get(external_id, ())})
-    owners = {each for group in _owners(page, keys).values() for each in group} if len(roots) > 1 else set()
-    return next((each for each in roots if each in owners), roots[0] if roots else None)
+    links = [page.scene.links[each] for each in page.moved.get(external_id, ())]
+    owners = {each for group in _owners(page, keys).values() for each in group} if len(links) > 1 else set()
+    heirs = [link for link in links if page.scene.root_of[link.entity_id] in owners]
+    return next(iter(heirs or links), None)
+
+
+def _move(page: PageContext, old: LinkRow, external_id: str) -> LinkRow:
+    """The record goes on under a new id, with what it was last seen to hold and given: only what differs is an edit."""
+    link = _attach(page, page.scene.root_of[old.entity_id], external_id, adopted=False)
+    cells = page.scene.cells(old.id)
+    page.scene.set_cells(link.id, {name: Cell(held=cell.held, agreed=cell.agreed) for name, cell in cells.items()})
+    return link
 
 
 def rulings_on(page: PageContext, external_ids: Sequence[str]) -> Mapping[str, list[RecordRuling]]:

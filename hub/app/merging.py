@@ -258,7 +258,9 @@ def _carrying(hub: Hub, row_id: int) -> Callable[[Tx], bool]:
         if ends.survivor == ends.alias:
             tx.update_identity({**row, "state": "refused", "entity_id": ends.survivor, "note": "one already"})
             return False
-        rows = tx.entities([ends.survivor, ends.alias])
+        rows = tx.entities([ends.survivor, ends.alias], lock=True)
+        if tx.identity(row_id)["state"] != "open":
+            return False  # another worker was faster
         apart = kept_apart(tx, [ends.survivor, ends.alias])
         if apart or len({each.type for each in rows.values()}) > 1 or any(r.state != "live" for r in rows.values()):
             tx.update_identity(
@@ -380,11 +382,13 @@ def _parted(
 def _part_sums(scene: Scene, root: int, joint: Mapping[str, FieldState], own: Mapping[str, FieldState]) -> None:
     """Of a sum over both the alias takes its own share along, which it kept count of; the rest is the survivor's."""
     for derivation in _sums_of(scene, root):
-        both, share = (states.get(derivation.field, FieldState()).value for states in (joint, own))
-        value = scene.states(root).get(derivation.field, FieldState()).value
-        left = derivation.number(both) - derivation.number(share)
-        if left != derivation.number(value):  # something moved since the merge
-            scene.set_value(root, derivation.field, add_to(derivation, None, left))
+        states, name = scene.states(root), derivation.field
+        if name in joint:
+            before = states.get(name, FieldState()).value
+            left = derivation.number(joint[name].value) - derivation.number(own.get(name, FieldState()).value)
+            states[name] = joint[name]
+            moved = left != derivation.number(before)  # something was bought since the merge
+            scene.set_value(root, name, add_to(derivation, None, left) if moved else before)
 
 
 def _restore_links(scene: Scene, root: int, before: Mapping[str, Json]) -> None:

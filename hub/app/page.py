@@ -54,7 +54,7 @@ class PageContext:
     parents: Mapping[tuple[str, str], int] = field(default_factory=dict)
     owners: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)  # key -> entities of the store
     ruled: Mapping[str, Sequence[RecordRuling]] = field(default_factory=dict)  # external id -> what people said of it
-    moved: Mapping[str, Sequence[int]] = field(default_factory=dict)  # new id -> entities of the ids merged into it
+    moved: Mapping[str, Sequence[int]] = field(default_factory=dict)  # new id -> links of the ids merged into it
     names: Mapping[int, int] = field(default_factory=dict)  # entity -> root, for references that changed their name
 
 

@@ -127,7 +127,6 @@ def sync(
                     _guarded(runs[connection.name], partial(want_missing, hub, connection))
             for connection in active:
                 _guarded(runs[connection.name], partial(_serve, hub, connection, runs[connection.name]))
-            carry_out_merges(hub)
             if push:
                 _push_rounds(hub, active, runs, look)
             if finish is not None:
@@ -217,6 +216,7 @@ def _pull(
 def _serve(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
     connection.require()
     run.add("hints", "in", serve_hints(hub, connection, run_id=run.run_id, tally=run.tally))
+    carry_out_merges(hub)
 
 
 def _push_rounds(hub: Hub, active: Sequence[Connection], runs: dict[str, ConnectionRun], watch: Watch) -> None:

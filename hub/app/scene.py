@@ -248,9 +248,9 @@ class Scene:
             return
         self.states(root)[name] = decision.state
         self._dirty_entities.add(root)
-        stood = joint or old
-        if decision.changed and decision.state.value != (stood.value if stood else None):
-            self.changed[root][name] = (stood.value if stood else None, decision.state.value)
+        stood = self.entities[root].values.get(name) if joint is not None else old.value if old else None
+        if decision.changed and decision.state.value != stood:
+            self.changed[root][name] = (stood, decision.state.value)
             if root not in self._new_entities:
                 self._history[root][name] = self._change(stood, decision, voices)
 
@@ -305,11 +305,11 @@ class Scene:
         self.states(alias)[name] = FieldState(value=value, version=self.version)
         self._dirty_aliases.add(alias)
 
-    def _change(self, old: FieldState | None, decision: Decision, voices: Mapping[int, Voice]) -> Json:
+    def _change(self, old: Json, decision: Decision, voices: Mapping[int, Voice]) -> Json:
         winner = decision.winner
         voice = voices.get(winner.link) if winner else None
         return {
-            "old": old.value if old else None,
+            "old": old,
             "new": decision.state.value,
             "link": winner.link if winner else None,
             "connection": voice.connection if voice else None,

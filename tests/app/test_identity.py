@@ -24,6 +24,7 @@ from hub.app.identity import (
     show_pair,
     unmerge,
 )
+from hub.app.past import show
 from hub.app.review import resolve_conflict
 from hub.core.canonical import Limits
 from hub.errors import Drifted, NeedsReview, NotFound
@@ -118,6 +119,25 @@ def test_what_is_edited_while_they_are_one_belongs_to_whose_record_it_is(make: A
     world.settle()
     assert (value(world, ann, "note"), value(world, bob, "note")) == ("first", "edited as one")
     assert {fields["note"] for fields in held(world, bob).values()} == {"edited as one"}
+
+
+def test_history_tells_what_stood_when_before_while_and_after(make: Any) -> None:
+    world, ann, bob = two_people(make)
+    moments = [world.clock.now()]
+    for act in (merge, unmerge):
+        world.clock.sleep(60.0)
+        act(world.hub, named(ann), *([named(bob)] if act is merge else []), by="kim")
+        moments.append(world.clock.now())
+    joint = show(world.hub, named(ann), as_of=moments[1])["fields"]
+    for entity_id, name in ((ann, "Ann"), (bob, "Bob")):
+        for moment in (moments[0], moments[2]):
+            told = show(world.hub, named(entity_id), as_of=moment)
+            assert (told["entity"], _field(told["fields"], "name")) == (named(entity_id), name)
+    assert _field(joint, "name") in ("Ann", "Bob")
+
+
+def _field(fields: Sequence[dict[str, Any]], name: str) -> Any:
+    return next(each["value"] for each in fields if each["field"] == name)
 
 
 def test_the_newest_merge_goes_first(make: Any) -> None:
