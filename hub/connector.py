@@ -339,6 +339,7 @@ class Connector:
     )
     streams_for: Callable[[Settings], Sequence[Stream]] | None = None  # streams that each connection declares (csv)
     local_files: bool = False  # `connect` is given a FileDoor instead of a Door (csv)
+    merging: str = ""  # what cannot be undone of a merge that people make over there, in a sentence; "": it has none
     docs: str = ""
 
     def stream(self, name: str) -> Stream:

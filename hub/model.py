@@ -98,6 +98,7 @@ class FieldState:
     memory: Mapping[str, Claim] = field(default_factory=dict)  # part -> winning claim
     ruling: int | None = None  # id of the ruling that stands, if any
     frozen: int | None = None  # version since which it stands still: two systems keep overwriting each other
+    withdrawn: bool = False  # blank since a split: another's value leaves every system, also where blanks are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,5 +90,6 @@ CONNECTOR = Connector(
     classify=classify,
     wait_s=wait_s,
     usage=usage,
+    merging="what is merged in HubSpot itself cannot be parted there again",
     docs="https://developers.hubspot.com/docs/api-reference",
 )

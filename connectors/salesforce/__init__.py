@@ -79,5 +79,6 @@ CONNECTOR = Connector(
     statuses=STATUSES,
     classify=classify,
     usage=usage,
+    merging="of a merge in Salesforce itself the lost record can be restored for a while, but not what hung on it",
     docs="https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/",
 )

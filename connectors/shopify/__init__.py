@@ -100,5 +100,6 @@ CONNECTOR = Connector(
     classify=classify,
     wait_s=wait_s,
     usage=usage,
+    merging="customers that are merged in Shopify itself cannot be parted there again",
     docs="https://shopify.dev/docs/api/admin-graphql",
 )

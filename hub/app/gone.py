@@ -39,6 +39,8 @@ def take_gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
     alive = last_alive(page, link)
     unseen = [] if merged or ours else edits_unseen(page, root, link, alive)
     link.state = LinkState.MERGED_INTO if merged else LinkState.GONE
+    if merged and record.merged_into:
+        scene.findings.seen_merged(link, record.merged_into)
     link.stamp = record.stamp if record.stamp is not None else link.stamp
     link.read_at, link.hash, link.behind_since = page.read_at, content_hash(record), None
     link.leaving, link.hold_id = None, None
@@ -95,8 +97,8 @@ def is_buried(page: PageContext, record: SourceRecord, external_id: str) -> bool
 
 
 def is_dead(page: PageContext, link: LinkRow, record: SourceRecord) -> bool:
-    """True if the link's record was deleted, and this read is no proof that it came back; it is then asked for."""
-    if link.state != LinkState.GONE or "no_tombstones" in PLANTED:
+    """True if the record was deleted (or merged away), and this read is no proof that it came back; it is asked for."""
+    if link.state not in (LinkState.GONE, LinkState.MERGED_INTO) or "no_tombstones" in PLANTED:
         return False
     if _proves_restore(page, record, link.read_at or 0.0, link.stamp):
         return False

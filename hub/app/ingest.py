@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from hub.app.context import Connection, Hub
 from hub.app.gone import is_buried, is_dead, revive, take_gone, take_unknown
-from hub.app.matching import link_for
+from hub.app.matching import link_for, rulings_on
 from hub.app.page import PageContext, content_hash, live_links, quarantine_row
 from hub.app.removals import contest
 from hub.app.scene import Scene
@@ -42,6 +42,7 @@ from hub.model import (
     Reference,
     SourceRecord,
 )
+from hub.store.links import LinkHead
 
 Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" -> (link, field)
 
@@ -184,6 +185,7 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     page.intents = tx.intents_for([head.id for head in page.heads.values()])
     page.held_items = tx.held_items([head.id for head in page.heads.values()])
     news = [record for record, each in zip(records, ids, strict=True) if each and _is_news(page, record, each)]
+    news.sort(key=lambda record: record.op != "merged_into")  # first: the record that is left may be a new one
     mapped = {id(record): to_canonical(page.mapping, record) for record in news if record.op in ("upsert", "restore")}
     _load(page, news, mapped)
     page.counts["unchanged"] += sum(1 for each in ids if each) - len(news)
@@ -225,12 +227,43 @@ def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, 
     keys = {(name, value) for r in fresh if id(r) in mapped for name, value, _ in keys_of(entity, mapped[id(r)].values)}
     found = tx.find_by_keys(entity.name, keys) if keys else {}
     page.owners = found
+    page.moved = _moved(news, known)
+    page.ruled = rulings_on(page, [each for each in here if each not in known])
     marks = (page.hub.entity_of_marker(record.marker) for record in fresh)
     marked = {entity_id for entity_id in marks if entity_id is not None}
     scene.load({head.entity_id for head in known.values()})
     scene.load({each for group in found.values() for each in group} | marked)
     page.links = {each: scene.links[head.id] for each, head in known.items()}
+    page.names = _other_names(page, [(page.links[each], mapped.get(id(here[each]))) for each in known])
     page.intents |= tx.intents_for([link.id for link in scene.links.values() if link.state == LinkState.WANTED])
+
+
+def _moved(news: Sequence[SourceRecord], known: Mapping[str, LinkHead]) -> Mapping[str, list[int]]:
+    """Id that is left -> links of the records that were merged into it (a merge may make a new id: HubSpot)."""
+    found: dict[str, list[int]] = {}
+    for record in news:
+        if record.op == "merged_into" and record.merged_into and record.external_id in known:
+            found.setdefault(record.merged_into, []).append(known[record.external_id].id)
+    return found
+
+
+def _other_names(page: PageContext, records: Sequence[tuple[LinkRow, MappedRecord | None]]) -> Mapping[int, int]:
+    """Roots of what references name now and named before, where the two differ: a merge may have made them one."""
+    names: set[int] = set()
+    for link, mapped in records:
+        for name, ref in mapped.references.items() if mapped is not None else ():
+            now = page.parents.get(ref) if ref is not None else None
+            for before in _known_as(page, link, name):
+                names |= {now, before} if now is not None and before != now else set()
+    return page.scene.tx.roots(names) if names else {}
+
+
+def _known_as(page: PageContext, link: LinkRow, name: str) -> list[int]:
+    """Entities that a reference was last written and held as."""
+    intent = page.intents.get(link.id)
+    written = intent.values.get(name) if intent is not None else None
+    held = (link.shadow.get("held") or {}).get(name)
+    return [each for each in (written, held) if isinstance(each, int)]
 
 
 def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord | None) -> None:
@@ -381,7 +414,9 @@ def _accept_read(
     link.hash = None if waits or link.id in page.held_items else content_hash(record)
     link.raw = zlib.compress(orjson.dumps(record.data), 1)
     link.mapping_version = page.connection.mapping_version
-    if link.state in (LinkState.GONE, LinkState.NOT_VISIBLE):
+    if link.state == LinkState.MERGED_INTO:
+        page.scene.findings.parted.append(link)
+    if link.state in (LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO):
         revive(page, link)
     page.scene.set_cells(link.id, cells)
 
@@ -404,13 +439,18 @@ def with_references(page: PageContext, link: LinkRow, mapped: MappedRecord) -> d
         if reference is None:
             shown[name] = None
         elif reference in page.parents:
-            shown[name] = page.parents[reference]
+            shown[name] = _as_known(page, link, name, page.parents[reference])
         elif (page.connection.name, *reference) in page.scene.link_index:
-            parent = page.scene.link_index[page.connection.name, *reference]
-            shown[name] = page.scene.root_of[parent.entity_id]
+            shown[name] = page.scene.link_index[page.connection.name, *reference].entity_id
         else:
             _wait_for_parent(page, link, name, reference)
     return shown
+
+
+def _as_known(page: PageContext, link: LinkRow, name: str, now: int) -> int:
+    """Whom a reference names, under the name that it is known by: who was merged since is no other person."""
+    root = page.names.get(now, now)
+    return next((each for each in _known_as(page, link, name) if page.names.get(each, each) == root), now)
 
 
 def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Reference) -> None:

@@ -280,6 +280,7 @@ def status(hub: Hub) -> Dict:
             "conflicts_open": sum(n for (_, state), n in conflict_counts.items() if state == "open"),
             "quarantine_open": sum(tx.count_quarantine().values()),
             "holds_open": len(tx.open_holds()),
+            "pairs_open": tx.count_identities().get(("review", "open"), 0),
             "connections": len(hub.connections),
         }
 

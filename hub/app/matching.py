@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from hub.app.page import PageContext, quarantine_row
+from hub.app.pairs import ALWAYS, NEVER, RecordRuling, records_of
 from hub.core.identity import decide_match
 from hub.core.mapping import keys_of
 from hub.core.planted import PLANTED
-from hub.model import EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
+from hub.model import Cell, EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
+
+LIVING = (LinkState.LIVE, LinkState.OUT_OF_SCOPE)  # of these a stream holds at most one per entity
 
 
 def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, external_id: str) -> LinkRow | None:
@@ -21,7 +25,19 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
         page.counts["out_of_scope"] += 1
         return None
     keys = {(name, value) for name, value, _ in keys_of(entity, mapped.values)}
-    match = decide_match(entity, mapped.values, _owners(page, keys))
+    rulings = page.ruled.get(external_id, ())
+    same = next((each for each in rulings if each.row["kind"] == ALWAYS), None)
+    if same is not None:
+        root = page.scene.root_of[same.other]
+        page.scene.findings.obeyed.append((same, root))
+        return _attach(page, root, external_id, adopted=False)
+    old = _old_link(page, external_id, keys)
+    if old is not None:
+        return _move(page, old, external_id)
+    apart = {page.scene.root_of[each.other] for each in rulings if each.row["kind"] == NEVER}
+    owners = _owners(page, keys)
+    match = decide_match(entity, mapped.values, owners, here=_here(page, owners), apart=apart)
+    page.scene.findings.crowded += match.crowded
     if match.outcome == "ambiguous":
         _review(page, record, external_id, match.candidates)
         return None
@@ -34,8 +50,56 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     for key in keys:
         page.scene.fresh_keys[page.mapping.entity, *key].add(root)
     if match.weak:
-        page.scene.reviews.append((root, match.weak))
+        page.scene.findings.weak.append((root, match.weak))
+    page.scene.findings.obeyed += [(each, root) for each in rulings]
     return _attach(page, root, external_id, adopted=False)
+
+
+def _old_link(page: PageContext, external_id: str, keys: set[tuple[str, str]]) -> LinkRow | None:
+    """The link of a record that was merged into this one under a new id: of several one whose key it has, or the first.
+
+    That the others are one with it is told separately, and carried out after the page.
+    """
+    links = [page.scene.links[each] for each in page.moved.get(external_id, ())]
+    owners = {each for group in _owners(page, keys).values() for each in group} if len(links) > 1 else set()
+    heirs = [link for link in links if page.scene.root_of[link.entity_id] in owners]
+    return next(iter(heirs or links), None)
+
+
+def _move(page: PageContext, old: LinkRow, external_id: str) -> LinkRow:
+    """The record goes on under a new id, with what it was last seen to hold and given: only what differs is an edit."""
+    link = _attach(page, page.scene.root_of[old.entity_id], external_id, adopted=False)
+    cells = page.scene.cells(old.id)
+    page.scene.set_cells(link.id, {name: Cell(held=cell.held, agreed=cell.agreed) for name, cell in cells.items()})
+    return link
+
+
+def rulings_on(page: PageContext, external_ids: Sequence[str]) -> Mapping[str, list[RecordRuling]]:
+    """External id -> what a person said of this record and another one that is there; both become known here."""
+    tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
+    rulings = tx.rulings_on_records(name, stream, external_ids) if external_ids else {}
+    found: dict[str, list[RecordRuling]] = {}
+    for external_id, rows in rulings.items():
+        for row in rows:
+            for place in records_of(row):
+                links = tx.links_by_keys(place[0], place[1], [place[2]], raw=False)
+                if place != (name, stream, external_id) and place[2] in links:
+                    found.setdefault(external_id, []).append(RecordRuling(row, links[place[2]].entity_id))
+    page.scene.load({each.other for rows in found.values() for each in rows})
+    return found
+
+
+def _here(page: PageContext, owners: Mapping[tuple[str, str], Sequence[int]]) -> Counter[int]:
+    """Root -> how many records of this stream it has already. Acts may be many: they are not counted."""
+    counted: Counter[int] = Counter()
+    if page.stream.acts:
+        return counted
+    here, gone = (page.connection.name, page.mapping.name), (LinkState.GONE, LinkState.MERGED_INTO)
+    for root in {each for group in owners.values() for each in group}:
+        counted[root] = sum(
+            (link.connection, link.stream) == here and link.state not in gone for link in page.scene.links_at[root]
+        )
+    return counted
 
 
 def _create_in_flight(page: PageContext, root: int, external_id: str) -> bool:
@@ -87,7 +151,7 @@ def _attach(page: PageContext, root: int, external_id: str, *, adopted: bool) ->
         scene.dirty(wanted)
         page.counts["adopted" if adopted else "linked"] += 1
         return wanted
-    living = [each for each in here if each.state in (LinkState.LIVE, LinkState.OUT_OF_SCOPE)]
+    living = [each for each in here if each.state in LIVING]
     duplicate = bool(living) and not page.stream.acts
     link = LinkRow(
         id=scene.new_id("link"), connection=name, stream=stream, external_id=external_id, entity_id=root,
@@ -104,7 +168,8 @@ def _review(page: PageContext, record: SourceRecord, external_id: str, candidate
     page.quarantine.append(
         quarantine_row(
             page, external_id, "", "IDN-AMBIGUOUS", f"its keys belong to {len(candidates)} different entities",
-            "correct the key at one of the systems, then `hub quarantine retry`",
+            "say whose it is with `hub identity always`, or correct the key at one of the systems; "
+            "then `hub quarantine retry`",
             dict(record.data) | {"entities": list(candidates)},
         )
     )  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from hub.app.context import Connection, Hub
+from hub.app.pairs import RecordRuling
 from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.mapping import StreamMapping
@@ -52,6 +53,9 @@ class PageContext:
     intents: dict[int, Intent] = field(default_factory=dict)
     parents: Mapping[tuple[str, str], int] = field(default_factory=dict)
     owners: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)  # key -> entities of the store
+    ruled: Mapping[str, Sequence[RecordRuling]] = field(default_factory=dict)  # external id -> what people said of it
+    moved: Mapping[str, Sequence[int]] = field(default_factory=dict)  # new id -> links of the ids merged into it
+    names: Mapping[int, int] = field(default_factory=dict)  # entity -> root, for references that changed their name
 
 
 def content_hash(record: SourceRecord) -> str:

@@ -157,7 +157,8 @@ def _row_at(hub: Hub, tx: Tx, target: str, as_of: float | None) -> EntityRow:
     root = find_entity(hub, tx, target)
     wanted, number = root, target.partition(":")[2]
     if as_of is not None and number.isdigit() and int(number) != root:
-        merges = [row for row in tx.identities(kind="merge", state=None, limit=10_000) if int(number) in row["others"]]
+        rows = tx.identities_of([int(number)], kind="merge")
+        merges = [row for row in rows if row["other_id"] == int(number) and row["state"] == "accepted"]
         if not merges or merges[-1]["at"] > as_of:
             wanted = int(number)
     row = tx.entities([wanted])[wanted]

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hub.app.bootstrap import opened, store_url, user_name
+from hub.app.key_check import count_keys, told
 from hub.core.canonical import Canonical, CanonicalField
 from hub.core.checks import stops
 from hub.errors import ConfigFault, Fault, HubError
@@ -149,6 +150,13 @@ def _live_schemas(folder: Path) -> tuple[dict[str, Schema], list[Fault]]:
             except HubError as error:
                 faults.append(Fault(code=error.code, where=name, message=error.message, fix=error.fix))
     return schemas, faults
+
+
+def check_data(folder: Path) -> tuple[list[Dict], list[Dict]]:
+    """Whether keys identify in what the systems hold now: counts per stream and key, and advice."""
+    with opened(folder) as hub:
+        counts, faults = count_keys(hub)
+    return told(counts), [{**asdict(fault), "stops": stops(fault)} for fault in faults]
 
 
 # Secrets

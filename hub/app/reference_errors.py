@@ -52,6 +52,19 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "WHY-TIME": ("What follows `--as-of` is no moment.", ""),
     "WHY-SINCE": ("What follows `--since` is no duration.", ""),
+    # Who is who
+    "IDN-AMBIGUOUS": (
+        "The strong keys of a new record belong to several entities, so nobody can tell whose it is.",
+        "Say whose it is with `hub identity always`, or correct the key at a system; then `hub quarantine retry`.",
+    ),
+    "IDN-BUSY": ("One of the two has a record that is just being created, and may or may not be there.", ""),
+    "IDN-EXTRA": ("Pairs are scored with Splink, an optional extra that is not installed.", ""),
+    "IDN-ORDER": ("Merges are taken back in turn, the newest first.", ""),
+    "IDN-RECORD": ("A ruling on a record that has not arrived needs a record of the other one.", ""),
+    "IDN-SAME": ("The two are one entity already.", "To part them: `hub identity split`."),
+    "IDN-STATE": ("One of the two is deleted.", "Nothing; only what lives can be merged."),
+    "IDN-TYPES": ("A contact and a company are never one.", "Name two of one type."),
+    "IDN-UNDONE": ("The merge, pair or ruling was decided or taken back by somebody else.", "Look at the list again."),
     # Speaking to systems
     "NET-CONNECT": ("The host did not answer, or there is no such host; nothing was sent.", ""),
     "NET-TLS": ("The secure connection failed; nothing was sent.", "Check the machine's clock and certificates."),
@@ -117,10 +130,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "REC-ID": ("A write to an id that this system cannot have.", REPORT),
     "REC-OP": ("A kind of write that this stream does not know.", REPORT),
     "REF-WAITS": ("The record names another one that the hub has not read yet.", ""),
-    "IDN-AMBIGUOUS": (
-        "The strong keys of a new record belong to several entities, so nobody can tell whose it is.",
-        "Correct the key at a system, then `hub quarantine retry`.",
-    ),
     "PUSH-REJECTED": ("The system refuses this value, or the record.", ""),
     "PUSH-EXISTS": (
         "The system has another record with this key, which it does not let two have.",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from hub.app.reward_moves import locked, move, note
 from hub.app.scene import Scene
@@ -134,11 +135,21 @@ def _move_sums(work: Work) -> None:
         for owner, movement in moved.items():
             if owner in scene.root_of:
                 _join(total[scene.root_of[owner]], movement)
+                _share(scene, derivation, owner, movement.delta)
         for root, movement in sorted(total.items()):
             if movement.delta and scene.entities[root].type == derivation.owner:
                 work.moved[root, derivation.field] = movement
                 value = scene.values(root).get(derivation.field)
                 scene.set_value(root, derivation.field, add_to(derivation, value, movement.delta))
+
+
+def _share(scene: Scene, derivation: Derivation, owner: int, delta: Decimal) -> None:
+    """Who was merged into another keeps count of what is his own, and so does everybody on the way to the root."""
+    row = scene.entities[owner]
+    while delta and row.alias_of is not None:
+        state = scene.states(row.id).get(derivation.field)
+        scene.set_share(row.id, derivation.field, add_to(derivation, state.value if state else None, delta))
+        row = scene.entities[row.alias_of]
 
 
 def _join(total: Movement, movement: Movement) -> None:

@@ -17,6 +17,7 @@ from hub.app.carry import Carried
 from hub.app.context import Connection, Hub, connection_of
 from hub.app.ingest import again
 from hub.app.leases import KeepAlive, RunOver, Stopped, connection_lease, take
+from hub.app.merging import carry_out_merges
 from hub.app.proposals import propose_rest, withdraw, write_approved
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
@@ -221,6 +222,7 @@ def _pull(
 def _serve(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
     connection.require()
     run.add("hints", "in", serve_hints(hub, connection, run_id=run.run_id, tally=run.tally))
+    carry_out_merges(hub)
 
 
 def _push_rounds(

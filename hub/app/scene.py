@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from hub.app.context import Connection, Hub
-from hub.core.canonical import EntityType
+from hub.app.pairs import Findings, store_findings
+from hub.core.canonical import CanonicalField, EntityType
 from hub.core.identity import keys_for
 from hub.core.mapping import StreamMapping
-from hub.core.merge import Decision, Voice, decide_field
+from hub.core.merge import Decision, Voice, after_split, decide_field, heard_since
 from hub.core.plan import Due, fields_due, wants_create
 from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty, pack_fields, pack_shadow, unpack_fields, unpack_shadow
+from hub.errors import RetryLater
 from hub.model import (
     NO_VERSION,
     WHOLE,
@@ -59,7 +61,11 @@ class Scene:
     rulings: dict[int, dict[str, RulingRow]] = field(default_factory=lambda: defaultdict(dict))
     changed: dict[int, dict[str, tuple[Json, Json]]] = field(default_factory=lambda: defaultdict(dict))
     conflicts: list[ConflictRow] = field(default_factory=list)
-    reviews: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # entity, others sharing a weak key
+    joining: dict[int, Mapping[str, FieldState]] = field(default_factory=dict)  # root -> of whom it took in (merge)
+    joint: dict[int, Mapping[str, FieldState]] = field(default_factory=dict)  # root -> what stood for both (unmerge)
+    merged_at: int = NO_VERSION  # version of the merge that is being undone
+    under_way: set[tuple[int, str]] = field(default_factory=set)  # (link, field) written since, and not settled yet
+    findings: Findings = field(default_factory=Findings)
     departed: dict[tuple[int, str], dict[str, list[Claim]]] = field(default_factory=dict)
     fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
@@ -75,6 +81,7 @@ class Scene:
     _written: set[int] = field(default_factory=set)
     _dirty_cells: set[int] = field(default_factory=set)
     _dirty_entities: set[int] = field(default_factory=set)
+    _dirty_aliases: set[int] = field(default_factory=set)
     _history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
     _ids: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -93,7 +100,10 @@ class Scene:
         members = {member: root for root, group in closures.items() for member in group}
         self.root_of.update(roots)
         self.root_of.update(members)
-        self.entities.update(self.tx.entities(members, lock=True))
+        locked = self.tx.entities(members, lock=True)
+        if any((row.alias_of is None) != (row.id == members[row.id]) for row in locked.values()):
+            raise RetryLater("merged or split while this page waited for it", code="STORE-BUSY")
+        self.entities.update(locked)
         for link in self.tx.links_of(members, raw=False):
             self.links[link.id] = link
             self.links_at[members[link.entity_id]].append(link)
@@ -127,6 +137,11 @@ class Scene:
             row = self.entities[root]
             self._states[root] = unpack_fields(row.fields, row.values)
         return self._states[root]
+
+    def put_states(self, root: int, states: Mapping[str, FieldState]) -> None:
+        """These stand now; what they say is decided anew before it is saved."""
+        self._states[root] = dict(states)
+        self._dirty_entities.add(root)
 
     def add_entity(self, row: EntityRow) -> None:
         self.entities[row.id] = row
@@ -180,19 +195,43 @@ class Scene:
                 cells = {
                     link.id: self.cells(link.id)[name] for link in self.links_at[root] if name in self.cells(link.id)
                 }
+                nothing = FieldState(value=[] if declared.kind == "set" else None)
+                joint = self.joint[root].get(name, nothing) if root in self.joint else None
                 decision = decide_field(
                     declared,
                     cells,
-                    states.get(name, FieldState(value=[] if declared.kind == "set" else None)),
+                    states.get(name, nothing),
                     voices,
                     version=self.version,
                     ruling=self.rulings[root].get(name),
+                    also=self._also(root, declared, joint),
+                    since=self.merged_at if root in self.joining or joint is not None else None,
                     departed=self.departed.pop((root, name), None),
                 )
-                self._accept(root, name, decision, voices)
+                if joint is not None:
+                    given = self._given(root, name)
+                    decision = after_split(decision, joint, version=self.version, given=given)
+                self._accept(root, name, decision, voices, joint)
         self._touched.clear()
 
-    def _accept(self, root: int, name: str, decision: Decision, voices: Mapping[int, Voice]) -> None:
+    def _also(self, root: int, declared: CanonicalField, joint: FieldState | None) -> list[FieldState]:
+        """States that join the evidence as memory: of a merged entity; of both, what they were heard to consent to."""
+        if joint is not None and heard_since(declared, joint, self.merged_at):
+            return [joint]
+        merged = self.joining.get(root, {}).get(declared.name)
+        return [merged] if merged is not None else []
+
+    def _given(self, root: int, name: str) -> bool:
+        """Whether some system holds what it was given of both, or may hold it."""
+        cells = ((link.id, self.cells(link.id).get(name)) for link in self.links_at[root])
+        return any(
+            (link, name) in self.under_way or (cell is not None and cell.agreed >= self.merged_at)
+            for link, cell in cells
+        )
+
+    def _accept(
+        self, root: int, name: str, decision: Decision, voices: Mapping[int, Voice], joint: FieldState | None
+    ) -> None:
         old = self.states(root).get(name)
         self._retire(root, name, decision)
         if decision.losers:
@@ -204,14 +243,16 @@ class Scene:
                         loser.claim.link,
                         {**self.cells(loser.claim.link), name: Cell(held=cell.held, agreed=self.version)},
                     )
-        if old == decision.state or (old is None and is_empty(decision.state.value) and not decision.state.memory):
+        blank = old is None and decision.state.version == NO_VERSION and is_empty(decision.state.value)
+        if old == decision.state or blank:
             return
         self.states(root)[name] = decision.state
         self._dirty_entities.add(root)
-        if decision.changed:
-            self.changed[root][name] = (old.value if old else None, decision.state.value)
+        stood = self.entities[root].values.get(name) if joint is not None else old.value if old else None
+        if decision.changed and decision.state.value != stood:
+            self.changed[root][name] = (stood, decision.state.value)
             if root not in self._new_entities:
-                self._history[root][name] = self._change(old, decision, voices)
+                self._history[root][name] = self._change(stood, decision, voices)
 
     def _retire(self, root: int, name: str, decision: Decision) -> None:
         """Claims that do not return: their links are behind."""
@@ -270,11 +311,16 @@ class Scene:
                 "rule": f"derived:{derived}",
             }
 
-    def _change(self, old: FieldState | None, decision: Decision, voices: Mapping[int, Voice]) -> Json:
+    def set_share(self, alias: int, name: str, value: Json) -> None:
+        """An alias keeps its own share of a derived field, for the day on which it is split off again."""
+        self.states(alias)[name] = FieldState(value=value, version=self.version)
+        self._dirty_aliases.add(alias)
+
+    def _change(self, old: Json, decision: Decision, voices: Mapping[int, Voice]) -> Json:
         winner = decision.winner
         voice = voices.get(winner.link) if winner else None
         return {
-            "old": old.value if old else None,
+            "old": old,
             "new": decision.state.value,
             "link": winner.link if winner else None,
             "connection": voice.connection if voice else None,
@@ -378,19 +424,23 @@ class Scene:
         self.silence(root, link)
         self.decide()
 
-    def want(self, root: int, connection: Connection) -> bool:
-        """A link in state `wanted` if this connection should have the entity and has not; True if there is one now."""
-        mapping = self.missing_in(root, connection)
+    def want(self, root: int, connection: Connection, *, past_merges: bool = False) -> bool:
+        """A link in state `wanted` if this connection should have the entity and has not; True if there is one now.
+
+        Args:
+            past_merges: records that were merged away over there do not count (a person split what was merged).
+        """
+        mapping = self.missing_in(root, connection, past_merges=past_merges)
         if mapping is not None:
             self.new_wanted(root, connection, mapping)
         return mapping is not None
 
-    def missing_in(self, root: int, connection: Connection) -> StreamMapping | None:
+    def missing_in(self, root: int, connection: Connection, *, past_merges: bool = False) -> StreamMapping | None:
         """The first stream of a connection that should get a record for this entity, if none has one.
 
-        An entity that no system speaks of any more is not made again anywhere (law L7).
+        An entity that no system speaks of any more is not made again anywhere (law L7), unless a person split it off.
         """
-        if not any(link.state in SPEAKING for link in self.links_at[root]):
+        if not past_merges and not any(link.state in SPEAKING for link in self.links_at[root]):
             return None
         kind, values = self.entities[root].type, self.values(root)
         streams = {
@@ -399,6 +449,8 @@ class Scene:
             if mapping.entity == kind and not connection.stream_of(mapping).acts
         }
         here = [each for each in self.links_at[root] if each.connection == connection.name and each.stream in streams]
+        if past_merges:
+            here = [each for each in here if each.state != LinkState.MERGED_INTO]
         for mapping in streams.values():
             creates = bool(connection.stream_of(mapping).writes & {"create", "upsert"}) and connection.writes
             if wants_create(mapping, values, here, creates=creates) and self._listed(connection, mapping):
@@ -448,9 +500,10 @@ class Scene:
         for link_id in self._dirty_cells | (self._new_links & self._cells.keys()):
             self.links[link_id].shadow = pack_shadow(self._cells[link_id])
         self.store_new()
-        for root in self._dirty_entities:
-            self._pack(root)
-        self.tx.update_entities([self.entities[each] for each in sorted(self._dirty_entities)])
+        rows = self._dirty_entities | self._dirty_aliases
+        for each in rows:
+            self._pack(each)
+        self.tx.update_entities([self.entities[each] for each in sorted(rows)])
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
         rekeyed = self._new_entities | self._dirty_entities
@@ -458,10 +511,7 @@ class Scene:
         self.tx.set_keys([(root, self.entities[root].type, self._keys(root)) for root in sorted(rekeyed)])
         self.tx.add_history(self._history_rows())
         self.tx.add_conflicts(self.conflicts)
-        for root, others in self.reviews:
-            self.tx.add_identity(
-                {"kind": "review", "entity_id": root, "others": list(others), "at": self.now, "by": "weak key"}
-            )
+        store_findings(self.tx, self.findings, self.entity_type, at=self.now, run_id=self.run_id)
 
     def _keys(self, root: int) -> set[tuple[str, str]]:
         holdings: list[Mapping[str, Json]] = [self.values(root)]

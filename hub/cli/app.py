@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import configuring, explaining, planning, reviewing, running
+from hub.cli import configuring, explaining, identifying, planning, reviewing, running
 from hub.cli.options import AsJson
 from hub.errors import ConfigFault, HubError
 
@@ -99,6 +99,18 @@ quarantine.command("list")(reviewing.list_quarantine)
 quarantine.command("show")(reviewing.show_quarantine)
 quarantine.command("retry")(reviewing.retry_quarantine)
 app.add_typer(quarantine, name="quarantine")
+
+identity = _group("Who is who: pairs, merges, splits, rulings.")
+identity.command("review")(identifying.review_pairs)
+identity.command("show")(identifying.show_pair)
+identity.command("merge")(identifying.merge)
+identity.command("split")(identifying.split)
+identity.command("never")(identifying.never)
+identity.command("always")(identifying.always)
+identity.command("lift")(identifying.lift)
+identity.command("later")(identifying.later)
+identity.command("scan")(identifying.scan)
+app.add_typer(identity, name="identity")
 
 rewards = _group("What is owed and given to whom.")
 rewards.command("list")(reviewing.list_rewards)

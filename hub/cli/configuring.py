@@ -108,13 +108,19 @@ def discover(
 def check_mappings(
     mappings: Annotated[Path | None, typer.Option(help="Folder of the mappings, if not the project's.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Also hold them against the live systems.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Also count how many records share a key.")] = False,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
     """Check hub.yaml and all mappings, and run the mappings' own tests. Lists every fault with its place."""
-    from hub.app.projects import check_project
+    from hub.app.projects import check_data, check_project
 
     found = check_project(project(folder), mappings=mappings, live=live)
+    if data and not any(each["stops"] for each in found):
+        keys, doubtful = check_data(project(folder))
+        found += doubtful
+        columns = ["connection", "stream", "key", "strength", "records", "with_key", "shared", "examples"]
+        show.table([] if json else keys, columns, json=False, none="")
     show.faults(found, json=json)
     wrong = sum(each["stops"] for each in found)
     if not json:

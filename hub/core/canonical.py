@@ -87,12 +87,21 @@ class EventType:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far a key may be believed: one that too many share (a switchboard, info@) identifies nobody."""
+
+    links: int = 10  # records of one stream that a key may bring to one entity
+    sharing: int = 20  # entities that may share a key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntityType:
     """One kind of canonical record."""
 
     name: str
     text: str = ""
     keys: tuple[Key, ...] = ()
+    limits: Limits = Limits()
     fields: Mapping[str, CanonicalField] = field(default_factory=dict)
     events: Mapping[str, EventType] = field(default_factory=dict)
 

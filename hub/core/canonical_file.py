@@ -21,6 +21,7 @@ from hub.core.canonical import (
     EntityType,
     EventType,
     Key,
+    Limits,
     Survivorship,
 )
 from hub.core.document import Document, Sheet, nearest
@@ -88,7 +89,7 @@ def _check_name(place: Sheet, name: str) -> None:
 def _entity(
     place: Sheet, name: str, defaults: tuple[Survivorship, Blank], derived: Collection[str] | None
 ) -> EntityType:
-    place.closed(("text", "keys", "fields", "events"), required=("text", "fields"))
+    place.closed(("text", "keys", "limits", "fields", "events"), required=("text", "fields"))
     fields: dict[str, CanonicalField] = {}
     for field_name, at in place.at("fields").entries():
         _check_name(at, field_name)
@@ -98,7 +99,16 @@ def _entity(
     _check_parts(place, entity)
     keys = tuple(_key(at, entity) for at in place.at("keys").items())
     events = {event: _event(at, event) for event, at in place.at("events").entries()}
-    return replace(entity, keys=keys, events=events)
+    return replace(entity, keys=keys, limits=_limits(place.at("limits")), events=events)
+
+
+def _limits(place: Sheet) -> Limits:
+    usual = Limits()
+    if place.value is None:
+        return usual
+    place.closed(("links", "sharing"))
+    links, sharing = place.integer("links", least=1), place.integer("sharing", least=1)
+    return Limits(links=links or usual.links, sharing=sharing or usual.sharing)
 
 
 def _check_parts(place: Sheet, entity: EntityType) -> None:

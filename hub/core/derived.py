@@ -76,6 +76,10 @@ class Derivation:
         unless = self.unless.uses if self.unless else frozenset()
         return frozenset({self.via, *self.function.needs}) | self.counts.uses | unless
 
+    def number(self, value: Json) -> Decimal:
+        """A value of the field as a number, in the hub's currency."""
+        return Decimal(number_of(self.type, value, currency=self.currency) or 0)
+
     def share(self, values: Values) -> Decimal:
         """What one record of the source adds now."""
         if not self.counts(values) or (self.unless is not None and self.unless(values)):
@@ -178,8 +182,7 @@ def movements(derivation: Derivation, changes: Iterable[tuple[int, Values, Value
 
 def add_to(derivation: Derivation, value: Json, delta: Decimal) -> Json:
     """A derived field's value, moved on; in the normal form of its type."""
-    currency = derivation.currency
-    total = Decimal(number_of(derivation.type, value, currency=currency) or 0) + delta
+    currency, total = derivation.currency, derivation.number(value) + delta
     if derivation.type == "money":
         return {"minor": int(total.scaleb(currency_exponent(currency))), "currency": currency}
     return int(total) if derivation.type == "integer" else plain_decimal(total)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hub.core.canonical import CanonicalField
 from hub.core.planted import PLANTED
@@ -209,13 +209,16 @@ def _losers(
     winners: Mapping[str, Claim],
     *,
     version: int,
+    since: int,
 ) -> list[Loser]:
     """Claims that differ from the value and that nobody has put on record yet (law L4)."""
-    losers = []
+    losers: list[Loser] = []
+    if "no_conflict_log" in PLANTED:
+        return losers
     for part, claims in found.items():
         winner = winners.get(part if field.kind == "set" else WHOLE)
         stands = part in value if field.kind == "set" else value
-        fresh = any(claim.taken == version for claim in claims)
+        fresh = any(claim.taken >= since for claim in claims)
         for claim in claims:
             if (
                 claim is winner
@@ -267,6 +270,7 @@ def decide_field(
     version: int,
     ruling: RulingRow | None = None,
     also: Sequence[FieldState] = (),
+    since: int | None = None,
     departed: Mapping[str, Sequence[Claim]] | None = None,
 ) -> Decision:
     """Derive one field of one entity anew, in the running transaction.
@@ -279,21 +283,21 @@ def decide_field(
         version: of the running transaction; the field carries it if its value changes.
         ruling: the newest ruling of a person on this field, if any.
         also: states that join as memory (a merge).
+        since: claims taken in from that version on were not held against each other yet; None: those of `version`.
         departed: part -> claims that leave the set in this transaction; what they had ended leaves with them.
     """
     retired = _ended(field, cells, departed or {})
     cells = without(cells, retired)
     found = evidence(field, cells, [state, *also], voices)
-    if is_frozen(state, ruling):
+    if is_frozen(state, ruling) and not also:
         return _as_it_stands(field, found, state, version=version)
     value, memory = decide(field, found, state.value, voices)
     winner = memory.get(WHOLE) if field.kind != "set" else None
     decided_by = f"rule:{field.survivorship.rule}" if field.kind != "consent" else "rule:consent"
     if ruling is not None:
         value, winner, decided_by = ruling.value, None, f"ruling:{ruling.id}"
-    losers = (
-        [] if "no_conflict_log" in PLANTED else _losers(field, found, value, {} if ruling else memory, version=version)
-    )
+    unheard = version if since is None else since
+    losers = _losers(field, found, value, {} if ruling else memory, version=version, since=unheard)
     asks = ruling is not None or field.survivorship.rule == "manual"
     bar = ruling.version if ruling else NO_VERSION
     waits = asks and any(claim.taken > bar for loser in losers for claim in (loser.claim,))
@@ -304,8 +308,10 @@ def decide_field(
     new_version = version if changed else max([state.version, *(other.version for other in also)])
     if new_version == NO_VERSION and memory:
         new_version = version
+    withdrawn = state.withdrawn and is_empty(value)
+    ruled = ruling.id if ruling else None
     return Decision(
-        state=FieldState(value=value, version=new_version, memory=memory, ruling=ruling.id if ruling else None),
+        state=FieldState(value=value, version=new_version, memory=memory, ruling=ruled, withdrawn=withdrawn),
         changed=changed,
         losers=losers,
         winner=winner,
@@ -324,10 +330,35 @@ def _as_it_stands(
     field: CanonicalField, found: Mapping[str, Sequence[Claim]], state: FieldState, *, version: int
 ) -> Decision:
     """A frozen field keeps its value; what is claimed meanwhile joins the open conflict."""
-    losers = _losers(field, found, state.value, state.memory, version=version)
+    losers = _losers(field, found, state.value, state.memory, version=version, since=version)
     return Decision(
         state=state, changed=False, losers=losers, winner=state.memory.get(WHOLE), open=True, decided_by=""
     )  # fmt: skip
+
+
+def heard_since(field: CanonicalField, joint: FieldState, merged: int) -> bool:
+    """True if a consent statement came in after that merge: it binds both, for nobody knows of whom it was."""
+    return field.kind == "consent" and any(claim.taken > merged for claim in joint.memory.values())
+
+
+def after_split(decision: Decision, joint: FieldState, *, version: int, given: bool) -> Decision:
+    """A field of one of the two entities after an unmerge (design.md §4 rule 9).
+
+    What differs from the joint value is a new version, so that it is written back, blanks too: else one person's data
+    would stay with the other. What equals it keeps the joint version: the systems have it.
+
+    Args:
+        given: some system was given a joint value, or may have been; if none was, nothing has to be written back.
+    """
+    value = decision.state.value
+    if not given and not decision.changed:
+        return replace(decision, changed=value != joint.value)
+    if value == joint.value or (is_empty(value) and is_empty(joint.value)):
+        withdrawn = joint.withdrawn and is_empty(value)
+        state = replace(decision.state, version=joint.version, withdrawn=withdrawn)
+        return replace(decision, changed=False, state=state)
+    state = replace(decision.state, version=version, withdrawn=is_empty(value))
+    return replace(decision, changed=True, state=state)
 
 
 def _replaced(

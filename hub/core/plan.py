@@ -37,7 +37,8 @@ def is_due(
     if state.version == NO_VERSION or same(field, state.value, cell.held):
         return ""
     if is_empty(state.value):  # an emptied set is a value: its elements were taken out one by one
-        keeps = field.kind != "set" and blank_policy(mapping, field.name).outward == "keep" and ruling is None
+        policy = blank_policy(mapping, field.name).outward
+        keeps = field.kind != "set" and policy == "keep" and ruling is None and not state.withdrawn
         if is_empty(cell.held) or keeps:
             return ""
     if field.kind == "consent" and is_empty(state.value):

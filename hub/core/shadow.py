@@ -1,7 +1,7 @@
 """The compact documents of a link (`shadow`) and an entity (`fields`): one default, and exceptions per field.
 
     shadow = {"held": {field: value}, "agreed": version, "own": claim | None, "x": {field: [agreed, claims]}}
-    fields = {"v": version, "m": claim | None, "x": {field: [version, claims, ruling, frozen]}}
+    fields = {"v": version, "m": claim | None, "x": {field: [version, claims, ruling, frozen, 1 if withdrawn]}}
 
 A *claim* is written [link, after, before, base, taken] when its value is the field's own (for a set: when every
 element was added by that one claim); else claims are written {part: [link, value, after, before, base, taken]}.
@@ -145,12 +145,20 @@ def pack_fields(states: Mapping[str, FieldState]) -> dict[str, Json]:
     exceptions = {}
     for name, (version, memory) in packed.items():
         usual = (common[0], None) if is_empty(states[name].value) else (common[0], memory_default)
-        rare = [states[name].ruling] if states[name].frozen is None else [states[name].ruling, states[name].frozen]
+        rare = _rare(states[name])
         if (version, memory) != usual or rare != [None]:
             exceptions[name] = [version, memory, *rare]
     if exceptions:
         document["x"] = exceptions
     return document
+
+
+def _rare(state: FieldState) -> list[Json]:
+    """What few fields have: ruling, frozen, withdrawn; without what is missing at the end."""
+    rare: list[Json] = [state.ruling, state.frozen, 1 if state.withdrawn else None]
+    while len(rare) > 1 and rare[-1] is None:
+        rare.pop()
+    return rare
 
 
 def unpack_fields(document: Mapping[str, Json], values: Mapping[str, Json]) -> dict[str, FieldState]:
@@ -164,7 +172,7 @@ def unpack_fields(document: Mapping[str, Json], values: Mapping[str, Json]) -> d
             its_version, claims, ruling, *rest = exceptions[name]
             states[name] = FieldState(
                 value=value, version=its_version, memory=unpack_claims(value, claims), ruling=ruling,
-                frozen=rest[0] if rest else None,
+                frozen=rest[0] if rest else None, withdrawn=len(rest) > 1,
             )  # fmt: skip
         elif is_empty(value):
             states[name] = FieldState(value=value, version=version)

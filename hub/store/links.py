@@ -216,15 +216,16 @@ class Links(Entities):
         return {pair: living[place] for pair, place in places.items() if place in living}
 
     def entity_ids(self, connection: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """(stream, external id) -> root entity, for references read inward; unknown records are left out."""
+        """(stream, external id) -> the entity of its link, for references read inward; unknown records are left out.
+
+        The link's own, also after a merge: so an unmerge finds every reference as it was.
+        """
         wanted = {(stream, external_id) for stream, external_id in keys}
         if not wanted:
             return {}
         streams, ids = texts_of(stream for stream, _ in wanted), texts_of(external_id for _, external_id in wanted)
         rows = self._rows(NAMED, connection=connection, streams=streams, external_ids=ids)
-        found = {(row[0], row[1]): row[2] for row in rows if (row[0], row[1]) in wanted}
-        roots = self.roots(found.values())
-        return {key: roots[entity_id] for key, entity_id in found.items()}
+        return {(row[0], row[1]): row[2] for row in rows if (row[0], row[1]) in wanted}
 
     def insert_links(self, rows: Sequence[LinkRow]) -> None:
         """New links. Raises RetryLater STORE-BUSY if another transaction linked one of the records first."""

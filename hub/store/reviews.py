@@ -1,4 +1,4 @@
-"""What waits for a person, or waited for one: conflicts, rulings, and who is who."""
+"""What waits for a person, or waited for one: conflicts and rulings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from hub.model import LONG_AGO, ConflictRow, Json, RulingRow
 from hub.store.codec import checked, decode, encode
 from hub.store.databases import Row
 from hub.store.listing import Listing
-from hub.store.rows import IdentityRow
 from hub.store.session import Session, ids_of
 from hub.store.statements import Insert, Statement, Update, as_new, given, table, word
 
-CONFLICT, RULING, IDENTITY = table("conflict"), table("ruling"), table("identity")
+CONFLICT, RULING = table("conflict"), table("ruling")
 
 KNOWN = Statement(
     lambda d: select(CONFLICT.c.id, CONFLICT.c.entity_id, CONFLICT.c.field, CONFLICT.c.digest, CONFLICT.c.state).where(
@@ -56,23 +55,12 @@ CHANGED_CONFLICTS = Update(
 RULINGS = Statement(lambda d: select(RULING).where(d.one_of(RULING.c.entity_id, "ids")).order_by(RULING.c.id))
 ADD_RULING = Statement(lambda d: insert(RULING).values(given("ruling")))
 
-ADD_IDENTITY = Statement(lambda d: insert(IDENTITY).values(given("identity")))
-ONE_IDENTITY = Statement(lambda d: select(IDENTITY).where(IDENTITY.c.id == bindparam("the_id")))
-DECIDE_IDENTITY = Statement(
-    lambda d: (
-        update(IDENTITY)
-        .where(IDENTITY.c.id == bindparam("the_id"))
-        .values(state=bindparam("new_state"), note=bindparam("new_note"))
-    )
-)
-
 
 CONFLICTS = Listing(CONFLICT, "state", "entity_id", "field", "kind", "run_id")
-IDENTITIES = Listing(IDENTITY, "kind", "state", "entity_id")
 
 
 class Reviews(Session):
-    """Conflicts, rulings, identity. At most one open conflict per entity and field, by a unique index."""
+    """Conflicts and rulings. At most one open conflict per entity and field, by a unique index."""
 
     # Conflicts
 
@@ -145,6 +133,10 @@ class Reviews(Session):
         row = as_new(decided_by=decided_by, winner=encode(winner), winner_link=winner_link, note=note)
         return self._run(CLOSE, the_id=id, **row) == 1
 
+    def put_conflicts(self, rows: Sequence[ConflictRow]) -> None:
+        """These conflicts are again just so, open or not. At most one may be open per entity and field."""
+        self._update(CHANGED_CONFLICTS, [(*_changing(row), row.id) for row in rows])
+
     def count_conflicts(self) -> dict[tuple[str, str], int]:
         """(kind, state) -> how many."""
         return {(row[0], row[1]): row[2] for row in self._rows(COUNTS)}
@@ -172,56 +164,6 @@ class Reviews(Session):
         )  # fmt: skip
         return row.id
 
-    # Identity
-
-    def add_identity(self, row: IdentityRow) -> int:
-        """Keeps a review pair, a never or always pair, or a merge with its before-images; gives its id."""
-        id_ = row.get("id") or self.reserve_ids("identity", 1)[0]
-        self._run(
-            ADD_IDENTITY,
-            **as_new(
-                id=id_, kind=row["kind"], state=row.get("state", "open"), entity_id=row["entity_id"],
-                others=encode(list(row["others"])), evidence=encode(row.get("evidence")),
-                before=encode(row.get("before")), by=row["by"], at=row["at"], version=row.get("version", 0),
-                run_id=row.get("run_id"), note=row.get("note", ""),
-            ),
-        )  # fmt: skip
-        return id_
-
-    def identities(
-        self,
-        kind: str | None = None,
-        state: str | None = None,
-        entity_id: int | None = None,
-        limit: int = 500,
-        after_id: int = 0,
-    ) -> list[IdentityRow]:
-        """What is known or asked about who is who, in the order in which it came."""
-        statement, given_ones = IDENTITIES.narrowed({"kind": kind, "state": state, "entity_id": entity_id})
-        return [_identity(row) for row in self._rows(statement, limit=limit, after_id=after_id, **given_ones)]
-
-    def pairs(self, kind: str, entity_ids: Iterable[int] | None = None, limit: int = 5000) -> list[tuple[int, int]]:
-        """Pairs of a kind (review, never, always) that still stand, smaller id first; of these entities, or all."""
-        wanted = None if entity_ids is None else set(entity_ids)
-        found = set()
-        for row in self.identities(kind=kind, state="open", limit=limit):
-            for other in row["others"]:
-                pair = (min(row["entity_id"], other), max(row["entity_id"], other))
-                if wanted is None or wanted & set(pair):
-                    found.add(pair)
-        return sorted(found)
-
-    def identity(self, id: int) -> IdentityRow:
-        """One row. Raises NotFound."""
-        rows = self._rows(ONE_IDENTITY, the_id=id)
-        if not rows:
-            raise NotFound(f"there is no identity row {id}", where=f"identity {id}")
-        return _identity(rows[0])
-
-    def decide_identity(self, id: int, state: str, note: str = "") -> bool:
-        """accepted, refused, undone. False: no such row."""
-        return self._run(DECIDE_IDENTITY, the_id=id, **as_new(state=state, note=note)) == 1
-
 
 def _changing(row: ConflictRow) -> Row:
     return (
@@ -236,11 +178,3 @@ def _conflict(row: Row) -> ConflictRow:
         winner=decode(row[6]), winner_link=row[7], decided_by=row[8], state=row[9], at=row[10], version=row[11],
         run_id=row[12], note=row[13],
     )  # fmt: skip
-
-
-def _identity(row: Row) -> IdentityRow:
-    return {
-        "id": row[0], "kind": row[1], "state": row[2], "entity_id": row[3], "others": decode(row[4]),
-        "evidence": decode(row[5]), "before": decode(row[6]), "by": row[7], "at": row[8], "version": row[9],
-        "run_id": row[10], "note": row[11],
-    }  # fmt: skip

@@ -24,15 +24,21 @@ class TombstoneRow(TypedDict, total=False):
 
 
 class IdentityRow(TypedDict):
-    """Something known or asked about which entities are one: a pair to review, a pair that is (never) one, a merge."""
+    """Something known or asked about which entities are one.
 
-    kind: str  # review, never, always, merge, unmerge
-    entity_id: int  # the survivor of a merge
-    others: Sequence[int]
+    Kinds: review (a pair that a person shall look at), never and always (a person's ruling on a pair), merge, unmerge,
+    crowded (a key that too many share: it is no evidence), parted (a record that came back after a merge).
+    """
+
+    kind: str
     at: float
     by: str  # what or who says so
     id: NotRequired[int]
-    state: NotRequired[str]  # open, accepted, refused, undone; "open" unless given
+    state: NotRequired[str]  # open (of a merge: due), later, accepted, refused, undone; "open" unless given
+    key: NotRequired[str | None]  # unique within its kind: the same pair, the same crowded key
+    entity_id: NotRequired[int | None]  # the survivor of a merge; the smaller of a pair; None: records without entity
+    other_id: NotRequired[int | None]  # the alias of a merge; the greater of a pair
+    score: NotRequired[float | None]  # probability that they are one, 0-1
     evidence: NotRequired[Json]
     before: NotRequired[Json]  # before-images that an unmerge needs
     version: NotRequired[int]

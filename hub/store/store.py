@@ -15,6 +15,7 @@ from typing import Any
 from hub.store.blocking import Blocking
 from hub.store.config import Config
 from hub.store.databases import WAIT_S, open_database
+from hub.store.identities import Identities
 from hub.store.intents import Intents
 from hub.store.ledger import Ledger
 from hub.store.links import Links
@@ -28,7 +29,7 @@ from hub.store.schema import ready
 from hub.store.views import Views
 
 
-class Tx(Links, Intents, Reading, Reviews, Blocking, Runs, Rates, Ledger, Config, Views, Plans):
+class Tx(Links, Intents, Reading, Reviews, Identities, Blocking, Runs, Rates, Ledger, Config, Views, Plans):
     """One transaction. Do not keep it."""
 
 

@@ -295,12 +295,19 @@ class Ruling(Base, table=True):
 
 class Identity(Base, table=True):
     __tablename__ = "identity"
-    __table_args__ = (Index("ix_identity_entity", "entity_id"), Index("ix_identity_kind", "kind", "state", "id"))
+    __table_args__ = (
+        UniqueConstraint("kind", "key", name="uq_identity_key"),
+        Index("ix_identity_entity", "entity_id"),
+        _some("ix_identity_other", "other_id", where="other_id IS NOT NULL"),
+        Index("ix_identity_kind", "kind", "state", "id"),
+    )
     id: int = _number(key=True)
     kind: str = _words()
     state: str = _words()
-    entity_id: int = _number("entity.id")
-    others: str = _document()
+    key: str | None = _words(null=True)
+    entity_id: int | None = _number("entity.id", null=True)
+    other_id: int | None = _number("entity.id", null=True)
+    score: float | None = _time(null=True)
     evidence: str = _document()
     before: str = _document()
     by: str = _words()
@@ -308,6 +315,17 @@ class Identity(Base, table=True):
     version: int = _number()
     run_id: int | None = _number(null=True)
     note: str = _words()
+
+
+class IdentityRecord(Base, table=True):
+    """Records that a ruling names before they have an entity."""
+
+    __tablename__ = "identity_record"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    connection: str = _words(key=True)
+    stream: str = _words(key=True)
+    external_id: str = _words(key=True)
+    identity_id: int = _number("identity.id", key=True)
 
 
 class Quarantine(Base, table=True):

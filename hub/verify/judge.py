@@ -7,7 +7,7 @@ a person with a reason. A difference that is neither makes the verdict fail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub.app.context import Connection, Hub
@@ -94,6 +94,7 @@ def _compare_stream(
             mapped = {key: to_canonical(mapping, record) for key, record in zip(keys, records, strict=True)}
             asked = {ref for each in mapped.values() for ref in each.references.values() if ref is not None}
             parents = tx.entity_ids(connection.name, asked) if asked else {}
+            names = tx.roots([*parents.values(), *_named(mapping, entities.values())])
         for key, record in zip(keys, records, strict=True):
             link = links.get(key)
             if link is None or link.state == LinkState.GONE:
@@ -102,7 +103,14 @@ def _compare_stream(
                 continue
             verdict.records += 1
             shown = {**mapped[key].values, **_references(mapped[key].references, parents)}
-            _compare_record(connection, mapping, link, entities[roots[link.entity_id]], shown, listed, verdict)
+            entity = entities[roots[link.entity_id]]
+            _compare_record(connection, mapping, link, entity, shown, names, listed, verdict)
+
+
+def _named(mapping: StreamMapping, entities: Iterable[EntityRow]) -> list[int]:
+    """Every entity that references name."""
+    values = (entity.values.get(name) for entity in entities for name in mapping.references)
+    return [each for each in values if each is not None]
 
 
 def _read(connection: Connection, stream: Stream, ids: list[str]) -> list[SourceRecord]:
@@ -122,6 +130,7 @@ def _compare_record(
     link: LinkRow,
     entity: EntityRow,
     shown: Mapping[str, Json],
+    names: Mapping[int, int],
     listed: set[Place],
     verdict: Verdict,
 ) -> None:
@@ -133,11 +142,13 @@ def _compare_record(
         declared, value = mapping.entity_type.fields[name], entity.values.get(name)
         verdict.fields += 1
         there = shown.get(name)
+        if declared.kind == "ref" and there is not None and names.get(there) == names.get(value or 0):
+            continue  # one person, under two names
         if is_empty(value) or same(declared, there, value) or same(declared, there, held_form(mapping, name, value)):
             continue
         here = (connection.name, mapping.name)
-        names = (link.external_id or "", f"#{link.id}", "")
-        reasons = {(*here, record, each) for record in names for each in (name, "")}
+        records = (link.external_id or "", f"#{link.id}", "")
+        reasons = {(*here, record, each) for record in records for each in (name, "")}
         if (reasons | {("", "", str(entity.id), name)}) & listed:
             verdict.listed += 1
             continue

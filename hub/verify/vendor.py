@@ -96,6 +96,7 @@ class SimVendor:
     records: dict[str, list[Version]] = field(default_factory=dict)
     markers: dict[str, str] = field(default_factory=dict)  # external id -> hub's id
     marked: dict[str, str] = field(default_factory=dict)  # hub's id -> the newest record that carries it
+    merged: dict[str, str] = field(default_factory=dict)  # external id -> the one that it was merged into
     hooks: list[tuple[float, str, float]] = field(default_factory=list)  # (due, id, stamp)
     edits: list[Edit] = field(default_factory=list)
     exposed: set[tuple[str, str, str]] = field(default_factory=set)  # (id, field, value) overwritten unseen
@@ -174,6 +175,20 @@ class SimVendor:
         if self.current(external_id).fields is not None:
             self._append(external_id, "user", None)
 
+    def user_merge(self, survivor: str, loser: str, *, anew: bool = False) -> str:
+        """Two records become one with the survivor's values, perhaps under a new id; the others are merged away."""
+        left = self.user_create(self.current(survivor).fields or {}) if anew else survivor
+        for each in (loser, survivor) if anew else (loser,):
+            self.merged[each] = left
+            self.user_delete(each)
+        return left
+
+    def user_restore(self, external_id: str) -> None:
+        """A record that was merged away is back, as it was."""
+        before = next(each for each in reversed(self.records[external_id]) if each.fields is not None)
+        del self.merged[external_id]
+        self._append(external_id, "user", before.fields)
+
     # The interface, as a connector
 
     def connector(self) -> Connector:
@@ -221,7 +236,8 @@ class SimVendor:
         version.shown = max(version.shown, self.depth())
         return SourceRecord(
             external_id=external_id, data=data, stamp=version.stamp,
-            op="delete" if version.fields is None else "upsert",
+            op="upsert" if version.fields is not None else "merged_into" if external_id in self.merged else "delete",
+            merged_into=self.merged.get(external_id) if version.fields is None else None,
             marker=self.markers.get(external_id), by_hub=version.by == "hub" if self.traits.tells_writer else None,
         )  # fmt: skip
 

@@ -11,32 +11,9 @@ from typing import Any
 
 import pytest
 
-from hub.cli.app import run
-from tests.projects import HUB, LEFT_ROWS, edit, make_project
+from tests.projects import HUB, LEFT_ROWS, edit
 
 Hub = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def hub(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hub:
-    """Carries a command out in this process: (exit code, what it said, what it complained about)."""
-    for name in ("HUB_DATABASE_URL", "HUB_PROJECT", "HUB_SECRET_KEY", "HUB_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*argv: str) -> tuple[int, str, str]:
-        code = run(argv)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub) -> Path:
-    found = make_project(tmp_path)
-    monkeypatch.chdir(found)
-    return found
 
 
 def data(said: str) -> Any:

@@ -150,3 +150,34 @@ def test_an_upgrade_takes_views_out_of_the_way(database_url: str) -> None:
     store.close()
     upgrade(database_url)
     assert "contact" not in str(catalogue(database_url))
+
+
+def test_pairs_of_old_become_rows_of_their_own(database_url: str) -> None:
+    upgrade(database_url, to="0002")
+    engine = create_engine(database_url)
+    row = "INSERT INTO identity VALUES (:id, :kind, :state, :one, :others, 'null', 'null', 'x', 1.0, 0, NULL, '')"
+    with engine.begin() as connection:
+        for each in (1, 2, 3):
+            told = "INSERT INTO entity VALUES (:id, 'contact', 1, 'live', NULL, '{}', '{}', 1.0)"
+            connection.execute(text(told), {"id": each})
+        numbered = (
+            "INSERT INTO counter VALUES ('identity', 7)"
+            if engine.dialect.name == "sqlite"
+            else "SELECT setval('identity_numbers', 7)"
+        )
+        connection.execute(text(numbered))
+        for id_, kind, one, others in ((1, "review", 3, "[1, 2]"), (2, "review", 1, "[3]"), (3, "merge", 2, "[1]")):
+            found = {"id": id_, "kind": kind, "state": "open", "one": one, "others": others}
+            connection.execute(text(row), found)
+    engine.dispose()
+    upgrade(database_url)
+    store = Store(database_url)
+    with store.transaction() as tx:
+        rows = [
+            (each["id"], each["kind"], each["key"], each["entity_id"], each["other_id"]) for each in tx.identities()
+        ]
+        assert rows == [
+            (1, "review", "1-3", 1, 3), (3, "merge", None, 2, 1), (8, "review", "2-3", 2, 3),
+        ]  # fmt: skip
+        assert tx.reserve_ids("identity", 1) == range(9, 10)
+    store.close()

@@ -10,13 +10,27 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from hub.store import Store, blocking, entities, intents, ledger, links, plans, reading, reviews, runs, waiting
+from hub.store import (
+    Store,
+    blocking,
+    entities,
+    identities,
+    intents,
+    ledger,
+    links,
+    plans,
+    reading,
+    reviews,
+    runs,
+    waiting,
+)
 from hub.store.statements import Statement
 
 # Lists of everything, by the order of ids or grouped: asked by people, not by pages.
 WHOLE = {
     "entities.PAGES", "entities.COUNT", "links.COUNT_BEHIND", "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
-    "reviews.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS", "runs.INTERRUPT",
+    "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
+    "runs.INTERRUPT",
 }  # fmt: skip
 
 LISTS = {
@@ -39,7 +53,7 @@ NUMBERS = (
     "epoch",
     "link",
 )
-ROOMS = (blocking, entities, intents, ledger, links, plans, reading, reviews, runs, waiting)
+ROOMS = (blocking, entities, identities, intents, ledger, links, plans, reading, reviews, runs, waiting)
 
 
 def statements() -> Iterator[tuple[str, Statement]]:

@@ -1,4 +1,4 @@
-"""Conflicts, rulings, and who is who."""
+"""Conflicts and rulings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from hub.errors import NotFound, RetryLater
 from hub.model import ConflictKind, ConflictRow, RulingRow
 from hub.store import Store
-from hub.store.rows import IdentityRow
 
 Add = Callable[..., list[int]]
 
@@ -152,40 +151,11 @@ def test_the_newest_ruling_of_each_field_stands(store: Store, add_entities: Add)
         assert tx.rulings([one, two]) == {one: {"phone": rows[2], "email": rows[1]}}
 
 
-# Identity
-
-
-def test_who_is_who_is_asked_and_decided(store: Store, add_entities: Add) -> None:
+def test_a_conflict_is_put_back_as_it_was(store: Store, add_entities: Add) -> None:
     with store.transaction() as tx:
-        one, two, three = add_entities(tx, 3)
-        pair: IdentityRow = {"kind": "review", "entity_id": two, "others": [one], "at": 1.0, "by": "weak key"}
-        review = tx.add_identity(pair)
-        tx.add_identity({**pair, "others": [three], "evidence": {"score": 0.9}})
-        never = tx.add_identity({**pair, "kind": "never", "entity_id": one, "others": [three]})
-        assert tx.pairs("review") == [(one, two), (two, three)]
-        assert tx.pairs("review", [three]) == [(two, three)]
-        assert tx.pairs("never", [one, two]) == [(one, three)]
-        assert tx.decide_identity(review, "refused", "father and son")
-        assert not tx.decide_identity(99, "refused")
-        assert tx.pairs("review") == [(two, three)]
-        assert [row["id"] for row in tx.identities(kind="review")] == [1, 2]
-        assert [row["id"] for row in tx.identities(entity_id=one)] == [never]
-        assert tx.identity(review) == {
-            **pair, "id": 1, "state": "refused", "evidence": None, "before": None, "version": 0, "run_id": None,
-            "note": "father and son",
-        }  # fmt: skip
-        with pytest.raises(NotFound):
-            tx.identity(99)
-
-
-def test_a_merge_keeps_the_images_that_an_unmerge_needs(store: Store, add_entities: Add) -> None:
-    with store.transaction() as tx:
-        one, two = add_entities(tx, 2)
-        before = {"1": {"values": {"a": 1}}, "2": {"values": {}}}
-        merge: IdentityRow = {
-            "kind": "merge", "entity_id": one, "others": [two], "at": 1.0, "by": "kim", "before": before,
-            "version": 12, "run_id": 3, "state": "accepted", "note": "same person",
-        }  # fmt: skip
-        id_ = tx.add_identity(merge)
-    with store.reading() as tx:
-        assert tx.identity(id_) == {**merge, "id": id_, "evidence": None}
+        (one,) = add_entities(tx, 1)
+        tx.add_conflicts([waiting(one)])
+        (before,) = tx.conflicts()
+        assert tx.close_conflict(before.id or 0, "merge", None)
+        tx.put_conflicts([before])
+        assert tx.conflicts() == [before]

@@ -1,7 +1,7 @@
 """What a delete elsewhere asks of a link, and when a vendor says that a record was deleted.
 
 Revision ID: 0005
-Revises: 0003
+Revises: 0004
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 from hub.store.migrations.columns import some, time, words
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

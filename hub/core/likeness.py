@@ -1,0 +1,201 @@
+"""How alike two entities of one type are: what is compared, in which steps, and how much each step says.
+
+Pure: from an entity type's fields follow the features (a name, an address …), each with its levels from "the same" to
+"differs"; the scoring itself is done by a library (hub.runtime.scoring). A level's weight is the logarithm of how much
+likelier it is for one person's two records (m) than for two people's (u); both are set here, not learned, so that a
+score means the same on every day and can be explained.
+
+Source: I. Fellegi, A. Sunter, "A Theory for Record Linkage", 1969 (weights log2(m/u), added over fields).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hub.core.canonical import CanonicalField, EntityType
+from hub.core.values import key_value
+from hub.model import Json
+
+SAME, ALIKE, INITIAL, STEM, TAIL, SWAPPED, SLIP, PLACE, TOWN, OTHER = (
+    "same", "alike", "initial", "stem", "tail", "swapped", "slip", "place", "town", "other"
+)  # fmt: skip
+
+EXPECTED_SHARE = 0.2  # of the entities: how many have a double, before anything is compared
+TAIL_DIGITS = 7
+GENERIC = frozenset({"info", "office", "contact", "mail", "hello", "sales", "admin", "support", "kontakt"})
+BIRTHDAYS = ("birthday", "birth_date", "date_of_birth", "born_on")
+NAMES = ("name", "legal_name", "company_name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One step of a comparison; the first that holds counts."""
+
+    test: str  # of the words above
+    text: str  # for people
+    m: float  # share of pairs of one person that reach just this level
+    u: float  # share of pairs of different people that do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One thing that is compared."""
+
+    name: str  # column of the comparison; a field, or a group's part
+    columns: tuple[str, ...]  # what it needs of a row: itself first
+    levels: tuple[Level, ...]  # from the strongest to OTHER
+    rare: bool = False  # a rare value says more than a frequent one
+    limited: bool = False  # a value that too many share says nothing (a switchboard, info@)
+
+
+FIRST_NAME = (
+    Level(test=SAME, text="the same", m=0.70, u=0.01),
+    Level(test=ALIKE, text="much alike", m=0.15, u=0.01),
+    Level(test=INITIAL, text="the initial fits", m=0.10, u=0.03),
+    Level(test=OTHER, text="differs", m=0.05, u=0.95),
+)
+LAST_NAME = (
+    Level(test=SAME, text="the same", m=0.85, u=0.005),
+    Level(test=ALIKE, text="much alike", m=0.08, u=0.005),
+    Level(test=OTHER, text="differs", m=0.07, u=0.99),
+)
+EMAIL = (
+    Level(test=SAME, text="the same", m=0.50, u=0.0001),
+    Level(test=STEM, text="the same name at another domain", m=0.20, u=0.0005),
+    Level(test=ALIKE, text="much alike", m=0.10, u=0.001),
+    Level(test=OTHER, text="differs", m=0.20, u=0.9984),
+)
+PHONE = (
+    Level(test=SAME, text="the same", m=0.60, u=0.0005),
+    Level(test=TAIL, text="the same last digits", m=0.10, u=0.0005),
+    Level(test=OTHER, text="differs", m=0.30, u=0.999),
+)
+BIRTHDAY = (
+    Level(test=SAME, text="the same", m=0.85, u=0.0001),
+    Level(test=SWAPPED, text="day and month changed places", m=0.03, u=0.0002),
+    Level(test=SLIP, text="one digit differs", m=0.05, u=0.002),
+    Level(test=OTHER, text="differs", m=0.07, u=0.9977),
+)
+ADDRESS = (
+    Level(test=SAME, text="the same street and postal code", m=0.50, u=0.0005),
+    Level(test=PLACE, text="the same postal code", m=0.20, u=0.003),
+    Level(test=TOWN, text="the same town", m=0.15, u=0.03),
+    Level(test=OTHER, text="differs", m=0.15, u=0.9665),
+)
+WORK = (
+    Level(test=SAME, text="the same", m=0.60, u=0.003),
+    Level(test=ALIKE, text="much alike", m=0.10, u=0.003),
+    Level(test=OTHER, text="differs", m=0.30, u=0.994),
+)
+TITLE = (
+    Level(test=SAME, text="the same", m=0.60, u=0.0005),
+    Level(test=ALIKE, text="much alike", m=0.30, u=0.002),
+    Level(test=OTHER, text="differs", m=0.10, u=0.9975),
+)
+HOST = (Level(test=SAME, text="the same", m=0.70, u=0.0002), Level(test=OTHER, text="differs", m=0.30, u=0.9998))
+
+
+def features_of(entity: EntityType) -> tuple[Feature, ...]:
+    """What may be compared of an entity type; empty if that would not tell two of them apart.
+
+    There must be something that names it, and something that reaches or places it.
+    """
+    found = [each for field in entity.fields.values() for each in _features(field, entity)]
+    named = any(each.levels in (LAST_NAME, TITLE) for each in found)
+    reached = any(each.levels in (EMAIL, PHONE, HOST, ADDRESS) for each in found)
+    return tuple(found) if named and reached else ()
+
+
+def _features(field: CanonicalField, entity: EntityType) -> list[Feature]:
+    if field.kind == "group":
+        found = []
+        if "first_name" in field.parts:
+            found.append(_plain("first_name", FIRST_NAME, rare=True))
+        if "last_name" in field.parts:
+            found.append(_plain("last_name", LAST_NAME, rare=True))
+        if {"street", "postal_code", "city"} <= set(field.parts):
+            columns = (field.name, f"{field.name}_place", f"{field.name}_town")
+            found.append(Feature(name=field.name, columns=columns, levels=ADDRESS))
+        return found
+    if field.type == "email":
+        return [_plain(field.name, EMAIL, limited=True)]
+    if field.type == "phone":
+        return [_plain(field.name, PHONE, limited=True)]
+    if field.type == "host":
+        return [_plain(field.name, HOST, limited=True)]
+    if field.type == "date" and field.name in BIRTHDAYS:
+        return [_plain(field.name, BIRTHDAY)]
+    if field.type == "text" and field.name in NAMES:
+        person = any("last_name" in each.parts for each in entity.fields.values())
+        return [_plain(field.name, WORK if person else TITLE, rare=True)]
+    return []
+
+
+def _plain(name: str, levels: tuple[Level, ...], *, rare: bool = False, limited: bool = False) -> Feature:
+    return Feature(name=name, columns=(name,), levels=levels, rare=rare, limited=limited)
+
+
+# Rows
+
+
+def row_of(entity: EntityType, features: Sequence[Feature], values: Mapping[str, Json]) -> dict[str, str | None]:
+    """Column -> what is compared: without case, accents and runs of blanks; None where there is nothing."""
+    row: dict[str, str | None] = {}
+    for feature in features:
+        field = entity.field_of(feature.name)
+        if field is None:
+            continue
+        value = values.get(field.name)
+        if feature.levels is ADDRESS:
+            parts = {part: folded((value or {}).get(part)) for part in ("street", "postal_code", "city")}
+            code, street = parts["postal_code"], parts["street"]
+            row[feature.name] = f"{street} {code}" if street and code else None
+            row[f"{feature.name}_place"], row[f"{feature.name}_town"] = code, parts["city"]
+        elif field.kind == "group":
+            row[feature.name] = folded((value or {}).get(feature.name))
+        elif field.type == "text":
+            row[feature.name] = folded(value)
+        else:
+            row[feature.name] = key_value(field.type, value)
+    return row
+
+
+def folded(text: str | None) -> str | None:
+    """Lower case, no accents, single blanks; None if nothing is left."""
+    plain = unicodedata.normalize("NFKD", text or "").casefold()
+    return " ".join("".join(each for each in plain if not unicodedata.combining(each)).split()) or None
+
+
+def blocks_of(features: Sequence[Feature], row: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Rule -> a text that two entities must have alike to be compared at all under that rule.
+
+    Nobody can compare everybody with everybody; whoever is the same agrees in one of these, or is not found.
+    """
+    last, first = row.get("last_name"), row.get("first_name")
+    blocks: dict[str, str | None] = {"named": f"{last}|{first[:3]}" if last and first else None}
+    for feature in features:
+        value = row.get(feature.name)
+        if feature.levels is EMAIL:
+            stem = (value or "").partition("@")[0]
+            blocks[f"{feature.name}_stem"] = stem if len(stem) > 3 and stem not in GENERIC else None
+            blocks[feature.name] = value
+        elif feature.levels is PHONE:
+            blocks[feature.name] = value[-TAIL_DIGITS:] if value else None
+        elif feature.levels is BIRTHDAY:
+            blocks[feature.name] = f"{value}|{last[:1]}" if value and last else None
+        elif feature.levels is HOST:
+            blocks[feature.name] = value
+        elif feature.levels is TITLE:
+            squeezed = "".join(each for each in value or "" if each.isalnum())
+            blocks[feature.name] = squeezed[:8] or None
+        elif feature.levels is ADDRESS:
+            place = row.get(f"{feature.name}_place")
+            blocks[feature.name] = f"{place}|{last}" if place and last else None
+    return blocks
+
+
+def prior(entities: int) -> float:
+    """How likely two entities, picked at random, are one: before anything is known of them."""
+    return min(0.01, EXPECTED_SHARE / max(entities, 1))
