@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hub.cli import show
-from hub.cli.options import HERE, AsJson, Folder, project
+from hub.cli.options import HERE, MANY, AsJson, Folder, Limit, project
 
 Names = Annotated[list[str] | None, typer.Argument(help="Connections; none for all.")]
 

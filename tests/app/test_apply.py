@@ -28,7 +28,7 @@ def planned(world: World) -> Document:
     return plan(world.hub, owner="test")
 
 
-def applied(world: World, document: Document, **more: Any) -> Applied:
+def applied(world: World, document: Any, **more: Any) -> Applied:
     world.clock.sleep(60.0)
     return apply(world.hub, document, by="ann", owner="test", **more)
 

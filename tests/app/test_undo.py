@@ -191,8 +191,9 @@ def test_a_person_at_the_system_that_was_put_back_may_still_speak(make: Any) -> 
 
 def test_the_undo_of_a_correction_gives_the_refused_edit_back(make: Any) -> None:
     world: World = make(phone="source")
-    field = world.entity.fields["phone"]
-    world.entity.fields["phone"] = replace(field, survivorship=replace(field.survivorship, source=("A",)))
+    fields: Any = world.entity.fields
+    ruled = replace(fields["phone"].survivorship, source=("A",))
+    fields["phone"] = replace(fields["phone"], survivorship=ruled)
     ann = world.person("A")
     world.settle()
     twin = world.twin_of("A", ann, "B")
@@ -238,7 +239,8 @@ def test_a_vendor_that_cuts_what_it_is_given_is_put_back_as_well(make: Any) -> N
     ann = world.person("A", note="short")
     world.settle()
     world.edit("A", ann, note="much longer than twelve")
-    world.vendors["A"].records[ann][-1].fields["note"] = "much longer than twelve"  # A cuts nothing
+    kept: Any = world.vendors["A"].records[ann][-1].fields
+    kept["note"] = "much longer than twelve"  # A cuts nothing
     before = state(world)
     run = world.sync()["B"].run_id
     undone(world, run)
@@ -409,7 +411,7 @@ def test_more_deletes_than_any_guard_would_pass_are_an_undo_all_the_same(make: A
 
 def test_a_delete_whose_answer_is_lost_is_settled_by_reading(make: Any) -> None:
     world, run, before = created(make)
-    connector = world.hub.connections["B"].connector
+    connector: Any = world.hub.connections["B"].connector
 
     def mute(api: Any, stream: str, changes: Any) -> Any:
         connector.push(api, stream, changes)

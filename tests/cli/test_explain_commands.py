@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import Hub, data, hub, project
+from tests.cli.conftest import Hub
+from tests.cli.test_cli import data
 from tests.projects import edit
-
-__all__ = ["hub", "project"]  # fixtures
 
 
 def edited(project: Path, hub: Hub) -> None:
