@@ -34,7 +34,7 @@ from hub.core.shadow import unpack_shadow
 from hub.core.values import same
 from hub.errors import HubError, NotFound, RetryLater
 from hub.kit.paging import batches
-from hub.model import Cell, Json, LinkState, MappedRecord, SourceRecord
+from hub.model import LONG_AGO, Cell, Json, LinkState, MappedRecord, SourceRecord
 from hub.runtime.process import owner_name
 from hub.store import Tx
 from hub.store.links import LinkHead
@@ -42,6 +42,7 @@ from hub.store.links import LinkHead
 MISSING, STALE, GHOST = "missing", "stale", "ghost"
 BUCKETS = 1024
 PAGE = 1000
+TRY_AGAIN_S = 6 * 3600.0  # after a comparison that failed
 COLUMNS = ["kind", "stream", "external_id", "entity", "fields", "repaired"]
 STREAM_COLUMNS = ["stream", "records", "links", "missing", "stale", "ghosts", "calls"]
 
@@ -133,6 +134,7 @@ def _compare(
     hub: Hub, connection: Connection, sources: Sequence[str], run: ConnectionRun, found: _Found, *, repair: bool,
     watch: Watch,
 ) -> None:  # fmt: skip
+    _remember(hub, connection, tried=hub.clock.now())
     try:
         for source in sources:
             compared = compare_stream(hub, connection, source, watch=watch)
@@ -147,9 +149,9 @@ def _compare(
                 found.left |= _still_wrong(hub, connection, finds)
     except HubError as error:
         run.error, run.code = str(error), error.code
-    else:
-        total = sum(len(each.finds) for each in found.comparisons)
-        commit(hub, lambda tx: tx.set_setting(_key(connection.name), {"at": hub.clock.now(), "found": total}))
+        return
+    if len(sources) == len(connection.in_order()):
+        _remember(hub, connection, at=hub.clock.now(), found=sum(len(each.finds) for each in found.comparisons))
 
 
 def _repair(hub: Hub, connection: Connection, finds: Sequence[Find], run: ConnectionRun) -> Counter[str]:
@@ -202,19 +204,29 @@ def _key(name: str) -> str:
     return f"compared:{name}"
 
 
+def _remember(hub: Hub, connection: Connection, **news: Json) -> None:
+    """When the whole connection was last compared, and when that was last tried."""
+
+    def write(tx: Tx) -> None:
+        tx.set_setting(_key(connection.name), {**(tx.setting(_key(connection.name)) or {}), **news})
+
+    commit(hub, write)
+
+
 def is_due(hub: Hub, connection: Connection) -> bool:
     """True if the connection's sweep has come: a slot of its own grid, so that not all are swept at once.
 
-    A connection that was never compared was just listed whole; its first sweep is the next slot.
+    A connection that was never compared was just listed whole; its first sweep is the next slot. One that failed is
+    tried again after some hours, for it costs a whole listing each time.
     """
     now = hub.clock.now()
     slot = slot_at(connection.sweep_s, offset_of(connection.name, connection.sweep_s), now)
     with hub.store.reading() as tx:
         last: Json = tx.setting(_key(connection.name))
-    if last is None:
-        commit(hub, lambda tx: tx.set_setting(_key(connection.name), {"at": now, "found": 0}))
+    if last is None or last.get("at") is None:
+        _remember(hub, connection, at=now, found=0)
         return False
-    return bool(last["at"] < slot)
+    return bool(last["at"] < slot and last.get("tried", LONG_AGO) + TRY_AGAIN_S <= now)
 
 
 # Comparing

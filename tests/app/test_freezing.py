@@ -47,6 +47,21 @@ def two_robots(make: Any, **more: Any) -> tuple[World, Robots]:
     return world, Robots(world, at_a, at_b)
 
 
+def with_authority(make: Any) -> tuple[World, str, str]:
+    """A is the authority on phones; Ann is in both."""
+    world: World = make()
+    fields = dict(world.entity.fields)
+    rule = Survivorship(rule="source", source=("A", "B"), where="canonical.yaml:7")
+    fields["phone"] = replace(fields["phone"], survivorship=rule)
+    canonical = Canonical(sources=("A", "B"), entities={"contact": replace(world.entity, fields=fields)})
+    world.hub.canonical = canonical
+    for name in "AB":
+        world.change(name, mappings={STREAM: mapping_of(name, canonical)})
+    at_a = world.person("A", phone=X)
+    world.settle()
+    return world, at_a, world.twin_of("A", at_a, "B")
+
+
 def test_the_field_stands_still_after_three_writes_and_both_writers_are_named(make: Any) -> None:
     world, robots = two_robots(make)
     assert robots.days(8) <= 3
@@ -69,17 +84,9 @@ def test_the_rest_of_the_record_goes_on(make: Any) -> None:
 
 
 def test_a_correction_that_is_undone_again_and_again_ends_as_well(make: Any) -> None:
-    """A is the authority; B's rule puts its own value back after each correction, for ever."""
-    world: World = make()
-    fields = dict(world.entity.fields)
-    fields["phone"] = replace(fields["phone"], survivorship=Survivorship(rule="source", source=("A", "B")))
-    canonical = Canonical(sources=("A", "B"), entities={"contact": replace(world.entity, fields=fields)})
-    world.hub.canonical = canonical
-    for name in "AB":
-        world.change(name, mappings={STREAM: mapping_of(name, canonical)})
-    at_a = world.person("A", phone=X)
-    world.settle()
-    robots = Robots(world, at_a, world.twin_of("A", at_a, "B"))
+    """B's rule puts its own value back after each correction, for ever."""
+    world, at_a, at_b = with_authority(make)
+    robots = Robots(world, at_a, at_b)
     del robots.rules["A"]
     assert robots.days(8) == 3
     assert world.values()["phone"] == X
@@ -139,18 +146,8 @@ def test_without_freezing_it_would_go_on_for_ever(make: Any, monkeypatch: pytest
 
 
 def test_a_late_edit_of_low_authority_is_put_back_once_and_explained_once(make: Any) -> None:
-    """A is the authority on phones. Days after, somebody edits one at B."""
-    world: World = make()
-    fields = dict(world.entity.fields)
-    rule = Survivorship(rule="source", source=("A", "B"), where="canonical.yaml:7")
-    fields["phone"] = replace(fields["phone"], survivorship=rule)
-    canonical = Canonical(sources=("A", "B"), entities={"contact": replace(world.entity, fields=fields)})
-    world.hub.canonical = canonical
-    for name in "AB":
-        world.change(name, mappings={STREAM: mapping_of(name, canonical)})
-    at_a = world.person("A", phone=X)
-    world.settle()
-    at_b = world.twin_of("A", at_a, "B")
+    """Days after, somebody edits at B what A is the authority on."""
+    world, at_a, at_b = with_authority(make)
     before = world.writes(), len(world.conflicts(None))
     world.clock.sleep(3 * 86_400.0)
     world.edit("B", at_b, phone=Y)

@@ -12,7 +12,7 @@ from hub.app.explaining import explain_all
 from hub.app.reconcile import is_due, reconcile
 from hub.core.guards import Bound
 from hub.core.shadow import pack_shadow, unpack_shadow
-from hub.errors import NotFound
+from hub.errors import NotFound, RetryLater
 from hub.model import Cell, LinkState, SourceRecord
 from tests.app_world import World
 
@@ -180,3 +180,24 @@ def test_a_sweep_is_due_once_in_its_time(make: Any) -> None:
     assert not is_due(world.hub, connection)
     with world.store.reading() as tx:
         assert [run.kind for run in tx.runs(limit=1, connection="A")] == ["reconcile"]
+
+
+def test_a_sweep_that_failed_is_tried_again_after_some_hours(make: Any) -> None:
+    world = at_rest(make)
+    assert not is_due(world.hub, world.hub.connections["A"])
+    world.clock.sleep(7 * 86_400.0 + 1)
+    plain = world.vendors["A"].connector()
+
+    def broken(api: Any, name: str, cursor: Any) -> Any:
+        if cursor is None:  # the whole listing; what is new can be read
+            raise RetryLater("down", code="NET-TROUBLE")
+        return plain.pull(api, name, cursor)
+
+    world.change("A", connector=replace(plain, pull=broken))
+    assert "NET-TROUBLE" in found(world)["error"]
+    assert not is_due(world.hub, world.hub.connections["A"])
+    world.clock.sleep(6 * 3600.0)
+    assert is_due(world.hub, world.hub.connections["A"])
+    world.change("A", connector=plain)
+    assert found(world)["error"] == ""
+    assert not is_due(world.hub, world.hub.connections["A"])
