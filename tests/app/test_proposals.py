@@ -8,7 +8,7 @@ import pytest
 
 from hub.app.proposals import approve_plan, list_plans, reject_plan, show_plan
 from hub.app.syncing import sync_now
-from hub.app.worker import Worker
+from hub.app.turns import Turns
 from hub.core.guards import Bound
 from hub.errors import Drifted, NotFound
 from hub.verify.vendor import STREAM
@@ -155,10 +155,10 @@ def test_decisions_are_in_the_audit_log(make: Any) -> None:
 def test_a_running_hub_sleeps_while_a_plan_waits_and_wakes_when_it_is_approved(make: Any) -> None:
     world = asking(make, "propose")
     world.sync()
-    worker = Worker(world.hub, owner="test")
-    assert not worker._has_work(world.hub.connections["B"])
+    turns = Turns(hub=world.hub, owner="test")
+    assert not turns.has_work("B")
     approve_plan(world.hub, 1, by="ann")
-    assert worker._has_work(world.hub.connections["B"])
+    assert turns.has_work("B")
 
 
 # Canary
