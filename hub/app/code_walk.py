@@ -140,7 +140,7 @@ def _says(node: ast.AST, names: Names) -> list[Found]:
         case ast.Dict(keys=keys, values=values):
             pairs = zip(keys, values, strict=True)
             parts: dict[object, ast.expr] = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
-            return _named(parts, names)
+            return _named(parts, names) + _told(parts, names)
         case ast.Constant() | ast.JoinedStr():
             heads = [HEAD.fullmatch(text) for text in _texts(node, names)]
             return [(head[1], [head[2]], []) for head in heads if head]
@@ -150,6 +150,12 @@ def _says(node: ast.AST, names: Names) -> list[Found]:
 def _named(parts: Mapping[object, ast.expr], names: Names) -> list[Found]:
     message = _texts(parts.get("message") or parts.get("text"), names)
     return [(code, message, _texts(parts.get("fix"), names)) for code in _codes(parts.get("code"), names)]
+
+
+def _told(parts: Mapping[object, ast.expr], names: Names) -> list[Found]:
+    """A table of codes and what is said of each."""
+    codes = [key for key in parts if isinstance(key, str) and CODE.fullmatch(key)]
+    return [(code, said, []) for code in codes if (said := _texts(parts[code], names))]
 
 
 def _call(call: ast.Call, names: Names) -> list[Found]:

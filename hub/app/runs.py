@@ -134,11 +134,7 @@ def sync(
             for connection in active:  # before anything is read: a changed mapping is nobody's edit
                 _guarded(runs[connection.name], partial(_reread, hub, connection, runs[connection.name]))
             if pull:
-                for connection in active:  # one after the other: whose edit is met first is in the conflict log
-                    run, streams = runs[connection.name], None if only is None else only.get(connection.name)
-                    _guarded(run, partial(_pull, hub, connection, run, look, streams))
-                for connection in active:  # after all were read: what one brought, another may want
-                    _guarded(runs[connection.name], partial(want_missing, hub, connection))
+                _pull_all(hub, active, runs, look, only)
             for connection in active:
                 _guarded(runs[connection.name], partial(_serve, hub, connection, runs[connection.name]))
             if push:
@@ -194,6 +190,20 @@ def _reread(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
     counts = reread(hub, connection, run_id=run.run_id, tally=run.tally)
     if counts:
         run.add("mapping", "in", counts)
+
+
+def _pull_all(
+    hub: Hub,
+    active: Sequence[Connection],
+    runs: Mapping[str, ConnectionRun],
+    watch: Watch,
+    only: Mapping[str, Collection[str]] | None,
+) -> None:
+    for connection in active:  # one after the other: whose edit is met first is in the conflict log
+        run, streams = runs[connection.name], None if only is None else only.get(connection.name)
+        _guarded(run, partial(_pull, hub, connection, run, watch, streams))
+    for connection in active:  # after all were read: what one brought, another may want
+        _guarded(runs[connection.name], partial(want_missing, hub, connection))
 
 
 def _pull(

@@ -162,12 +162,13 @@ def test_a_plan_that_was_changed_by_hand_is_no_plan(make: Any, tmp_path: Path) -
     assert "changes" not in load_file(file)
     told = json.loads(file.read_text())
     told["writes"][0]["values"]["phone"] = told["writes"][0]["body"]["phone"] = "+49900"
-    for wrong, code in (
+    wrongs: list[tuple[Any, str]] = [
         (told, "PLAN-DIGEST"),
         ({**document, "connections": []}, "PLAN-DIGEST"),
         ({"some": "file"}, "PLAN-FILE"),
         ([], "PLAN-FILE"),
-    ):
+    ]
+    for wrong, code in wrongs:
         with pytest.raises(ConfigFault) as caught:
             applied(world, wrong)
         assert caught.value.code == code

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from hub.app.apply import Applied, apply
 from hub.app.review import resolve_conflict
 from hub.app.undo import undo, undo_plan
+from hub.core.canonical import CanonicalField
 from hub.core.document import Sheet
 from hub.core.guards import allowance
 from hub.core.mapping import StreamMapping
@@ -191,9 +192,8 @@ def test_a_person_at_the_system_that_was_put_back_may_still_speak(make: Any) -> 
 
 def test_the_undo_of_a_correction_gives_the_refused_edit_back(make: Any) -> None:
     world: World = make(phone="source")
-    fields: Any = world.entity.fields
-    ruled = replace(fields["phone"].survivorship, source=("A",))
-    fields["phone"] = replace(fields["phone"], survivorship=ruled)
+    field, fields = world.entity.fields["phone"], cast(dict[str, CanonicalField], world.entity.fields)
+    fields["phone"] = replace(field, survivorship=replace(field.survivorship, source=("A",)))
     ann = world.person("A")
     world.settle()
     twin = world.twin_of("A", ann, "B")
@@ -239,8 +239,7 @@ def test_a_vendor_that_cuts_what_it_is_given_is_put_back_as_well(make: Any) -> N
     ann = world.person("A", note="short")
     world.settle()
     world.edit("A", ann, note="much longer than twelve")
-    kept: Any = world.vendors["A"].records[ann][-1].fields
-    kept["note"] = "much longer than twelve"  # A cuts nothing
+    cast(dict[str, Json], world.held_at("A", ann))["note"] = "much longer than twelve"  # A cuts nothing
     before = state(world)
     run = world.sync()["B"].run_id
     undone(world, run)
@@ -411,9 +410,10 @@ def test_more_deletes_than_any_guard_would_pass_are_an_undo_all_the_same(make: A
 
 def test_a_delete_whose_answer_is_lost_is_settled_by_reading(make: Any) -> None:
     world, run, before = created(make)
-    connector: Any = world.hub.connections["B"].connector
+    connector = world.hub.connections["B"].connector
 
     def mute(api: Any, stream: str, changes: Any) -> Any:
+        assert connector.push is not None
         connector.push(api, stream, changes)
         raise OutcomeUnknown("the answer was lost")
 
