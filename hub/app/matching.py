@@ -29,10 +29,14 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     same = next((each for each in rulings if each.row["kind"] == ALWAYS), None)
     if same is not None:
         root = page.scene.root_of[same.other]
+        if _create_in_flight(page, root, external_id):
+            return None
         page.scene.findings.obeyed.append((same, root))
+        _known_by(page, keys, root)
         return _attach(page, root, external_id, adopted=False)
     old = _old_link(page, external_id, keys)
     if old is not None:
+        _known_by(page, keys, page.scene.root_of[old.entity_id])
         return _move(page, old, external_id)
     apart = {page.scene.root_of[each.other] for each in rulings if each.row["kind"] == NEVER}
     owners = _owners(page, keys)
@@ -47,12 +51,17 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     if match.entity_id is not None and _create_in_flight(page, match.entity_id, external_id):
         return None
     root = match.entity_id if match.entity_id is not None else _new_entity(page)
-    for key in keys:
-        page.scene.fresh_keys[page.mapping.entity, *key].add(root)
+    _known_by(page, keys, root)
     if match.weak:
         page.scene.findings.weak.append((root, match.weak))
     page.scene.findings.obeyed += [(each, root) for each in rulings]
     return _attach(page, root, external_id, adopted=False)
+
+
+def _known_by(page: PageContext, keys: set[tuple[str, str]], root: int) -> None:
+    """Further records of this very page find the entity by these keys."""
+    for key in keys:
+        page.scene.fresh_keys[page.mapping.entity, *key].add(root)
 
 
 def _old_link(page: PageContext, external_id: str, keys: set[tuple[str, str]]) -> LinkRow | None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hub.app.bootstrap import opened, store_url, user_name
-from hub.app.key_check import count_keys, told
+from hub.app.key_check import check_streams
 from hub.core.canonical import Canonical, CanonicalField
 from hub.core.checks import stops
 from hub.errors import ConfigFault, Fault, HubError
@@ -155,8 +155,8 @@ def _live_schemas(folder: Path) -> tuple[dict[str, Schema], list[Fault]]:
 def check_data(folder: Path) -> tuple[list[Dict], list[Dict]]:
     """Whether keys identify in what the systems hold now: counts per stream and key, and advice."""
     with opened(folder) as hub:
-        counts, faults = count_keys(hub)
-    return told(counts), [{**asdict(fault), "stops": stops(fault)} for fault in faults]
+        counts, faults = check_streams(hub)
+    return [asdict(each) for each in counts], [{**asdict(fault), "stops": stops(fault)} for fault in faults]
 
 
 # Secrets

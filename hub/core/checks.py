@@ -14,7 +14,7 @@ from hub.core.check_laws import check_laws, check_peace
 from hub.core.check_tests import check_coverage, run_tests
 from hub.core.codes import CODES
 from hub.core.document import nearest
-from hub.core.mapping import FieldRule, StreamMapping, held_form, keys_of, to_canonical
+from hub.core.mapping import FieldRule, StreamMapping, held_form, to_canonical
 from hub.core.mapping_file import MappingFile
 from hub.core.values import same
 from hub.errors import Fault
@@ -31,7 +31,6 @@ __all__ = [
     "stops",
 ]
 
-SHARED_KEYS = 0.05  # share of a sample whose strong key is somebody else's, too, before it is worth a word
 FAULTY_VALUES = 0.2
 
 
@@ -336,10 +335,7 @@ def _check_sources(canonical: Canonical, known: Collection[str]) -> list[Fault]:
 
 
 def check_sample(mapping: StreamMapping, records: Sequence[SourceRecord]) -> list[Fault]:
-    """What real records say about a mapping: values that cannot be read, keys that are shared, values that change.
-
-    Meant for a page of each stream; `hub plan` counts over everything.
-    """
+    """What real records say about a mapping: values that cannot be read, values that change."""
     read = [to_canonical(mapping, record) for record in records]
     found: list[Fault] = []
     for name in sorted({fault.field for mapped in read for fault in mapped.faults}):
@@ -347,15 +343,6 @@ def check_sample(mapping: StreamMapping, records: Sequence[SourceRecord]) -> lis
         if count > FAULTY_VALUES * len(read):
             message = f"{name}: {count} of {len(read)} values cannot be read"
             found.append(_fault("MAP-049", _where(mapping, name), message, "look at its transforms and type"))
-    keys: dict[tuple[str, str], int] = {}
-    for mapped in read:
-        for key, value, strength in keys_of(mapping.entity_type, mapped.values):
-            if strength == "strong" and not mapping.acts:
-                keys[key, value] = keys.get((key, value), 0) + 1
-    shared = sum(count for count in keys.values() if count > 1)
-    if shared > SHARED_KEYS * max(1, len(read)):
-        message = f"{shared} of {len(read)} records share a strong key with another"
-        found.append(_fault("MAP-048", mapping.where, message, "make the key weak, or clean the records"))
     for declared in _changed_by_reading(mapping, read):
         message = f"{declared.name}: a value that was read would be written differently"
         found.append(_fault("MAP-030", _where(mapping, declared.name), message, "look at its transforms"))
