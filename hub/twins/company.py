@@ -7,6 +7,7 @@ handful of people share a mailbox. So matching can be scored.
 
 from __future__ import annotations
 
+import importlib
 import random
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 from hub.twins.company_commerce import Commerce
 from hub.twins.company_crm import Crm
 from hub.twins.company_people import Firm, Person, Rep, draw_people
+from hub.twins.company_sketch import Sketch
 from hub.twins.company_views import Ledger
 
 Json = Any
@@ -62,8 +64,13 @@ class Loads(Protocol):
     def load(self, stream: str, rows: Iterable[dict[str, Json]]) -> int: ...
 
 
-def generate(seed: int, people: int, *, now: float = NOW) -> Company:
-    """Invent a company with so many people; its history ends a day before `now` (epoch seconds)."""
+def generate(seed: int, people: int, *, now: float = NOW, also: Iterable[str] = ()) -> Company:
+    """Invent a company with so many people; its history ends a day before `now` (epoch seconds).
+
+    Args:
+        also: further systems that it uses; the twin of each says in `sketch` what stands there. They draw from numbers
+            of their own, so the rest of the company is the same with and without them.
+    """
     rng = random.Random(seed)
     ledger = Ledger(now=now)
     persons, firms, reps = draw_people(rng, people)
@@ -76,6 +83,10 @@ def generate(seed: int, people: int, *, now: float = NOW) -> Company:
     for person in persons:
         _place(rng, person, crm, commerce)
     crm.add_deals(persons)
+    for system in also:
+        draw = getattr(importlib.import_module(f"hub.twins.{system}"), "sketch", None)
+        if draw is not None:
+            draw(Sketch(system=system, ledger=ledger, people=tuple(persons), rng=random.Random(f"{seed}/{system}")))
     return Company(
         seed=seed,
         people=tuple(persons),

@@ -20,6 +20,7 @@ from hub.twins.kit import Request, Response
 from hub.twins.server import serve
 from tests.connectors.clocks import SharedClock
 from tests.connectors.doors import twin_clock
+from tests.shipped import connection_to
 
 PEOPLE = 150
 CREDENTIALS = {
@@ -27,6 +28,7 @@ CREDENTIALS = {
     "client_id": "twin-client",
     "client_secret": "twin-secret",
     "refresh_token": "twin-refresh",
+    "username": "twin-token",
 }
 Tamper = Callable[[bytes], bytes | None]
 
@@ -44,7 +46,8 @@ def remote_connectors() -> list[Connector]:
 
 @lru_cache
 def people() -> company.Company:
-    return company.generate(seed=5, people=PEOPLE)
+    systems = {connector.name for connector in remote_connectors()} - set(company.PRESENCE)
+    return company.generate(seed=5, people=PEOPLE, also=sorted(systems))
 
 
 @dataclass
@@ -110,11 +113,13 @@ def bench(
 
 
 def settings_for(connector: Connector, **webhooks: str) -> Settings:
+    told = connection_to(connector.name)
     kinds = [auth.kind for auth in connector.auth]
     kind = "client_credentials" if "client_credentials" in kinds else "token" if "token" in kinds else kinds[0]
     return Settings(
-        values={"limits": {limit.name: limit.calls * 100 for limit in connector.limits}},
-        auth={"kind": kind, **CREDENTIALS},
+        values={"limits": {limit.name: limit.calls * 100 for limit in connector.limits}, **told.get("settings", {})},
+        auth=told.get("auth") or {"kind": kind, **CREDENTIALS},
         webhooks=webhooks,
+        streams=told.get("streams", {}),
         local=True,
     )
