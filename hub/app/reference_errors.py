@@ -37,6 +37,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "CFG-BASE-URL": ("A setting that is part of the vendor's address is missing, or is no host name.", ""),
     "CFG-FORM": ("What stands under `forms` is no id of a form.", ""),
     "CFG-SCOPE": ("The setting `scope` is none of those that the connector knows.", "Take one that the message names."),
+    "CFG-WORKSPACE": ("The setting `workspace` is no number.", ""),
     "CFG-ZONE": ("The setting `timezone` names no time zone.", ""),
     "CFG-MARKER": ("The setting `marker` names no metafield.", ""),
     "CFG-SECRET": ("Webhooks cannot be set up without a secret to sign them with.", ""),

@@ -44,7 +44,7 @@ def spec_of(name: str) -> Path:
     return path
 
 
-def check_requests(path: Path, requests: Sequence[Request], *, prefix: str = "", unlisted: Sequence[str] = ()) -> int:
+def check_requests(file: Path, requests: Sequence[Request], *, prefix: str = "", unlisted: Sequence[str] = ()) -> int:
     """Every request is one that the file describes: path, method, parameters (none unknown), body. Gives how many.
 
     Args:
@@ -54,22 +54,25 @@ def check_requests(path: Path, requests: Sequence[Request], *, prefix: str = "",
     from openapi_core import Config, OpenAPI
     from openapi_core.testing import MockRequest
 
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    spec = OpenAPI.from_file_path(str(path), config=Config(spec_validator_cls=None))
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    spec = OpenAPI.from_file_path(str(file), config=Config(spec_validator_cls=None))
     server = _server(document)
     checked = 0
     for request in requests:
         if any(re.fullmatch(pattern, request.path) for pattern in unlisted):
             continue
+        path_there = prefix + request.path.removeprefix(prefix)
         query = dict(parse_qsl(request.target.partition("?")[2], keep_blank_values=True))
         made = MockRequest(
-            server, request.method.lower(), request.path, args=query, headers=dict(request.headers),
+            server, request.method.lower(), path_there, args=query, headers=dict(request.headers),
             data=request.body or None, content_type=request.headers.get("content-type", "application/json"),
         )  # fmt: skip
         with warnings.catch_warnings():  # of sign-ins that openapi-core does not know; the twin checks them
             warnings.filterwarnings("ignore", "Unsupported scheme type")
             spec.validate_request(made)
-        unknown = {name for name in query if not _knows(document, request, prefix, name)}
+        unknown = {
+            name for name in query if not _knows(document, request.method, path_there.removeprefix(prefix), name)
+        }
         assert not unknown, f"{request.method} {request.path}: {sorted(unknown)} is not in the vendor's file"
         checked += 1
     return checked
@@ -82,12 +85,12 @@ def _server(document: Any) -> str:
     return re.match(r"https?://[^/]+", url)[0]  # type: ignore[index]
 
 
-def _knows(document: Any, request: Request, prefix: str, name: str) -> bool:
+def _knows(document: Any, method: str, path: str, name: str) -> bool:
     """Whether the operation declares this query parameter; filter[id] counts as the object parameter filter."""
     for template, item in document["paths"].items():
-        pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(prefix + template))
-        if re.fullmatch(pattern, request.path) and request.method.lower() in item:
-            declared = [*item.get("parameters", ()), *item[request.method.lower()].get("parameters", ())]
+        pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, path) and method.lower() in item:
+            declared = [*item.get("parameters", ()), *item[method.lower()].get("parameters", ())]
             names = {_resolved(document, each)["name"] for each in declared}
             if name in names or name.partition("[")[0] in names:
                 return True
