@@ -38,6 +38,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "CFG-FORM": ("What stands under `forms` is no id of a form.", ""),
     "CFG-SCOPE": ("The setting `scope` is none of those that the connector knows.", "Take one that the message names."),
     "CFG-WORKSPACE": ("The setting `workspace` is no number.", ""),
+    "CFG-ORGANIZATION": ("The setting `organization` is no id.", ""),
     "CFG-ZONE": ("The setting `timezone` names no time zone.", ""),
     "CFG-MARKER": ("The setting `marker` names no metafield.", ""),
     "CFG-SECRET": ("Webhooks cannot be set up without a secret to sign them with.", ""),
@@ -104,6 +105,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "SIG-REFUSED": (
         "A webhook without a good signature, too old, or with no secret to check it by. Nothing of it was kept.",
         "Compare the webhook secret here and at the system, and the clock of this machine.",
+    ),
+    "HOOK-ADDRESS": (
+        "A webhook that names an address which is not the vendor's; it was not followed.",
+        "Look at what sends it; nothing was kept.",
     ),
     "HOOK-BODY": ("A webhook whose body is not what this system sends.", "Look at what sends it; nothing was kept."),
     "HOOK-ACCOUNT": ("A webhook of another account.", "Take this address out of the other account."),
