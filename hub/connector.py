@@ -296,6 +296,7 @@ class Auth:
     kind: str  # token, basic, client_credentials, refresh_token, none
     header: str = "Authorization"
     scheme: str = "Bearer"  # "": the bare token
+    token_is_user: bool = False  # kind token: sent as the user name of Basic, without a password
     token_url: str = ""  # path below base_url, or absolute on an allowed host
     token_body: str = "form"  # form, json
     rotates: bool = False  # each refresh kills the old refresh token

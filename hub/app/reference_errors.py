@@ -39,6 +39,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "CFG-SCOPE": ("The setting `scope` is none of those that the connector knows.", "Take one that the message names."),
     "CFG-WORKSPACE": ("The setting `workspace` is no number.", ""),
     "CFG-ORGANIZATION": ("The setting `organization` is no id.", ""),
+    "CFG-PAGE": ("What stands under `pages` is no id of a page.", ""),
     "CFG-ZONE": ("The setting `timezone` names no time zone.", ""),
     "CFG-MARKER": ("The setting `marker` names no metafield.", ""),
     "CFG-SECRET": ("Webhooks cannot be set up without a secret to sign them with.", ""),

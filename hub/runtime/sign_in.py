@@ -96,7 +96,8 @@ class SignIn:
     def token(self) -> str:
         """The token to use now. Raises SignInExpired if the vendor refuses the credentials."""
         if self._auth.kind == "token":
-            return self._credentials.get("token", "")
+            token = self._credentials.get("token", "")
+            return base64.b64encode(f"{token}:".encode()).decode() if self._auth.token_is_user else token
         if self._auth.kind == "basic":
             pair = f"{self._credentials.get('username', '')}:{self._credentials.get('password', '')}"
             return base64.b64encode(pair.encode()).decode()
