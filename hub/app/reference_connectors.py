@@ -281,6 +281,11 @@ def _shared(limit: RateLimit) -> str:
 def _webhooks(connector: Connector) -> str:
     if connector.parse is None:
         return "None. Changes are found by reading on schedule."
+    if connector.only_listens:
+        return (
+            "Not signed: the address holds a secret, and whoever knows it is believed. It is entered by hand at the "
+            "sender (`hub connections hooks`). A delivery is the record itself: stored once, then taken in like a page."
+        )
     signed = "Signed; anything else is refused." if connector.verify else (
         "Not signed by the vendor: the address holds a secret, and what a call says is believed only once it was read."
     )  # fmt: skip

@@ -99,6 +99,9 @@ def bench(
     given = settings_for(connector)
     served = wrap(twin)
     with serve(served) as running:
+        if connector.only_listens:
+            yield Bench(connector=connector, api=connector.connect(None, given), vendor=served, calls=lambda: 0)
+            return
         door = open_door(
             connector,
             given,
@@ -114,7 +117,7 @@ def bench(
 
 def settings_for(connector: Connector, **webhooks: str) -> Settings:
     told = connection_to(connector.name)
-    kinds = [auth.kind for auth in connector.auth]
+    kinds = [auth.kind for auth in connector.auth] or ["none"]
     kind = "client_credentials" if "client_credentials" in kinds else "token" if "token" in kinds else kinds[0]
     return Settings(
         values={"limits": {limit.name: limit.calls * 100 for limit in connector.limits}, **told.get("settings", {})},

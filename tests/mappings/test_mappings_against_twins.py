@@ -24,7 +24,7 @@ from hub.model import Json, MappedRecord, SourceRecord
 from hub.runtime.registry import SHIPPED
 from hub.runtime.yaml import load_yaml
 from hub.twins.company import PRESENCE, Company, fill, generate
-from tests.connectors.doors import Desk, change, desk, twin_clock
+from tests.connectors.doors import Desk, change, desk, messages_of, twin_clock
 from tests.shipped import FILES, connection_to
 
 NAMES = tuple(name for name, connector in FILES.items() if name == connector and find_spec(f"hub.twins.{name}"))
@@ -70,8 +70,19 @@ class _Nobody:
 
 
 def records(made: Desk, mapping: StreamMapping) -> list[SourceRecord]:
+    if made.connector.only_listens:
+        return received(made)
     found, _, _ = made.pull_all(mapping.source)
     return [record for record in found if record.op == "upsert"]
+
+
+def received(made: Desk) -> list[SourceRecord]:
+    """What somebody sends who cannot be asked."""
+    assert made.connector.parse is not None
+    made.twin.set_webhook("http://127.0.0.1:9/hooks", "")
+    made.twin.act_send_all()
+    events = [event for each in messages_of(made.twin) for event in made.connector.parse(made.settings, each)]
+    return list({event.external_id: event.record for event in events if event.record is not None}.values())
 
 
 def agree(mapping: StreamMapping, name: str, left: Json, right: Json) -> bool:
