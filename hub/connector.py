@@ -298,12 +298,14 @@ class Auth:
 
     # token: `token`. basic: `username`, `password`. client_credentials: `client_id`, `client_secret`.
     # refresh_token: `client_id`, `client_secret`, `refresh_token` and, if known, `access_token`, `expires_at` (epoch s)
-    kind: str  # token, basic, client_credentials, refresh_token, none
+    # jwt_bearer: `client_id` (who signs: a service account's address), `private_key` (PEM)
+    kind: str  # token, basic, client_credentials, refresh_token, jwt_bearer, none
     header: str = "Authorization"
     scheme: str = "Bearer"  # "": the bare token
     token_is_user: bool = False  # kind token: sent as the user name of Basic, without a password
     token_url: str = ""  # path below base_url, or absolute on an allowed host
     token_body: str = "form"  # form, json
+    scope: str = ""  # asked for by jwt_bearer
     rotates: bool = False  # each refresh kills the old refresh token
 
 

@@ -22,7 +22,7 @@ HINT_BATCH = 200
 HINT_TRIES = 20  # then the record is left to polling
 HINT_BACKOFF_S = 5.0
 SNAPSHOT = "snapshot"  # cursor kind of sources of which every read is a complete listing
-ROW_FAULT = "CSV-"  # codes of rows that could not even be read, named by file and line
+ROW_FAULTS = ("CSV-", "SHEET-")  # how codes of rows that could not even be read begin
 MANY = 1_000_000
 LOOP_LIMIT = 3  # pages that do not move the cursor
 
@@ -112,7 +112,7 @@ def _mend_rows(hub: Hub, connection: Connection, source: str, bad_rows: set[str]
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
             rows = tx.quarantine(state="open", connection=connection.name, stream=source, direction="in", limit=MANY)
-            mended = [row.id for row in rows if row.code.startswith(ROW_FAULT) and row.external_id not in bad_rows]
+            mended = [row.id for row in rows if row.code.startswith(ROW_FAULTS) and row.external_id not in bad_rows]
             tx.close_quarantine([row_id for row_id in mended if row_id is not None])
 
 

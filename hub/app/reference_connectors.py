@@ -75,6 +75,7 @@ SIGN_INS = {
     "token": "`token`: a token as it is given; the hub does not renew it",
     "basic": "`basic`: a name and a password",
     "client_credentials": "`client_credentials`: an id and a secret of an app, which fetch short-lived tokens",
+    "jwt_bearer": "`jwt_bearer`: the address (`client_id`) and `private_key` of a service account",
     "refresh_token": "`refresh_token`: an id and a secret of an app, and a refresh token",
 }
 
@@ -84,7 +85,8 @@ EXAMPLES = {
     "csv": {
         "people": {"file": "people.csv", "key": ["Id"]},
         "people in place": {"file": "people.csv", "key": ["Id"], "write": "in_place", "marker": "Hub Id"},
-    }
+    },
+    "google_sheets": {"people": {"tab": "People", "key": ["Email"], "write": "in_place", "marker": "Hub Id"}},
 }
 
 

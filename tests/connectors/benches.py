@@ -7,7 +7,7 @@ import pkgutil
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -36,7 +36,16 @@ Tamper = Callable[[bytes], bytes | None]
 def found_connectors() -> list[Connector]:
     """All of the `connectors` package."""
     modules = (importlib.import_module(f"connectors.{each.name}") for each in pkgutil.iter_modules(connectors.__path__))
-    return [module.CONNECTOR for module in modules]
+    return [_with_streams(module.CONNECTOR) for module in modules]
+
+
+def _with_streams(connector: Connector) -> Connector:
+    """Where each connection declares its streams: those of the connection to its twin."""
+    told = connection_to(connector.name)
+    if connector.streams_for is None or not told:
+        return connector
+    given = Settings(values=told.get("settings", {}), auth={}, streams=told["streams"])
+    return replace(connector, streams=connector.streams_for(given))
 
 
 def remote_connectors() -> list[Connector]:
