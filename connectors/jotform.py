@@ -41,7 +41,7 @@ from hub.connector import (
     WebhookRequest,
 )
 from hub.errors import ConfigFault, Fault, NeedsReview, RecordRejected
-from hub.kit.paging import require_progress, rest_at
+from hub.kit.paging import behind_anchor, rest_at
 from hub.kit.reading import read_rows, to_iso
 from hub.kit.statuses import Kind, kind_of
 from hub.model import Json, SourceRecord
@@ -104,15 +104,16 @@ def pull(api: JotformApi, stream: str, cursor: Json) -> Page:
     answer = api.door.request("GET", _list_path(api), operation="submissions", params=params)
     started = at.get("started", answer.at)
     rows = answer.json()["content"]
-    fresh = _after_anchor(rows, at.get("anchor"), where=f"{api.door.account}/{stream}")
-    if fresh is None:  # rows vanished from pages that were read: from the start again
+    ids, full = [str(row.get("id")) if isinstance(row, dict) else "" for row in rows], len(rows) >= PAGE
+    begin = behind_anchor(ids, at.get("anchor"), full=full, where=f"{api.door.account}/{stream}")
+    if begin is None:  # rows vanished from pages that were read: from the start again
         again = {"since": since, "started": started, "pass": step, "offset": 0}
         return Page(records=(), next_cursor=again, complete=False, read_at=started)
-    wanted = [row for row in fresh if not isinstance(row, dict) or _is_wanted(api, row, step, since)]
+    wanted = [row for row in rows[begin:] if not isinstance(row, dict) or _is_wanted(api, row, step, since)]
     records, faults = read_rows(wanted, lambda row: _record(api, row), id_key="id")
-    if len(rows) >= PAGE:
+    if full:
         going_on = {"since": since, "started": started, "pass": step, "offset": offset + len(rows) - AGAIN,
-                    "anchor": str(rows[-1]["id"])}  # fmt: skip
+                    "anchor": ids[-1]}  # fmt: skip
         return Page(records=records, next_cursor=going_on, complete=False, faults=faults, read_at=started)
     if step == "created" and since is not None:
         going_on = {"since": since, "started": started, "pass": "updated", "offset": 0}
@@ -124,18 +125,6 @@ def pull(api: JotformApi, stream: str, cursor: Json) -> Page:
 def _list_path(api: JotformApi) -> str:
     """All forms are one list. Of several chosen ones, too: a long filter of ids was seen to switch off the other."""
     return f"/form/{api.forms[0]}/submissions" if len(api.forms) == 1 else "/user/submissions"
-
-
-def _after_anchor(rows: Sequence[Json], anchor: str | None, *, where: str) -> Sequence[Json] | None:
-    """The rows behind the last one read; None if that one is not there any more. Raises NeedsReview for a loop."""
-    if anchor is None:
-        return rows
-    ids = [str(row.get("id")) if isinstance(row, dict) else "" for row in rows]
-    if anchor not in ids:
-        return None
-    if len(rows) >= PAGE:
-        require_progress(anchor, ids[-1], where=where)
-    return rows[ids.index(anchor) + 1 :]
 
 
 def _is_wanted(api: JotformApi, row: Mapping[str, Json], step: str, since: float | None) -> bool:
