@@ -42,6 +42,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "CFG-PAGE": ("What stands under `pages` is no id of a page.", ""),
     "CFG-PROFILE": ("The setting `profile` names no profile of inbound webhooks.", ""),
     "CFG-SHEET": ("The setting `spreadsheet` is no id of a spreadsheet.", ""),
+    "REC-KEY": ("A record cannot be made there without what the system knows it by.", "Map the field that is named."),
     "CFG-SITE": ("The setting `site` is no number.", ""),
     "CFG-ZONE": ("The setting `timezone` names no time zone.", ""),
     "CFG-MARKER": ("The setting `marker` names no metafield.", ""),

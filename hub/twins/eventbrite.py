@@ -122,10 +122,10 @@ class TwinEventbrite(Twin):
             case "GET", ["orders", order]:
                 return Response.json(self._show(self._record("orders", order), _expansions(request, "orders")), rows=1)
             case "GET", ["events", event, "attendees", attendee]:
-                found = self._record("attendees", attendee)
-                if found.fields["event_id"] != event:
+                seat = self._record("attendees", attendee)
+                if seat.fields["event_id"] != event:
                     raise _Refused(404, "NOT_FOUND", "The attendee you requested does not exist.")
-                return Response.json(self._show(found, _expansions(request, "attendees")), rows=1)
+                return Response.json(self._show(seat, _expansions(request, "attendees")), rows=1)
         raise _Refused(404, "NOT_FOUND", "The path you requested does not exist.")
 
     def _own(self, organization: str) -> None:
@@ -176,7 +176,7 @@ class TwinEventbrite(Twin):
 
     def _show(self, row: Record, expand: set[str]) -> Fields:
         times = {"created": seconds(row.created), "changed": seconds(row.modified)}
-        shown = {"id": row.id, "resource_uri": f"{API}/{row.stream}/{row.id}/", **row.fields, **times}
+        shown: Fields = {"id": row.id, "resource_uri": f"{API}/{row.stream}/{row.id}/", **row.fields, **times}
         if row.stream == "attendees" and "answers" not in expand:
             del shown["answers"]
         if "event" in expand:
@@ -212,8 +212,9 @@ class TwinEventbrite(Twin):
             action = "event.created" if change.kind == "create" else "event.updated"
         else:
             address = f"{API}/events/{record.fields['event_id']}/attendees/{record.id}/"
-            came = change.changed.get("checked_in", (None, None))[1] if change.kind == "update" else None
-            action = {True: "attendee.checked_in", False: "attendee.checked_out"}.get(came, "attendee.updated")
+            action = "attendee.updated"
+            if change.kind == "update" and "checked_in" in change.changed:
+                action = f"attendee.checked_{'in' if change.changed['checked_in'][1] else 'out'}"
         return [HookEvent(topic=action, payload=address, at=change.at, stream=record.stream, record_id=record.id)]
 
     def hook_request(self, target: Target, events: Sequence[HookEvent], attempt: int) -> tuple[bytes, dict[str, str]]:

@@ -294,8 +294,9 @@ class TwinGoogleSheets(Twin):
         ]
 
     def _filters(self, body: Fields, name: str = "dataFilters") -> list[Fields]:
-        found = [each.get("developerMetadataLookup") for each in body.get(name) or () if isinstance(each, dict)]
-        if not found or not all(isinstance(each, dict) and each for each in found):
+        given = [each.get("developerMetadataLookup") for each in body.get(name) or () if isinstance(each, dict)]
+        found = [each for each in given if isinstance(each, dict) and each]
+        if not found or len(found) < len(given):
             raise _Refused(400, f"{name}: at least one filter is required")
         return found
 
@@ -311,7 +312,7 @@ class TwinGoogleSheets(Twin):
             for number in self._matches(lookup):
                 tab, at = self._place(number)
                 values = _trimmed([[_shown(cell, plain=plain) for cell in tab.rows[at]]])
-                shown = {"range": f"'{tab.title}'!A{at + 1}", "majorDimension": "ROWS"}
+                shown: Fields = {"range": f"'{tab.title}'!A{at + 1}", "majorDimension": "ROWS"}
                 shown |= {"values": values} if values else {}
                 found.append({"valueRange": shown, "dataFilters": [{"developerMetadataLookup": lookup}]})
         return Response.json({"spreadsheetId": self.settings["spreadsheet"], "valueRanges": found}, rows=len(found))

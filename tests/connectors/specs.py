@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from hub.twins.kit import Request, Response
 from tests.connectors.benches import Tampered
@@ -54,7 +54,7 @@ def check_requests(file: Path, requests: Sequence[Request], *, prefix: str = "",
     from openapi_core import Config, OpenAPI
     from openapi_core.testing import MockRequest
 
-    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    document = YAML(typ="safe").load(file)
     spec = OpenAPI.from_file_path(str(file), config=Config(spec_validator_cls=None))
     server = _server(document)
     checked = 0

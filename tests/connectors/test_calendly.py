@@ -145,7 +145,7 @@ def test_messages_are_signed_and_name_the_invitee(calls: Desk) -> None:
     assert len(calls.twin.subscriptions) == 1
     ann = book(calls, "ann")
     calls.twin.act_cancel(ann.rpartition("/")[2])
-    found = []
+    found: list[Any] = []
     for message in messages_of(calls.twin):
         CONNECTOR.verify(calls.settings, message)
         found += CONNECTOR.parse(calls.settings, message)

@@ -185,7 +185,7 @@ def test_messages_are_signed_and_name_the_record(funnels: Desk) -> None:
     contact = funnels.twin.user_create("contacts", {"email_address": "kim@example.org"})
     funnels.twin.user_delete("contacts", contact)
     given = Settings(values=WORKSPACE, auth={}, webhooks={"secret": str(made["secret"])})
-    found = []
+    found: list[Any] = []
     for message in messages_of(funnels.twin):
         CONNECTOR.verify(given, message)
         found += CONNECTOR.parse(given, message)

@@ -258,7 +258,7 @@ def test_messages_are_signed_and_name_what_to_read(studio: Desk) -> None:
     studio.twin.act_status(booked, "Cancelled")
     studio.twin.user_merge("clients", first, second)
     given = Settings(values=SITE, auth={}, webhooks={"secret": str(made["secret"])})
-    found = []
+    found: list[Any] = []
     for message in messages_of(studio.twin):
         CONNECTOR.verify(given, message)
         found += CONNECTOR.parse(given, message)
