@@ -295,7 +295,7 @@ class Auth:
     # refresh_token: `client_id`, `client_secret`, `refresh_token` and, if known, `access_token`, `expires_at` (epoch s)
     kind: str  # token, basic, client_credentials, refresh_token, none
     header: str = "Authorization"
-    scheme: str = "Bearer"  # "": the bare token
+    scheme: str = "Bearer"  # "": the bare token; one that ends in "=" has no blank before it
     token_url: str = ""  # path below base_url, or absolute on an allowed host
     token_body: str = "form"  # form, json
     rotates: bool = False  # each refresh kills the old refresh token

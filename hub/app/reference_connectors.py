@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from hub.connector import Connector, Idempotency, RateLimit, Settings, Stream
+from hub.core.canonical_file import read_canonical
+from hub.core.derived import FUNCTIONS
+from hub.core.document import Sheet
 from hub.core.mapping import StreamMapping
-from hub.runtime.registry import SHIPPED, connector_names, load_connector, load_project
+from hub.core.mapping_file import Hub, read_mapping
+from hub.runtime.registry import CANONICAL_FILE, SHIPPED, connector_names, load_connector, shipped_mappings
+from hub.runtime.yaml import load_yaml
 
 HEAD = """# Connectors
 
@@ -103,8 +108,11 @@ class Described:
 
 def described() -> list[Described]:
     """Every connector that comes with the hub, by its title; those of other packages are for their own pages."""
-    project = load_project(SHIPPED, mappings=SHIPPED)
-    shipped = {connector.name: project.mappings[name].streams for name, connector in project.connectors.items()}
+    canonical = read_canonical(Sheet(load_yaml(SHIPPED / CANONICAL_FILE)), derived=FUNCTIONS)
+    shipped = {
+        name: read_mapping(Sheet(load_yaml(SHIPPED / f"{name}.yaml")), canonical, Hub()).streams
+        for name in shipped_mappings()
+    }
     installed = [load_connector(name) for name in connector_names()]
     found = [each for each in installed if each.connect.__module__.startswith(f"{PACKAGE}.")]
     ordered = sorted(found, key=lambda each: each.title.lower())

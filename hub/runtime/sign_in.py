@@ -91,7 +91,8 @@ class SignIn:
             return {}, ""
         token = self.token()
         scheme = "Basic" if self._auth.kind == "basic" else self._auth.scheme
-        return {self._auth.header: f"{scheme} {token}".strip()}, token
+        blank = "" if scheme.endswith("=") else " "
+        return {self._auth.header: f"{scheme}{blank}{token}".strip()}, token
 
     def token(self) -> str:
         """The token to use now. Raises SignInExpired if the vendor refuses the credentials."""

@@ -44,7 +44,7 @@ def remote_connectors() -> list[Connector]:
 
 @lru_cache
 def people() -> company.Company:
-    return company.generate(seed=5, people=PEOPLE)
+    return company.generate(seed=5, people=PEOPLE, further=company.further_systems())
 
 
 @dataclass
@@ -109,12 +109,22 @@ def bench(
         )
 
 
-def settings_for(connector: Connector, **webhooks: str) -> Settings:
+def account_of(connector: Connector) -> dict[str, Any]:
+    """What an admin copies from the pages of the twin's account into `settings`."""
+    return dict(getattr(importlib.import_module(f"hub.twins.{connector.name}"), "SETTINGS", {}))
+
+
+def credentials_for(connector: Connector) -> dict[str, str]:
+    """A sign-in that the connector has, with what the twin knows."""
     kinds = [auth.kind for auth in connector.auth]
     kind = "client_credentials" if "client_credentials" in kinds else "token" if "token" in kinds else kinds[0]
+    return {"kind": kind, **CREDENTIALS}
+
+
+def settings_for(connector: Connector, **webhooks: str) -> Settings:
     return Settings(
-        values={"limits": {limit.name: limit.calls * 100 for limit in connector.limits}},
-        auth={"kind": kind, **CREDENTIALS},
+        values={**account_of(connector), "limits": {limit.name: limit.calls * 100 for limit in connector.limits}},
+        auth=credentials_for(connector),
         webhooks=webhooks,
         local=True,
     )

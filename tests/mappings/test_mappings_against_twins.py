@@ -20,13 +20,13 @@ from hub.core.mapping import StreamMapping, held_form, to_canonical, to_external
 from hub.core.mapping_file import Hub, MappingFile, read_mapping
 from hub.core.values import is_blank, same
 from hub.model import Json, MappedRecord, SourceRecord
-from hub.runtime.registry import SHIPPED
+from hub.runtime.registry import SHIPPED, shipped_mappings
 from hub.runtime.yaml import load_yaml
-from hub.twins.company import Company, fill, generate
+from hub.twins.company import Company, fill, further_systems, generate
+from tests.connectors.benches import account_of, credentials_for
 from tests.connectors.doors import Desk, change, desk, twin_clock
 
-NAMES = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")
-AUTH = {"salesforce": {"kind": "client_credentials", "client_id": "twin-client", "client_secret": "twin-secret"}}
+NAMES = shipped_mappings()
 # What the company's records hold on purpose that a mapping must refuse; anything else is a fault of the mapping.
 EXPECTED = {"MAP-110", "MAP-116", "MAP-120", "MAP-121", "MAP-122"}
 
@@ -38,7 +38,7 @@ def shipped(name: str) -> MappingFile:
 
 @pytest.fixture(scope="module")
 def company() -> Company:
-    return generate(7, 120)
+    return generate(7, 120, further=further_systems())
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -54,8 +54,7 @@ def system(request: pytest.FixtureRequest, company: Company) -> Iterator[tuple[M
         wanted["fields"] += mapping.remote_fields
         wanted["associations"] += mapping.associations
     connector: Connector = import_module(f"connectors.{name}").CONNECTOR
-    auth = AUTH.get(name, {"kind": "token", "token": "twin-token"})
-    with desk(connector, twin, streams=streams, auth=auth) as made:
+    with desk(connector, twin, streams=streams, auth=credentials_for(connector), values=account_of(connector)) as made:
         yield file, made
 
 

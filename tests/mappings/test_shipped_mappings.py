@@ -18,11 +18,12 @@ from hub.core.mapping import StreamMapping, to_canonical, to_external
 from hub.core.mapping_file import Hub, MappingFile, read_mapping
 from hub.errors import ConfigFault, Fault
 from hub.model import Json, Reference, SourceRecord
-from hub.runtime.registry import connector_names, load_connector, load_project
+from hub.runtime.registry import connector_names, load_connector, load_project, shipped_mappings
 from hub.runtime.yaml import load_yaml
 
 FOLDER = Path(mappings.__file__).parent
-NAMES = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")
+NAMES = shipped_mappings()
+FIRST = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")  # connections of a new project
 STREAMS = {
     "salesforce": ["users", "accounts", "leads", "contacts", "opportunities"],
     "hubspot": ["owners", "companies", "contacts", "deals"],
@@ -69,11 +70,13 @@ def test_the_declarations_have_no_fault() -> None:
 def test_a_shipped_mapping_has_no_fault_and_needs_no_advice(name: str) -> None:
     file, faults = FILES[name]
     assert [str(fault) for fault in (*faults, *check_file(file))] == []
-    assert list(file.streams) == STREAMS[name]
+    assert list(file.streams) == STREAMS.get(name, list(file.streams))
+    assert {mapping.source for mapping in file.streams.values()} <= {each.name for each in load_connector(name).streams}
 
 
 def test_the_shipped_mappings_live_in_peace() -> None:
     files = {name: file for name, (file, _) in FILES.items()}
+    assert set(FIRST) <= set(files)
     found = check_together(files, CANONICAL, connectors=NAMES)
     assert [str(fault) for faults in found.values() for fault in faults] == []
 
@@ -205,7 +208,7 @@ def test_the_first_hub_yaml_starts_in_observe_and_holds_no_secret(tmp_path: Path
 
     project = load_project(tmp_path, load=load)
     assert [str(fault) for fault in project.faults] == []
-    assert list(project.connections) == list(NAMES)
+    assert list(project.connections) == list(FIRST)
     assert {each.mode for each in project.connections.values()} == {"observe"}
     assert project.rewards is not None
     assert list(project.rewards.rules) == ["big_order", "deal_won"]
