@@ -240,7 +240,7 @@ class Stream:
     name: str
     id_path: str = "id"  # where the id stands in `data`
     modified_path: str | None = None  # where the modification time stands; None: the stream has none
-    cursor: str = "keyset"  # keyset, token, offset, events, snapshot (every read is a complete listing)
+    cursor: str = "keyset"  # keyset, token, offset, events, snapshot (each read lists all), none (only webhooks tell)
     lookback_s: float = 0.0  # how far a read goes back behind its cursor
     sorted: bool = True  # ascending by stamp within one read
     consistency: str = "strong"  # strong, lagging

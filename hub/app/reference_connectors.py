@@ -29,7 +29,7 @@ How to read the tables:
 
 - **reads by** says how a read finds what is new. By time and id: what changed since the last read, in order. By the
   vendor's page token: the same, in the vendor's own pages. By events: the vendor's log of changes. Whole: each read is
-  the complete list.
+  the complete list. No list: single records, as webhooks name them.
 - **looks back** is how far a read begins before the end of the last one, so that rows that show up late are found.
 - **may be behind** is how late the vendor's lists or search can show a change.
 - **guard against overwriting** is what keeps a write from hitting an edit that the hub has not seen. Where the vendor
@@ -50,6 +50,7 @@ READS_BY = {
     "offset": "position in the list",
     "events": "events",
     "snapshot": "whole",
+    "none": "no list: by id, when a webhook names it",
 }
 DELETES = {
     "tombstone": "listed as deleted",
