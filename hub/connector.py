@@ -296,8 +296,9 @@ class Auth:
     kind: str  # token, basic, client_credentials, refresh_token, none
     header: str = "Authorization"
     scheme: str = "Bearer"  # "": the bare token; one that ends in "=" has no blank before it
-    token_url: str = ""  # path below base_url, or absolute on an allowed host
+    token_url: str = ""  # path below base_url, or absolute on an allowed host; "{name}" stands for a setting
     token_body: str = "form"  # form, json
+    token_client: str = "body"  # where id and secret of the app stand: body, or basic (the Authorization header)
     rotates: bool = False  # each refresh kills the old refresh token
 
 

@@ -56,7 +56,7 @@ def contact_of(api: ActiveCampaignApi, beside: Mapping[str, Json], row: dict[str
     membership = next(
         (each for each in beside["contactLists"].get(external_id, ()) if str(each["list"]) == api.list_id), None
     )
-    account = next(iter(beside["accountContacts"].get(external_id, ())), {})
+    account: Mapping[str, Json] = next(iter(beside["accountContacts"].get(external_id, ())), {})
     data = {
         **row,
         "fields": fields,
@@ -110,9 +110,10 @@ def _beside(api: ActiveCampaignApi, body: Mapping[str, Json]) -> dict[str, dict[
 def deal_of(api: ActiveCampaignApi, row: dict[str, Json]) -> SourceRecord:
     """A deal with its stage by name; won and lost are states beside it. "0" refers to nothing."""
     stage_row = table(api, "dealStages").get(str(row.get("stage"))) or {}
-    word = {"1": WON, "2": LOST}.get(str(row.get("status")), stage_row.get("title"))
-    refers = [name for name in ("contact", "account", "owner") if name in row and str(row[name]) in ("0", "")]
-    data = {**row, **dict.fromkeys(refers), "stage_name": word}
+    words: dict[str, Json] = {"1": WON, "2": LOST}
+    word = words.get(str(row.get("status")), stage_row.get("title"))
+    blank = [name for name in ("contact", "account", "owner") if name in row and str(row[name]) in ("0", "")]
+    data = {**row, **dict.fromkeys(blank), "stage_name": word}
     return SourceRecord(external_id=_id(row), data=data, stamp=_stamp(row, "mdate"))
 
 
@@ -126,7 +127,9 @@ def plain(row: dict[str, Json]) -> SourceRecord:
 
 
 def shape(api: ActiveCampaignApi, stream: str) -> Callable[[dict[str, Json]], SourceRecord]:
-    return {"accounts": account_of, "deals": partial(deal_of, api)}.get(stream, plain)
+    if stream == "deals":
+        return partial(deal_of, api)
+    return account_of if stream == "accounts" else plain
 
 
 # --- pages -------------------------------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ def fetch(api: ActiveCampaignApi, stream: str, ids: Sequence[str]) -> list[Sourc
     """Contacts a hundred at once, others one call each. What is missing is asked for alone: only a 404 is a delete."""
     asked = [external_id for external_id in dict.fromkeys(ids) if ID.fullmatch(external_id)]
     if stream != "contacts":
-        return [found for external_id in asked if (found := _single(api, stream, external_id)) is not None]
+        return [each for external_id in asked if (each := _single(api, stream, external_id)) is not None]
     records: list[SourceRecord] = []
     for part in batches(asked, PAGE):
         body = read(api, "contacts", "fetch", **{"ids[]": list(part), "limit": PAGE, "include": INCLUDE})

@@ -56,12 +56,11 @@ def order_of(row: dict[str, Json]) -> SourceRecord:
     if row.get("is_deleted"):
         return SourceRecord(external_id=_id(row), data={}, stamp=stamp, op="archive")
     number = row.get("status_id")
-    known = isinstance(number, int) and 0 <= number < len(STATUSES)
     data = {
         **row,
         "number": _id(row),
         "customer_id": row.get("customer_id") or None,
-        "status_name": STATUSES[number] if known else row.get("status"),
+        "status_name": dict(enumerate(STATUSES)).get(number, row.get("status")),
         "net_total": _net(row),
         "placed_at": to_iso(moment(row["date_created"]), digits=0) if row.get("date_created") else None,
     }

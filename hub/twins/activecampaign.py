@@ -292,7 +292,7 @@ class TwinActiveCampaign(Twin):
         if given is None:
             return held
         known = {row["id"] for row in DEFINED}
-        rows = given if isinstance(given, list) else [None]
+        rows: list[Json] = given if isinstance(given, list) else [None]
         if any(not isinstance(each, dict) or str(each.get("field")) not in known for each in rows):
             raise invalid("The custom field does not exist", "field_invalid", "fieldValues")
         return held | {str(each["field"]): "" if each.get("value") is None else str(each["value"]) for each in rows}

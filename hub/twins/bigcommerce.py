@@ -447,7 +447,7 @@ class TwinBigCommerce(Twin):
             return []
         number: Json = record.id if kind == "cart" else int(record.id)
         scope = f"store/{kind}/{what}"
-        payload = {"scope": scope, "store_id": "1000", "data": {"type": kind, "id": number}}
+        payload: Fields = {"scope": scope, "store_id": "1000", "data": {"type": kind, "id": number}}
         payload |= {"hash": hashlib.sha1(orjson.dumps([payload, change.at])).hexdigest(), "created_at": int(change.at)}
         payload["producer"] = f"stores/{self.settings['store_hash']}"
         return [HookEvent(topic=scope, payload=payload, at=change.at, stream=record.stream, record_id=record.id)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.twins.company_cast import Cast
+from hub.twins.company_cast import Cast, Json
 from hub.twins.company_people import Person
 from hub.twins.company_views import DAY_S, View, write_phone
 
@@ -30,7 +30,7 @@ def write_down(cast: Cast) -> None:
          ("POST", "free_shipping", "0.0000")), 1,
     ):  # fmt: skip
         uses = {"num_uses": cast.rng.randrange(50), "max_uses": 100}
-        fields = {"name": code.title(), "code": code, "type": kind, "amount": amount, **uses}
+        fields: dict[str, Json] = {"name": code.title(), "code": code, "type": kind, "amount": amount, **uses}
         cast.add("coupons", str(number), cast.times(), fields)
 
 
