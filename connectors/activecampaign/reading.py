@@ -112,8 +112,8 @@ def deal_of(api: ActiveCampaignApi, row: dict[str, Json]) -> SourceRecord:
     stage_row = table(api, "dealStages").get(str(row.get("stage"))) or {}
     words: dict[str, Json] = {"1": WON, "2": LOST}
     word = words.get(str(row.get("status")), stage_row.get("title"))
-    blank = [name for name in ("contact", "account", "owner") if name in row and str(row[name]) in ("0", "")]
-    data = {**row, **dict.fromkeys(blank), "stage_name": word}
+    data = {**row, "stage_name": word}
+    data |= {name: None for name in ("contact", "account", "owner") if str(row.get(name)) in ("0", "")}
     return SourceRecord(external_id=_id(row), data=data, stamp=_stamp(row, "mdate"))
 
 

@@ -60,7 +60,7 @@ def order_of(row: dict[str, Json]) -> SourceRecord:
         **row,
         "number": _id(row),
         "customer_id": row.get("customer_id") or None,
-        "status_name": dict(enumerate(STATUSES)).get(number, row.get("status")),
+        "status_name": dict[Json, str](enumerate(STATUSES)).get(number, row.get("status")),
         "net_total": _net(row),
         "placed_at": to_iso(moment(row["date_created"]), digits=0) if row.get("date_created") else None,
     }

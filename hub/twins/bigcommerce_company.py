@@ -30,8 +30,8 @@ def write_down(cast: Cast) -> None:
          ("POST", "free_shipping", "0.0000")), 1,
     ):  # fmt: skip
         uses = {"num_uses": cast.rng.randrange(50), "max_uses": 100}
-        fields: dict[str, Json] = {"name": code.title(), "code": code, "type": kind, "amount": amount, **uses}
-        cast.add("coupons", str(number), cast.times(), fields)
+        coupon: dict[str, Json] = {"name": code.title(), "code": code, "type": kind, "amount": amount, **uses}
+        cast.add("coupons", str(number), cast.times(), coupon)
 
 
 def _addresses(view: View) -> list[dict[str, str]]:
