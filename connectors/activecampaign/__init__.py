@@ -23,7 +23,7 @@ from connectors.activecampaign.writing import push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
 from hub.model import Json
 
-WRITES = frozenset({"create", "update"})
+WRITES = frozenset({"create", "update", "delete"})
 
 
 def _stream(name: str, **more: Json) -> Stream:
@@ -43,11 +43,12 @@ CONNECTOR = Connector(
         RateLimit(name="polls", calls=1, per_s=2.0, operations=("import_status",)),  # ours: an import takes seconds
     ),
     streams=(
-        _stream("users", cursor="snapshot", minimum={"read": PAGE, "fetch": PAGE}),
+        _stream("users", cursor="snapshot", deletes="listing", minimum={"read": PAGE, "fetch": PAGE}),
         _stream(
             "accounts",
             modified_path="updatedTimestamp",
             cursor="snapshot",
+            deletes="listing",
             writes=WRITES,
             max_batch=AT_ONCE,
             stamp_tick_s=1.0,
@@ -77,7 +78,7 @@ CONNECTOR = Connector(
             parents=("users", "accounts", "contacts"),
             minimum={"read": PAGE, "write": 1, "fetch": 1},
         ),
-        _stream("contactAutomations", cursor="snapshot", acts=True, parents=("contacts",)),
+        _stream("contactAutomations", cursor="snapshot", deletes="listing", acts=True, parents=("contacts",)),
     ),
     settings=(
         Setting(name="account", text="Name before .api-us1.com, or set base_url", required=True),

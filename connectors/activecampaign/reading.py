@@ -49,7 +49,9 @@ def contact_of(api: ActiveCampaignApi, beside: Mapping[str, Json], row: dict[str
     external_id = _id(row)
     if str(row.get("deleted")) == "1":
         return SourceRecord(external_id=external_id, data={}, op="delete")
-    fields: dict[str, Json] = {}
+    # A field without a value has no row: it is blank, not unknown
+    tags = (str(each.get("perstag") or number) for number, each in table(api, "fields").items())
+    fields: dict[str, Json] = dict.fromkeys(tags)
     for value in beside["fieldValues"].get(external_id, ()):
         definition = table(api, "fields").get(str(value["field"]), {})
         fields[str(definition.get("perstag") or value["field"])] = _field_value(definition, value.get("value"))

@@ -46,21 +46,28 @@ def push(api: ActiveCampaignApi, stream: str, changes: Sequence[ChangeSet]) -> l
 
 def _read_back(api: ActiveCampaignApi, results: Sequence[PushResult]) -> list[PushResult]:
     """A contact's answer lacks its lists, tags and account, so the written ones are read."""
-    written = [result.external_id for result in results if result.outcome == "applied" and result.external_id]
+    written = [
+        each.external_id for each in results if each.outcome == "applied" and each.external_id and each.held is None
+    ]
     try:
         held = {record.external_id: record for record in fetch(api, "contacts", written)} if written else {}
     except HubError:
         return list(results)  # what was written stays written: the engine reads it back
     return [
-        replace(each, held=held.get(each.external_id or "")) if each.outcome == "applied" else each for each in results
+        replace(each, held=held[each.external_id]) if each.external_id in held and each.held is None else each
+        for each in results
     ]
 
 
 def _send(api: ActiveCampaignApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
-    if stream not in ONE or change.op not in ("create", "update"):
+    if stream not in ONE or change.op not in ("create", "update", "delete"):
         raise RecordRejected(f"{stream}: no {change.op}", code="ACTIVECAMPAIGN-OP")
-    if change.op == "update" and not ID.fullmatch(change.external_id or ""):
+    if change.op != "create" and not ID.fullmatch(change.external_id or ""):
         raise RecordRejected("no id of a record", code="ACTIVECAMPAIGN-ID")
+    if change.op == "delete":
+        call(api, "DELETE", f"{stream}/{change.external_id}", "delete", writes=True)
+        gone = SourceRecord(external_id=str(change.external_id), data={}, op="delete")
+        return [PushResult(index=index, outcome="applied", external_id=change.external_id, held=gone)]
     external_id, held = change.external_id or "", None
     body = _outgoing(api, stream, change)
     if body or change.op == "create":

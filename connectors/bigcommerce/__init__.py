@@ -8,8 +8,8 @@ Orders are read up their time of change, then the archived ones. Coupons have no
 not listed anywhere: an abandoned one is told by a webhook and read by its id.
 
 Customers are written ten at a time. The vendor refuses all ten for one bad row, without saying which; before creates
-are sent again, the ten addresses are looked up. Attributes by name stand under `attribute`, the first address under
-`addresses.0`; both are written by calls of their own.
+are sent again, the ten addresses are looked up. Attributes by name stand under `attribute`, the first postal address
+under `address`, and it is written under `addresses.0`; both are written by calls of their own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CONNECTOR = Connector(
             lookback_s=OVERLAP_S,
             sorted=False,
             deletes="event",
-            writes=frozenset({"create", "update"}),
+            writes=frozenset({"create", "update", "delete"}),
             max_batch=AT_ONCE,
             stamp_tick_s=1.0,
             idempotency=Idempotency.SEARCHABLE_REFERENCE,
@@ -64,7 +64,14 @@ CONNECTOR = Connector(
             acts=True,
             minimum={"read": PAGE, "fetch": 1},
         ),
-        Stream(name="coupons", cursor="snapshot", sorted=False, page_size=PAGE, minimum={"read": PAGE, "fetch": 1}),
+        Stream(
+            name="coupons",
+            cursor="snapshot",
+            deletes="listing",
+            sorted=False,
+            page_size=PAGE,
+            minimum={"read": PAGE, "fetch": 1},
+        ),
         Stream(
             name="carts",
             modified_path="updated_time",

@@ -34,6 +34,7 @@ _FIELDS: Mapping[str, Sequence[Field]] = {
         _field("phone", "phone", writable=True, max_length=50),
         _field("notes", writable=True),
         _field("customer_group_id", "integer", writable=True),
+        *(_field(f"address.{name}") for name in (*_ADDRESS, "country_code")),
         *(_field(f"addresses.0.{name}", writable=True, max_length=most) for name, most in _ADDRESS.items()),
         _field("addresses.0.country_code", writable=True),
         *(_field(name, "instant") for name in ("date_created", "date_modified")),

@@ -22,7 +22,7 @@ class BigCommerceApi:
 
     door: Door
     marker: str  # name of the customer attribute that carries the hub's id
-    attributes: dict[str, dict[str, Json]] = field(default_factory=dict)  # name -> definition
+    attributes: dict[str, dict[str, Json]] | None = None  # name -> definition, once asked for
     addresses: dict[str, int] = field(default_factory=dict)  # customer -> its first address, as last read by id
 
 
@@ -81,7 +81,7 @@ def refusal(answer: HttpResponse) -> Refused:
 
 def attributes_of(api: BigCommerceApi, *, anew: bool = False) -> dict[str, dict[str, Json]]:
     """Definitions of customer attributes by name; at most fifty in a store."""
-    if anew or not api.attributes:
+    if anew or api.attributes is None:
         rows = rows_of(ask(api, "/v3/customers/attributes", "names", limit=PAGE))
         api.attributes = {str(row["name"]): row for row in rows if "id" in row}
     return api.attributes

@@ -37,14 +37,15 @@ def _id(row: Mapping[str, Json]) -> str:
 
 
 def customer_of(api: BigCommerceApi, row: dict[str, Json]) -> SourceRecord:
-    """A customer, with its attributes by name."""
-    names = {definition["id"]: name for name, definition in attributes_of(api).items()} if row.get("attributes") else {}
-    given = {
+    """A customer, with its attributes by name and its first address."""
+    names = {definition["id"]: name for name, definition in attributes_of(api).items()}
+    given: dict[str, Json] = dict.fromkeys(names.values())  # without a value an attribute is blank, not unknown
+    given |= {
         names[each["attribute_id"]]: each.get("attribute_value") or None
         for each in row.get("attributes") or ()
         if each.get("attribute_id") in names
     }
-    data = {**row, "attribute": given}
+    data = {**row, "attribute": given, "address": next(iter(row.get("addresses") or ()), None)}
     return SourceRecord(
         external_id=_id(row), data=data, stamp=parse_time(row["date_modified"]), marker=given.get(api.marker)
     )

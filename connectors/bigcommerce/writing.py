@@ -11,7 +11,7 @@ from connectors.bigcommerce.reading import ID, by_email, fetch
 from hub.errors import HubError, RecordRejected
 from hub.kit.paging import batches
 from hub.kit.pushing import failed_results, send_batches
-from hub.model import ChangeSet, Json, PushResult
+from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 # customers v3: what an address needs to be made
 ADDRESS = ("first_name", "last_name", "address1", "city", "country_code", "state_or_province", "postal_code")
@@ -28,31 +28,44 @@ def push(api: BigCommerceApi, stream: str, changes: Sequence[ChangeSet]) -> list
             bad += failed_results([index], refused)
     creates = [index for index in good if changes[index].op == "create"]
     updates = [index for index in good if changes[index].op == "update"]
-    groups = [*batches(updates, BATCH), *batches(creates, BATCH)]
+    deletes = [index for index in good if changes[index].op == "delete"]
+    groups = [*batches(updates, BATCH), *batches(creates, BATCH), *batches(deletes, BATCH)]
     sender = partial(_send, api, changes)
     results = send_batches(groups, sender, api.door.now, refused=partial(_refused, api, changes))
     return sorted([*_read_back(api, results), *bad], key=lambda result: result.index)
 
 
 def _refuse(stream: str, change: ChangeSet) -> RecordRejected | None:
-    if stream != "customers" or change.op not in ("create", "update"):
+    if stream != "customers" or change.op not in ("create", "update", "delete"):
         return RecordRejected(f"{stream}: no {change.op}", code="BIGCOMMERCE-OP")
-    if change.op == "update" and not ID.fullmatch(change.external_id or ""):
+    if change.op != "create" and not ID.fullmatch(change.external_id or ""):
         return RecordRejected("no id of a customer", code="BIGCOMMERCE-ID")
     return None
 
 
 def _read_back(api: BigCommerceApi, results: Sequence[PushResult]) -> list[PushResult]:
-    written = [result.external_id for result in results if result.outcome == "applied" and result.external_id]
+    written = [each.external_id for each in results if each.outcome == "applied" and each.held is None]
     try:
-        held = {each.external_id: each for each in fetch(api, "customers", written)} if written else {}
+        held = {each.external_id: each for each in fetch(api, "customers", list(filter(None, written)))}
     except HubError:
         return list(results)  # what was written stays written: the engine reads it back
-    return [replace(r, held=held.get(r.external_id or "")) if r.outcome == "applied" else r for r in results]
+    return [replace(each, held=held.get(each.external_id)) if each.external_id in held else each for each in results]
 
 
 def _send(api: BigCommerceApi, changes: Sequence[ChangeSet], part: Sequence[int]) -> list[PushResult]:
-    return _create(api, changes, part) if changes[part[0]].op == "create" else _update(api, changes, part)
+    by_op = {"create": _create, "update": _update, "delete": _delete}
+    return by_op[changes[part[0]].op](api, changes, part)
+
+
+def _delete(api: BigCommerceApi, changes: Sequence[ChangeSet], part: Sequence[int]) -> list[PushResult]:
+    """Never without ids: at other resources of this vendor that would delete everything."""
+    ids = {index: str(changes[index].external_id) for index in part}
+    params = {"id:in": ",".join(ids.values())}
+    api.door.request("DELETE", "/v3/customers", operation="delete", params=params, writes=True)
+    return [
+        replace(_applied(index, number), held=SourceRecord(external_id=number, data={}, op="delete"))
+        for index, number in ids.items()
+    ]
 
 
 def _own(body: Mapping[str, Json]) -> dict[str, Json]:

@@ -35,7 +35,7 @@ def _stream(name: str, **more: Json) -> Stream:
         "lookback_s": OVERLAP_S,
         "sorted": False,
         "deletes": "tombstone",
-        "writes": frozenset({"create", "update"}),
+        "writes": frozenset({"create", "update", "delete"}),
         "max_batch": BULK,
         "stamp_tick_s": 1.0,
         "idempotency": Idempotency.SEARCHABLE_REFERENCE,
@@ -60,7 +60,14 @@ CONNECTOR = Connector(
         RateLimit(name="polls", calls=1, per_s=2.0, operations=("job_status",)),  # ours: a job takes seconds
     ),
     streams=(
-        Stream(name="owners", cursor="snapshot", sorted=False, page_size=1000, minimum={"read": 1000, "fetch": 1000}),
+        Stream(
+            name="owners",
+            cursor="snapshot",
+            deletes="listing",
+            sorted=False,
+            page_size=1000,
+            minimum={"read": 1000, "fetch": 1000},
+        ),
         _stream("sales_accounts", parents=("owners",)),
         _stream("contacts", parents=("owners", "sales_accounts"), marker="external_id"),
         _stream("deals", parents=("owners", "sales_accounts", "contacts")),

@@ -44,6 +44,7 @@ _BESIDE: Mapping[str, tuple[Field, ...]] = {
     "sales_accounts": (),
     "deals": (
         Field(name="contacts", label="Contacts", type="object", writable=False),
+        Field(name="contact_id", label="First contact", type="ref", writable=False, ref_to="contacts"),
         Field(name="contacts_added_list", label="Contacts to add", type="object", readable=False),
     ),
 }

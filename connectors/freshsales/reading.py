@@ -25,7 +25,10 @@ def as_record(api: FreshsalesApi, stream: str, row: dict[str, Json]) -> SourceRe
         if id_field in row
     }
     marker = row.get("external_id") if stream == "contacts" else (row.get("custom_field") or {}).get(api.marker)
-    return SourceRecord(external_id=external_id, data={**row, **words}, stamp=stamp, marker=marker or None)
+    data = {**row, **words}
+    if stream == "deals" and "contacts" in row:
+        data["contact_id"] = next((each.get("id") for each in row["contacts"] or ()), None)
+    return SourceRecord(external_id=external_id, data=data, stamp=stamp, marker=marker or None)
 
 
 def _view(api: FreshsalesApi, stream: str, name: str, page: int) -> HttpResponse:

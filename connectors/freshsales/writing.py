@@ -13,7 +13,7 @@ from hub.connector import HttpResponse
 from hub.errors import RecordRejected
 from hub.kit.paging import batches
 from hub.kit.pushing import failed_results, send_in_turn
-from hub.model import ChangeSet, Json, PushResult
+from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 
 def push(api: FreshsalesApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
@@ -34,14 +34,18 @@ def _knows(api: FreshsalesApi, change: ChangeSet) -> bool:
 
 
 def _send(api: FreshsalesApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
-    if stream not in KINDS or change.op not in ("create", "update"):
+    if stream not in KINDS or change.op not in ("create", "update", "delete"):
         raise RecordRejected(f"{stream}: no {change.op}", code="FRESHSALES-OP")
-    kind, body = KINDS[stream], _outgoing(api, stream, change)
-    path = f"/api/{stream}"
-    if change.op == "update":
+    kind, path = KINDS[stream], f"/api/{stream}"
+    if change.op != "create":
         if not ID.fullmatch(change.external_id or ""):
             raise RecordRejected("no id of a record", code="FRESHSALES-ID")
         path = f"{path}/{change.external_id}"
+    if change.op == "delete":  # into the bin, from where people may take it back
+        api.door.request("DELETE", path, operation="delete", writes=True)
+        gone = SourceRecord(external_id=str(change.external_id), data={}, op="delete")
+        return [PushResult(index=index, outcome="applied", external_id=change.external_id, held=gone)]
+    body = _outgoing(api, stream, change)
     answer = api.door.request(
         "PUT" if change.op == "update" else "POST",
         path,

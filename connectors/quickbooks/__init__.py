@@ -63,7 +63,7 @@ CONNECTOR = Connector(
         _stream(
             "customers",
             deletes="archived",
-            writes=frozenset({"create", "update"}),
+            writes=frozenset({"create", "update", "archive"}),
             max_batch=AT_ONCE,
             precondition="version",
             idempotency=Idempotency.KEY_WITH_LIFE,

@@ -20,6 +20,11 @@ IDS = 200  # of one query by ids
 DAY_S = 86_400.0
 ID = re.compile(r"[0-9]{1,19}")
 VOIDED = "Voided"
+# A whole customer shows no blank fields: what it does not show is blank, not unknown
+BLANKS = dict.fromkeys(
+    ("Title", "GivenName", "MiddleName", "FamilyName", "Suffix", "CompanyName", "Notes", "PrimaryEmailAddr",
+     "PrimaryPhone", "AlternatePhone", "Mobile", "Fax", "WebAddr", "BillAddr", "ShipAddr")
+)  # fmt: skip
 
 
 # --- shapes ------------------------------------------------------------------------------------------------------
@@ -35,7 +40,7 @@ def as_record(api: QuickBooksApi, stream: str, row: dict[str, Json]) -> SourceRe
         remember(api, external_id, stamp, token)
         if row.get("Active") is False:
             return SourceRecord(external_id=external_id, data={}, stamp=stamp, op="archive", etag=token)
-        return SourceRecord(external_id=external_id, data=row, stamp=stamp, etag=token)
+        return SourceRecord(external_id=external_id, data={**BLANKS, **row}, stamp=stamp, etag=token)
     data = {**row, "Currency": (row.get("CurrencyRef") or {}).get("value") or home_currency(api)}
     if stream == "invoices":
         data |= _state(row)

@@ -35,9 +35,9 @@ def push(api: QuickBooksApi, stream: str, changes: Sequence[ChangeSet]) -> list[
 
 
 def _refuse(stream: str, change: ChangeSet) -> RecordRejected | None:
-    if stream != "customers" or change.op not in ("create", "update"):
+    if stream != "customers" or change.op not in ("create", "update", "archive"):
         return RecordRejected(f"{stream}: no {change.op}", code="QUICKBOOKS-OP")
-    if change.op == "update" and not ID.fullmatch(change.external_id or ""):
+    if change.op != "create" and not ID.fullmatch(change.external_id or ""):
         return RecordRejected("no id of a customer", code="QUICKBOOKS-ID")
     if change.op == "create" and not change.idempotency_key:
         return RecordRejected("a create needs a key", code="QUICKBOOKS-KEY")
@@ -46,12 +46,12 @@ def _refuse(stream: str, change: ChangeSet) -> RecordRejected | None:
 
 def _send(api: QuickBooksApi, part: Sequence[int], changes: Sequence[ChangeSet]) -> list[PushResult]:
     results: list[PushResult] = []
-    tokens = _versions(api, [changes[index] for index in part if changes[index].op == "update"])
+    tokens = _versions(api, [changes[index] for index in part if changes[index].op != "create"])
     items, places = [], dict[str, int]()
     for index in part:
         change = changes[index]
-        body = _plain(change.body)
-        if change.op == "update":
+        body = {"Active": False} if change.op == "archive" else _plain(change.body)
+        if change.op != "create":
             outcome, token = tokens[change.external_id or ""]
             if outcome:
                 results.append(PushResult(index=index, outcome=outcome, code="REC-MOVED"))
@@ -61,7 +61,7 @@ def _send(api: QuickBooksApi, part: Sequence[int], changes: Sequence[ChangeSet])
         text = f"{change.idempotency_key} {orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()}"
         key = hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
         places[key] = index
-        items.append({"bId": key, "operation": change.op, "Customer": body})
+        items.append({"bId": key, "operation": "create" if change.op == "create" else "update", "Customer": body})
     if not items:
         return results
     params, payload = {"requestid": REQUEST}, {"BatchItemRequest": items}

@@ -10,7 +10,7 @@ from connectors.zoho_invoice.reading import ID, fetch, find, primary_of, whole_o
 from hub.connector import HttpResponse
 from hub.errors import RecordRejected
 from hub.kit.pushing import send_in_turn
-from hub.model import ChangeSet, Json, PushResult
+from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 # Fields of a contact that are its primary person's
 PERSON = ("salutation", "first_name", "last_name", "email", "phone", "mobile", "designation")
@@ -24,12 +24,14 @@ def push(api: ZohoApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushRe
 
 
 def _send(api: ZohoApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
-    if stream != "contacts" or change.op not in ("create", "update"):
+    if stream != "contacts" or change.op not in ("create", "update", "archive", "delete"):
         raise RecordRejected(f"{stream}: no {change.op}", code="ZOHO-OP")
+    external_id = change.external_id or ""
+    if change.op != "create" and not ID.fullmatch(external_id):
+        raise RecordRejected("no id of a contact", code="ZOHO-ID")
+    if change.op in ("archive", "delete"):
+        return [_put_away(api, index, change.op, external_id)]
     if change.op == "update":
-        external_id = change.external_id or ""
-        if not ID.fullmatch(external_id):
-            raise RecordRejected("no id of a contact", code="ZOHO-ID")
         if external_id not in api.known:
             fetch(api, "contacts", [external_id])
         if external_id not in api.known:
@@ -49,6 +51,19 @@ def _send(api: ZohoApi, stream: str, index: int, change: ChangeSet) -> list[Push
         return [_refused(api, index, change, answer)]
     held = whole_of(api, stream, answer)
     return [PushResult(index=index, outcome="applied", external_id=held.external_id, held=held)]
+
+
+def _put_away(api: ZohoApi, index: int, op: str, external_id: str) -> PushResult:
+    """Inactive, or deleted; with transactions a contact cannot be deleted (code 3000)."""
+    if op == "archive":
+        call(api, "POST", f"/contacts/{external_id}/inactive", op, body={})
+    else:
+        answer = call(api, "DELETE", f"/contacts/{external_id}", op, expect=(400,))
+        if answer.status >= 400:
+            code, message = code_of(answer)
+            return PushResult(index=index, outcome="rejected", code=str(code), message=message)
+    held = SourceRecord(external_id=external_id, data={}, op=op)
+    return PushResult(index=index, outcome="applied", external_id=external_id, held=held)
 
 
 def _with_marker(api: ZohoApi, change: ChangeSet) -> dict[str, Json]:

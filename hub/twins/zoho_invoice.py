@@ -311,7 +311,8 @@ class TwinZohoInvoice(Twin):
         if not fields["contact_name"]:
             raise Refused(400, 3013, "Please enter a valid contact name")
         self._refuse_double(fields, number)
-        primary = next((person for person in fields["contact_persons"] if person["is_primary_contact"]), {})
+        persons: list[Fields] = fields["contact_persons"]
+        primary: Fields = next((person for person in persons if person["is_primary_contact"]), {})
         return fields | {name: primary.get(name, "") for name in MIRRORED}
 
     def _persons(self, given: Json) -> list[Fields]:
@@ -391,7 +392,7 @@ def _text(name: str, value: Json, most: int) -> str:
 
 
 def _custom(given: Json) -> Fields:
-    rows = given if isinstance(given, list) else [None]
+    rows: list[Json] = given if isinstance(given, list) else [None]
     if any(not isinstance(row, dict) or row.get("api_name") not in CUSTOM for row in rows):
         raise Refused(400, 4, "Invalid value passed for custom_fields")
     return {str(row["api_name"]): str(row.get("value") or "") for row in rows}
