@@ -72,6 +72,7 @@ def refusal(answer: HttpResponse) -> Refused:
         first = body[0] if isinstance(body, list) and body else body
         errors = first.get("errors") or {}
         path, words = next(iter(errors.items()), ("", "")) if isinstance(errors, dict) else ("", "")
+        words = "" if "@" in str(words) else words  # they quote addresses
         text = f"{first.get('title') or first.get('message') or ''} {words}".strip()
     except (AttributeError, KeyError):
         path, text = "", ""

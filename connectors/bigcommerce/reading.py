@@ -13,7 +13,7 @@ from uuid import UUID
 from connectors.bigcommerce.api import OVERLAP_S, PAGE, BigCommerceApi, ask, attributes_of, rows_of
 from hub.connector import Page
 from hub.errors import NeedsReview, NotFound
-from hub.kit.paging import batches, require_ascending, require_progress, rest_at
+from hub.kit.paging import batches, next_in_time, require_ascending, require_progress, rest_at
 from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.model import Json, SourceRecord
 
@@ -153,10 +153,8 @@ def _orders(api: BigCommerceApi, at: Mapping[str, Json]) -> Page:
         last = stamps[-1]
         edge = {record.external_id for record in found if record.stamp == last}
         within = stamps[0] == last
-        step = {"min": low if within else last, "page": page + 1 if within else 1}
-        stuck = page > 1 and not records  # a later page that brings nothing new
-        require_progress([low, page], [low, page] if stuck else [step["min"], step["page"]], where=where)
-        step["seen"] = sorted(seen | edge if within else edge)
+        bound, number = next_in_time(low, page, last, step=1, within=within, fresh=bool(records), where=where)
+        step = {"min": bound, "page": number, "seen": sorted(seen | edge if within else edge)}
         return Page(records=records, next_cursor={**going_on, **step}, complete=False, faults=faults, read_at=started)
     if not archived:
         # What was archived before the first read was never here

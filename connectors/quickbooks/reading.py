@@ -10,7 +10,7 @@ from functools import partial
 from connectors.quickbooks.api import ENTITIES, OVERLAP_S, PAGE, REMEMBERED, QuickBooksApi, call, home_currency, select
 from hub.connector import Page
 from hub.errors import NeedsReview, RecordRejected
-from hub.kit.paging import batches, require_ascending, require_progress, rest_at
+from hub.kit.paging import batches, next_in_time, require_ascending, rest_at
 from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.model import Json, SourceRecord
 
@@ -125,10 +125,8 @@ def _queried(api: QuickBooksApi, stream: str, at: Mapping[str, Json]) -> Page:
         return Page(records=records, next_cursor=rest, complete=True, faults=faults, read_at=started)
     last, within = stamps[-1], stamps[0] == stamps[-1] or bool(broken)
     edge = {record.external_id for record in found if record.stamp == last}
-    place = [low, start + PAGE] if within else [last, 1]
-    stuck = start > 1 and not records
-    require_progress([low, start], [low, start] if stuck else place, where=where)
-    step = {"from": started, "min": place[0], "start": place[1], "seen": sorted(seen | edge if within else edge)}
+    bound, position = next_in_time(low, start, last, step=PAGE, within=within, fresh=bool(records), where=where)
+    step = {"from": started, "min": bound, "start": position, "seen": sorted(seen | edge if within else edge)}
     return Page(records=records, next_cursor=step, complete=False, faults=faults, read_at=started)
 
 

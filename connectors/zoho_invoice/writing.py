@@ -105,6 +105,7 @@ def _persons(person: Mapping[str, Json], there: Sequence[Mapping[str, Json]]) ->
 def _refused(api: ZohoApi, index: int, change: ChangeSet, answer: HttpResponse) -> PushResult:
     code, message = code_of(answer)
     if code == TAKEN:
+        message = "a contact of this name exists"  # the vendor's words quote it
         name = str(_body(change.body, api.known.get(change.external_id or "", {})).get("contact_name") or "")
         found = find(api, "contacts", "contact_name", name) if name else []
         existing = next((record.external_id for record in found if record.external_id != change.external_id), None)

@@ -456,9 +456,6 @@ class TwinFreshsales(Twin):
 
     # --- people ------------------------------------------------------------------------------------------------
 
-    def normalise(self, stream: str, fields: Fields) -> Fields:
-        return fields
-
     def completed(self, stream: str, fields: Fields) -> Fields:
         if stream == "owners":
             return {"display_name": "", "email": "", "is_active": True, **fields}
