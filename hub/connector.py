@@ -215,13 +215,18 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEvent:
-    """What one entry of a delivery says: read this record. Values are never taken from it."""
+    """What one entry of a delivery says: read this record. Values are never taken from it.
+
+    Only where the system has nothing that could be read is the delivery itself the record: then `record` holds it. It
+    is stored first, under its key, and taken in from there like a page; the same key again changes nothing.
+    """
 
     key: str  # unique per event at this vendor; used to drop repeats
     stream: str
     external_id: str
     at: float | None = None  # vendor's time of the change: the hint's not-before stamp
     kind: str = "changed"  # changed, deleted, merged
+    record: SourceRecord | None = None  # of a connector without `fetch` only
 
 
 class Idempotency(StrEnum):
@@ -293,12 +298,15 @@ class Auth:
 
     # token: `token`. basic: `username`, `password`. client_credentials: `client_id`, `client_secret`.
     # refresh_token: `client_id`, `client_secret`, `refresh_token` and, if known, `access_token`, `expires_at` (epoch s)
-    kind: str  # token, basic, client_credentials, refresh_token, none
+    # jwt_bearer: `client_id` (who signs: a service account's address), `private_key` (PEM)
+    kind: str  # token, basic, client_credentials, refresh_token, jwt_bearer, none
     header: str = "Authorization"
     scheme: str = "Bearer"  # "": the bare token; one that ends in "=" has no blank before it
+    token_is_user: bool = False  # kind token: sent as the user name of Basic, without a password
     token_url: str = ""  # path below base_url, or absolute on an allowed host; "{name}" stands for a setting
     token_body: str = "form"  # form, json
     token_client: str = "body"  # where id and secret of the app stand: body, or basic (the Authorization header)
+    scope: str = ""  # asked for by jwt_bearer
     rotates: bool = False  # each refresh kills the old refresh token
 
 
@@ -309,7 +317,9 @@ class Connector:
     name: str
     title: str
     base_url: str  # default; "{name}" stands for a setting of the connection; "" when each account has its own
-    hosts: Sequence[str]  # hosts it may speak to: exact ("api.hubapi.com"), or all below (".my.salesforce.com")
+    # hosts it may speak to: exact ("api.hubapi.com"), or all below (".my.salesforce.com"). None, and no local_files: it
+    # only listens, and `connect` is given no door
+    hosts: Sequence[str]
     auth: Sequence[Auth]
     limits: Sequence[RateLimit]
     streams: Sequence[Stream]
@@ -342,6 +352,11 @@ class Connector:
     local_files: bool = False  # `connect` is given a FileDoor instead of a Door (csv)
     merging: str = ""  # what cannot be undone of a merge that people make over there, in a sentence; "": it has none
     docs: str = ""
+
+    @property
+    def only_listens(self) -> bool:
+        """Whether it never calls anybody: its records are what is sent to it."""
+        return not self.hosts and not self.local_files and self.parse is not None
 
     def stream(self, name: str) -> Stream:
         """The stream of that name. Raises KeyError: callers check configuration first."""

@@ -34,6 +34,7 @@ Json = Any  # decoded JSON; the only use of Any outside adapters to other people
 LONG_AGO = -1.0  # before every instant: the open end of a first contact's window
 NO_VERSION = -1  # before every version: the base of an author who was shown nothing; "agreed: none"
 WHOLE = ""  # the one part of a value that is no set
+ANY_NAME = "*"  # in a live schema: whatever a sender names may come; nobody can be asked what that is
 
 
 class LinkState(StrEnum):

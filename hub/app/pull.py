@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from hub.app.absence import proves_absence, take_absent
 from hub.app.context import Connection, Hub
+from hub.app.deliveries import delivered
 from hub.app.ingest import again, ingest_page
 from hub.core.planted import PLANTED
 from hub.errors import HubError
@@ -21,7 +22,7 @@ HINT_BATCH = 200
 HINT_TRIES = 20  # then the record is left to polling
 HINT_BACKOFF_S = 5.0
 SNAPSHOT = "snapshot"  # cursor kind of sources of which every read is a complete listing
-ROW_FAULT = "CSV-"  # codes of rows that could not even be read, named by file and line
+ROW_FAULTS = ("CSV-", "SHEET-")  # how codes of rows that could not even be read begin
 MANY = 1_000_000
 LOOP_LIMIT = 3  # pages that do not move the cursor
 
@@ -111,7 +112,7 @@ def _mend_rows(hub: Hub, connection: Connection, source: str, bad_rows: set[str]
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
             rows = tx.quarantine(state="open", connection=connection.name, stream=source, direction="in", limit=MANY)
-            mended = [row.id for row in rows if row.code.startswith(ROW_FAULT) and row.external_id not in bad_rows]
+            mended = [row.id for row in rows if row.code.startswith(ROW_FAULTS) and row.external_id not in bad_rows]
             tx.close_quarantine([row_id for row_id in mended if row_id is not None])
 
 
@@ -134,8 +135,7 @@ def _serve(
     hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
 ) -> Counter[str]:
     if connection.connector.fetch is None:
-        _finish(hub, hints)  # polling finds it
-        return Counter()
+        return _take_delivered(hub, connection, source, hints, run_id=run_id, tally=tally)
     read_at = hub.clock.now()
     records = connection.connector.fetch(connection.api, source, [hint.external_id for hint in hints])
     by_id = {record.external_id: record for record in records}
@@ -149,6 +149,24 @@ def _serve(
         done_hints=[hint.id for hint in served], late_hints=late, by_id=True,
     )  # fmt: skip
     counts["hints_served"] += len(served)
+    return counts
+
+
+def _take_delivered(
+    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
+) -> Counter[str]:
+    """Take in records that came as deliveries, in the order of their arrival; what else is hinted at, polling finds."""
+    read_at = hub.clock.now()
+    with hub.store.reading() as tx:
+        records = delivered(tx, connection.name, [hint.external_id for hint in hints])
+    if not records:
+        _finish(hub, hints)
+        return Counter()
+    counts = ingest_page(
+        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
+        done_hints=[hint.id for hint in hints], by_id=True,
+    )  # fmt: skip
+    counts["hints_served"] += len(hints)
     return counts
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from hub.connector import Connector, Idempotency, RateLimit, Settings, Stream
+from hub.core.canonical import Canonical
 from hub.core.canonical_file import read_canonical
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
 from hub.core.mapping import StreamMapping
 from hub.core.mapping_file import Hub, read_mapping
-from hub.runtime.registry import CANONICAL_FILE, SHIPPED, connector_names, load_connector, shipped_mappings
+from hub.runtime.registry import CANONICAL_FILE, SHIPPED, connector_names, load_connector
 from hub.runtime.yaml import load_yaml
 
 HEAD = """# Connectors
@@ -29,7 +30,7 @@ How to read the tables:
 
 - **reads by** says how a read finds what is new. By time and id: what changed since the last read, in order. By the
   vendor's page token: the same, in the vendor's own pages. By events: the vendor's log of changes. Whole: each read is
-  the complete list. No list: single records, as webhooks name them.
+  the complete list.
 - **looks back** is how far a read begins before the end of the last one, so that rows that show up late are found.
 - **may be behind** is how late the vendor's lists or search can show a change.
 - **guard against overwriting** is what keeps a write from hitting an edit that the hub has not seen. Where the vendor
@@ -75,6 +76,7 @@ SIGN_INS = {
     "token": "`token`: a token as it is given; the hub does not renew it",
     "basic": "`basic`: a name and a password",
     "client_credentials": "`client_credentials`: an id and a secret of an app, which fetch short-lived tokens",
+    "jwt_bearer": "`jwt_bearer`: the address (`client_id`) and `private_key` of a service account",
     "refresh_token": "`refresh_token`: an id and a secret of an app, and a refresh token",
 }
 
@@ -84,7 +86,8 @@ EXAMPLES = {
     "csv": {
         "people": {"file": "people.csv", "key": ["Id"]},
         "people in place": {"file": "people.csv", "key": ["Id"], "write": "in_place", "marker": "Hub Id"},
-    }
+    },
+    "google_sheets": {"people": {"tab": "People", "key": ["Email"], "write": "in_place", "marker": "Hub Id"}},
 }
 
 
@@ -110,14 +113,16 @@ class Described:
 def described() -> list[Described]:
     """Every connector that comes with the hub, by its title; those of other packages are for their own pages."""
     canonical = read_canonical(Sheet(load_yaml(SHIPPED / CANONICAL_FILE)), derived=FUNCTIONS)
-    shipped = {
-        name: read_mapping(Sheet(load_yaml(SHIPPED / f"{name}.yaml")), canonical, Hub()).streams
-        for name in shipped_mappings()
-    }
     installed = [load_connector(name) for name in connector_names()]
     found = [each for each in installed if each.connect.__module__.startswith(f"{PACKAGE}.")]
     ordered = sorted(found, key=lambda each: each.title.lower())
-    return [Described(connector=each, mappings=shipped.get(each.name, {})) for each in ordered]
+    return [Described(connector=each, mappings=_shipped(each.name, canonical)) for each in ordered]
+
+
+def _shipped(name: str, canonical: Canonical) -> Mapping[str, StreamMapping]:
+    """The streams of the shipped mapping, which is the file of the connector's name."""
+    path = SHIPPED / f"{name}.yaml"
+    return read_mapping(Sheet(load_yaml(path)), canonical, Hub()).streams if path.exists() else {}
 
 
 def connectors_page() -> str:
@@ -279,6 +284,11 @@ def _shared(limit: RateLimit) -> str:
 def _webhooks(connector: Connector) -> str:
     if connector.parse is None:
         return "None. Changes are found by reading on schedule."
+    if connector.only_listens:
+        return (
+            "Not signed: the address holds a secret, and whoever knows it is believed. It is entered by hand at the "
+            "sender (`hub connections hooks`). A delivery is the record itself: stored once, then taken in like a page."
+        )
     signed = "Signed; anything else is refused." if connector.verify else (
         "Not signed by the vendor: the address holds a secret, and what a call says is believed only once it was read."
     )  # fmt: skip

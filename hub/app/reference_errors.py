@@ -36,6 +36,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "CFG-AUTH": ("The connector has no sign-in of this kind.", "Take a kind that the message names."),
     "CFG-BASE-URL": ("A setting that is part of the vendor's address is missing, or is no host name.", ""),
     "CFG-FORM": ("What stands under `forms` is no id of a form.", ""),
+    "CFG-ORGANIZATION": ("The setting `organization` is no id.", ""),
+    "CFG-PAGE": ("What stands under `pages` is no id of a page.", ""),
+    "CFG-PROFILE": ("The setting `profile` names no profile of inbound webhooks.", ""),
+    "CFG-SCOPE": ("The setting `scope` is none of those that the connector knows.", "Take one that the message names."),
+    "CFG-SHEET": ("The setting `spreadsheet` is no id of a spreadsheet.", ""),
+    "CFG-SITE": ("The setting `site` is no number.", ""),
+    "CFG-WORKSPACE": ("The setting `workspace` is no number.", ""),
+    "CFG-ZONE": ("The setting `timezone` names no time zone.", ""),
     "CFG-MARKER": ("The setting `marker` names no metafield.", ""),
     "CFG-SECRET": ("Webhooks cannot be set up without a secret to sign them with.", ""),
     "SEC-ENV": ("hub.yaml says env:NAME, and the environment has no such variable.", "Set it, and start again."),
@@ -102,6 +110,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A webhook without a good signature, too old, or with no secret to check it by. Nothing of it was kept.",
         "Compare the webhook secret here and at the system, and the clock of this machine.",
     ),
+    "HOOK-ADDRESS": (
+        "A webhook that names an address which is not the vendor's; it was not followed.",
+        "Look at what sends it; nothing was kept.",
+    ),
     "HOOK-BODY": ("A webhook whose body is not what this system sends.", "Look at what sends it; nothing was kept."),
     "HOOK-ACCOUNT": ("A webhook of another account.", "Take this address out of the other account."),
     # Plans
@@ -122,6 +134,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "If it must go: `hub undo --delete-created`",
     ),
     # Records
+    "REC-KEY": ("A record cannot be made there without what the system knows it by.", "Map the field that is named."),
     "REC-UNREADABLE": ("A record of a page could not be read; the others were.", "Report it with the message."),
     "REC-REJECTED": ("The system refuses the record as it is.", "Mend what the message names, then retry."),
     "REC-CONFLICT": ("The system says that the record is in the way of another one.", "Look at both over there."),

@@ -1,8 +1,9 @@
 """Webhooks: verified byte for byte, stored once, answered, and only then worked on.
 
 A delivery leaves hints ("this record changed, read it") in the transaction that stores it; values are never taken
-from it. So a forged, repeated or reordered call can at most cause a read. The path of a connection holds a random
-token, for vendors that sign nothing, and because a path nobody knows is nobody's target.
+from it. So a forged, repeated or reordered call can at most cause a read. Where a system has nothing to read, the
+delivery is the record: it is stored first, and its hint leads back to it (hub.app.deliveries). The path of a
+connection holds a random token, for vendors that sign nothing, and because a path nobody knows is nobody's target.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.app.context import Connection, Hub
+from hub.app.deliveries import as_document
 from hub.app.listings import Dict
 from hub.app.runs import connection_of
 from hub.app.transact import commit
@@ -179,14 +181,25 @@ def accept_webhook(hub: Hub, connection: Connection, request: WebhookRequest) ->
 
 
 def _store(tx: Tx, connection: Connection, events: list[WebhookEvent], request: WebhookRequest) -> Accepted:
-    """The body is kept once, under the first event's key; an event told before leaves nothing."""
+    """The body is kept once, under the first event's key; an event told before leaves nothing.
+
+    An event that is a record is kept under its key as that record, and its hint names the key.
+    """
     fresh, body = [], request.body
     for event in events:
-        if tx.add_delivery(connection.name, event.key, body, request.received_at):
+        kept = body if event.record is None else as_document(event.record)
+        if tx.add_delivery(connection.name, event.key, kept, request.received_at):
             fresh.append(event)
             body = b""
     hints = [
-        (connection.name, event.stream, event.external_id, event.at, request.received_at, f"webhook:{event.kind}")
+        (
+            connection.name,
+            event.stream,
+            event.external_id if event.record is None else event.key,
+            event.at,
+            request.received_at,
+            f"webhook:{event.kind}",
+        )
         for event in fresh
         if connection.mappings_from(event.stream)
     ]

@@ -18,7 +18,7 @@ from hub.core.mapping import FieldRule, StreamMapping, held_form, to_canonical
 from hub.core.mapping_file import MappingFile
 from hub.core.values import same
 from hub.errors import Fault
-from hub.model import SourceRecord
+from hub.model import ANY_NAME, SourceRecord
 
 __all__ = [
     "RemoteField",
@@ -241,6 +241,8 @@ def _check_path(path: str, live: Mapping[str, RemoteField], where: str, *, write
     if not path or path.startswith(("/", "answer:", "association:")):
         return []
     remote = live.get(path) or next((live[head] for head in _heads(path) if head in live), None)
+    if remote is None and ANY_NAME in live:
+        return []  # whoever sends says what things are called
     if remote is None:
         return [_fault("MAP-016", where, f"the system has no field {path}", nearest(path, live, "run hub discover"))]
     if writes and not remote.writable:

@@ -94,6 +94,7 @@ def _assign(place: Json, key: str, value: Json) -> None:
 def make_answer_getter(ref: str, *, kind: str = "", take: str = "label") -> Getter:
     """Reads a form answer by its field's `ref` (else its id), or the first of a type; skipped questions are MISSING.
 
+    A type is that of the answer (number) or of the question (nps, rating).
     The value stands under a key named like the answer's type (Typeform, "Responses": answers). A choice gives its
     `label` (what `take` names: label, ref or id) or the free text typed instead; choices give a list.
     """
@@ -104,7 +105,9 @@ def make_answer_getter(ref: str, *, kind: str = "", take: str = "label") -> Gett
             place = answer.get("field") if isinstance(answer, Mapping) else None
             if not isinstance(place, Mapping):
                 continue
-            if (kind and answer.get("type") == kind) or (ref and ref in (place.get("ref"), place.get("id"))):
+            if (kind and kind in (answer.get("type"), place.get("type"))) or (
+                ref and ref in (place.get("ref"), place.get("id"))
+            ):
                 return _answer_value(answer, take)
         return MISSING
 

@@ -385,6 +385,13 @@ def _opt_out_flag(options: Mapping[str, Json], place: Place) -> Step:
     return Step(inward=inward, outward=outward)
 
 
+def _opt_out_moment(options: Mapping[str, Json], place: Place) -> Step:
+    def inward(value: Json) -> Json:
+        return {"state": "opted_out", "at": value, "source": options["source"]}
+
+    return Step(inward=inward, two_way=False)
+
+
 _MARKETING = {"SUBSCRIBED": "opted_in", "UNSUBSCRIBED": "opted_out"}  # PENDING, NOT_SUBSCRIBED … say nothing
 
 
@@ -430,6 +437,17 @@ ENTRIES.append(
         text="A box that says opted out. Un-ticked it says nothing.",
         make=_opt_out_flag,
         options={"as": Option(text="true/false written as JSON or as text", choices=("json", "text"))},
+    )
+)
+ENTRIES.append(
+    Transform(
+        name="opt_out_moment",
+        wire=True,
+        types=("consent",),
+        text="The moment of an opt-out. Where there is none, nothing is said. Read only.",
+        make=_opt_out_moment,
+        options={"source": Option(text="what the statement is recorded as coming from", required=True)},
+        alone="source",
     )
 )
 ENTRIES.append(

@@ -66,6 +66,32 @@ def rest_at(read_started: float, lookback_s: float) -> float:
     return max(0.0, read_started - lookback_s)
 
 
+def behind_anchor(ids: Sequence[str], anchor: str | None, *, full: bool, where: str) -> int | None:
+    """Where a page of a list by position has its first new row, if it begins some rows before the end of the last one.
+
+    Rows that came in between move the rest down, rows that vanished move it up; either way the last row that was read
+    is still there, unless more vanished than the two pages share.
+
+    Args:
+        ids: of the page's rows.
+        anchor: id of the last row that was read; None on the first page.
+        full: the page has as many rows as a page can have, so there may be more.
+
+    Returns:
+        The place of the first new row; None: the anchor is gone, and the list must be read from its start.
+
+    Raises:
+        NeedsReview: a full page without a new row: the vendor hands out the same one for ever.
+    """
+    if anchor is None:
+        return 0
+    if anchor not in ids:
+        return None
+    if full:
+        require_progress(anchor, ids[-1], where=where)
+    return ids.index(anchor) + 1
+
+
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Runs of at most `size` items, in order."""
     for start in range(0, len(items), size):

@@ -53,11 +53,6 @@ def connector_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*sorted(shipped), *sorted(others))))
 
 
-def shipped_mappings() -> tuple[str, ...]:
-    """Connectors for which the hub brings a mapping file."""
-    return tuple(name for name in connector_names() if (SHIPPED / f"{name}.yaml").exists())
-
-
 def load_connector(name: str) -> Connector:
     """The connector of that name.
 

@@ -22,8 +22,11 @@ from hub.connector import Auth, HttpResponse
 from hub.errors import RetryLater, SignInExpired
 from hub.kit.statuses import Kind, kind_of
 from hub.runtime.clock import Clock
+from hub.runtime.jwt import sign_jwt
 
 _NOTES = ("id", "instance_url", "scope")  # of a token answer, kept beside the tokens
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523
+JWT_LIFE_S = 3600  # of an assertion; Google takes no longer one
 _EARLY_S = 60.0  # a token is renewed this long before it runs out, so that none expires under way
 
 Tokens = Mapping[str, str]
@@ -77,7 +80,7 @@ class SignIn:
     @property
     def renewable(self) -> bool:
         """Whether a refused token can be exchanged for a new one."""
-        return self._auth.kind in ("client_credentials", "refresh_token")
+        return self._auth.kind in ("client_credentials", "refresh_token", "jwt_bearer")
 
     def secrets(self) -> list[str]:
         """Everything that must not appear in a message."""
@@ -97,7 +100,8 @@ class SignIn:
     def token(self) -> str:
         """The token to use now. Raises SignInExpired if the vendor refuses the credentials."""
         if self._auth.kind == "token":
-            return self._credentials.get("token", "")
+            token = self._credentials.get("token", "")
+            return base64.b64encode(f"{token}:".encode()).decode() if self._auth.token_is_user else token
         if self._auth.kind == "basic":
             pair = f"{self._credentials.get('username', '')}:{self._credentials.get('password', '')}"
             return base64.b64encode(pair.encode()).decode()
@@ -146,7 +150,9 @@ class SignIn:
         wanted = names if self._auth.kind == "refresh_token" else names[:2]
         body = {"grant_type": self._auth.kind, **{name: self._credentials.get(name, "") for name in wanted}}
         headers = {}
-        if self._auth.token_client == "basic":
+        if self._auth.kind == "jwt_bearer":
+            body = {"grant_type": JWT_BEARER, "assertion": self._assertion()}
+        elif self._auth.token_client == "basic":
             pair = f"{body.pop('client_id')}:{body.pop('client_secret')}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         if self._auth.token_body == "json":
@@ -157,6 +163,15 @@ class SignIn:
             answer = self._ask(self._auth.token_url, headers, urlencode(body).encode())
         self._check(answer)
         return self._read(answer)
+
+    def _assertion(self) -> str:
+        """Who asks, for what, signed with the account's key. Raises SignInExpired for a key that is none."""
+        now = int(self._clock.now())
+        claims = {"iss": self._credentials.get("client_id", ""), "scope": self._auth.scope, "aud": self._auth.token_url}
+        try:
+            return sign_jwt({**claims, "iat": now, "exp": now + JWT_LIFE_S}, self._credentials.get("private_key", ""))
+        except ValueError:
+            raise self._expired("the private key cannot be read") from None
 
     def _check(self, answer: HttpResponse) -> None:
         kind = kind_of(answer.status)

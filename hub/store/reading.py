@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import Float, Integer, bindparam, case, delete, select, update
+from sqlalchemy import Float, Integer, bindparam, case, delete, exists, select, update
 from sqlalchemy.sql import Executable
 
 from hub.model import Hint, Json
@@ -76,7 +76,17 @@ BODY = Statement(
         DELIVERY.c.connection == bindparam("connection"), DELIVERY.c.key == bindparam("the_key")
     )
 )
-PRUNE = Statement(lambda d: delete(DELIVERY).where(DELIVERY.c.at < bindparam("before", type_=Float())))
+BODIES = Statement(
+    lambda d: select(DELIVERY.c.key, DELIVERY.c.body).where(
+        DELIVERY.c.connection == bindparam("connection"), d.one_of(DELIVERY.c.key, "keys")
+    )
+)
+PRUNE = Statement(
+    lambda d: delete(DELIVERY).where(
+        DELIVERY.c.at < bindparam("before", type_=Float()),
+        ~exists().where(HINT.c.connection == DELIVERY.c.connection, HINT.c.external_id == DELIVERY.c.key),
+    )
+)
 ADD_HINT = Statement(_add_hint)
 DUE = {stream: _due_hints(stream=stream) for stream in (False, True)}
 DONE = Statement(lambda d: delete(HINT).where(d.one_of(HINT.c.id, "ids")))
@@ -135,8 +145,14 @@ class Reading(Session):
         rows = self._rows(BODY, connection=connection, the_key=index_key(key))
         return bytes(rows[0][0]) if rows else None
 
+    def deliveries(self, connection: str, keys: Iterable[str]) -> dict[str, bytes]:
+        """Key -> body, of those that were stored."""
+        by_index = {index_key(key): key for key in keys}
+        rows = self._rows(BODIES, connection=connection, keys=texts_of(by_index))
+        return {by_index[row[0]]: bytes(row[1]) for row in rows}
+
     def prune_deliveries(self, before: float) -> int:
-        """Forgets deliveries older than that; tells how many."""
+        """Forgets deliveries older than that, but none that a hint still leads to; tells how many."""
         return self._run(PRUNE, before=before)
 
     # Hints

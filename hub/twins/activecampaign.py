@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from hub.twins.activecampaign_company import sketch as sketch
 from hub.twins.activecampaign_shapes import (
     DEFINED,
     LISTS,
@@ -25,7 +26,9 @@ from hub.twins.activecampaign_shapes import (
     REQUIRED,
     SINGULAR,
     STAGES,
+    ZONE,
     blank_row,
+    moment,
     refuse_value,
 )
 from hub.twins.kit import BadJson, Bucket, Change, Fields, HookEvent, Record, Request, Response, Target, Twin, Window
@@ -36,7 +39,6 @@ CALLS_PER_S = 5
 IMPORTS_PER_MINUTE, SINGLE_IMPORTS_PER_MINUTE = 100, 20
 IMPORT_ROWS, IMPORT_BYTES = 250, 399_999
 PER_PAGE, MOST_PER_PAGE = 20, 100
-ZONE = timezone(timedelta(hours=-5))
 FIXED = {"dealStages": STAGES, "dealGroups": PIPELINES, "lists": LISTS, "fields": DEFINED}
 HOOK_EVENTS = {
     "subscribe", "unsubscribe", "update", "contact_tag_added", "contact_tag_removed", "account_add", "account_update",
@@ -479,11 +481,10 @@ def _whole(request: Request, name: str, default: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
 
-def moment(at: float) -> str:
-    return datetime.fromtimestamp(int(at), UTC).astimezone(ZONE).isoformat()
-
-
-SETTINGS = {"account": "twin", "list": "1"}
+CONNECTION: dict[str, Json] = {
+    "auth": {"kind": "token", "token": "twin-token"},
+    "settings": {"account": "twin", "list": "1"},
+}
 
 
 def make(**options: Json) -> TwinActiveCampaign:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 Json = Any
 Fields = dict[str, Json]
 
+ZONE = timezone(timedelta(hours=-5))  # of the account
 SINGULAR = {
     "contacts": "contact", "accounts": "account", "deals": "deal", "contactLists": "contactList", "tags": "tag",
     "contactTags": "contactTag", "accountContacts": "accountContact", "webhooks": "webhook",
@@ -100,3 +102,8 @@ def refuse_value(name: str, key: str, value: Json) -> str:
     if "\0" in value:
         return f"{key} has characters that are not allowed"
     return f"{key} is too long" if len(value) > TEXT_MAX and key != "description" else ""
+
+
+def moment(at: float) -> str:
+    """ISO 8601 with the account's offset."""
+    return datetime.fromtimestamp(int(at), UTC).astimezone(ZONE).isoformat()

@@ -23,6 +23,7 @@ from uuid import UUID
 
 import orjson
 
+from hub.twins.bigcommerce_company import sketch as sketch
 from hub.twins.bigcommerce_shapes import (
     ADDRESS,
     ATTRIBUTES,
@@ -524,7 +525,10 @@ def rfc(at: float) -> str:
     return format_datetime(datetime.fromtimestamp(int(at), UTC))
 
 
-SETTINGS = {"store_hash": "twin"}
+CONNECTION: dict[str, Json] = {
+    "auth": {"kind": "token", "token": "twin-token"},
+    "settings": {"store_hash": "twin"},
+}
 
 
 def make(**options: Json) -> TwinBigCommerce:

@@ -8,7 +8,6 @@ handful of people share a mailbox. So matching can be scored.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import random
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
@@ -16,11 +15,10 @@ from dataclasses import dataclass
 from math import comb
 from typing import Any, Protocol
 
-import hub.twins
-from hub.twins.company_cast import Cast
 from hub.twins.company_commerce import Commerce
 from hub.twins.company_crm import Crm
 from hub.twins.company_people import Firm, Person, Rep, draw_people
+from hub.twins.company_sketch import Sketch
 from hub.twins.company_views import Ledger
 
 Json = Any
@@ -66,16 +64,12 @@ class Loads(Protocol):
     def load(self, stream: str, rows: Iterable[dict[str, Json]]) -> int: ...
 
 
-def further_systems() -> tuple[str, ...]:
-    """Systems that the company may use beside the usual ones: each brings a module `<system>_company`."""
-    names = (module.name for module in pkgutil.iter_modules(hub.twins.__path__))
-    return tuple(sorted(name.removesuffix("_company") for name in names if name.endswith("_company")))
-
-
-def generate(seed: int, people: int, *, now: float = NOW, further: Iterable[str] = ()) -> Company:
+def generate(seed: int, people: int, *, now: float = NOW, also: Iterable[str] = ()) -> Company:
     """Invent a company with so many people; its history ends a day before `now` (epoch seconds).
 
-    What the usual systems know does not depend on which of `further_systems` are asked for.
+    Args:
+        also: further systems that it uses; the twin of each says in `sketch` what stands there. They draw from numbers
+            of their own, so the rest of the company is the same with and without them.
     """
     rng = random.Random(seed)
     ledger = Ledger(now=now)
@@ -89,11 +83,19 @@ def generate(seed: int, people: int, *, now: float = NOW, further: Iterable[str]
     for person in persons:
         _place(rng, person, crm, commerce)
     crm.add_deals(persons)
-    for system in further:
-        cast = Cast(
-            system=system, ledger=ledger, rng=random.Random(f"{seed}/{system}"), people=persons, firms=firms, reps=reps
-        )
-        importlib.import_module(f"hub.twins.{system}_company").write_down(cast)
+    for system in also:
+        draw = getattr(importlib.import_module(f"hub.twins.{system}"), "sketch", None)
+        if draw is not None:
+            draw(
+                Sketch(
+                    system=system,
+                    ledger=ledger,
+                    people=tuple(persons),
+                    firms=tuple(firms),
+                    reps=tuple(reps),
+                    rng=random.Random(f"{seed}/{system}"),
+                )
+            )
     return Company(
         seed=seed,
         people=tuple(persons),

@@ -84,7 +84,7 @@ class Faults:
         A call that is not `metered`, such as a sign-in, is never throttled.
         """
         self._row_faults = []
-        scripted = self._take_scripted(method, path, metered)
+        scripted = self._take_scripted(method, path, is_write=is_write, metered=metered)
         if scripted is not None:
             name: str = scripted["fault"]
             if name in ("partial_batch", "reject"):
@@ -109,13 +109,15 @@ class Faults:
             return "reject"
         return "partial_batch" if self.hits(self.partial_batch_rate) else None
 
-    def _take_scripted(self, method: str, path: str, metered: bool) -> dict[str, Json] | None:
+    def _take_scripted(self, method: str, path: str, *, is_write: bool, metered: bool) -> dict[str, Json] | None:
         for entry in self.script:
             wanted, _, prefix = str(entry.get("match", "")).partition(" ")
             if (wanted and wanted != method) or not path.startswith(prefix):
                 continue
             if entry["fault"] == "throttle" and not metered:
                 continue
+            if entry["fault"] in ("error_after", "timeout_after") and not is_write and not prefix:
+                continue  # a method may read as well; these are for writes
             if entry.get("skip", 0) > 0:
                 entry["skip"] -= 1
                 continue

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import orjson
 
+from hub.twins.freshsales_company import sketch as sketch
 from hub.twins.freshsales_schema import (
     CUSTOM,
     FIELDS,
@@ -554,7 +555,10 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-SETTINGS = {"domain": "twin"}
+CONNECTION: dict[str, Json] = {
+    "auth": {"kind": "token", "token": "twin-token"},
+    "settings": {"domain": "twin"},
+}
 
 
 def make(**options: Json) -> TwinFreshsales:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from hub.twins.company_cast import Cast
 from hub.twins.company_people import Firm, Person
+from hub.twins.company_sketch import Sketch
 from hub.twins.company_views import DAY_S, View, firm_country, write_phone
 from hub.twins.freshsales_schema import SELECTORS
 
@@ -15,30 +15,27 @@ KNOWN = 0.5  # share of the people
 STAGES = {"subscriber": 0, "lead": 0, "mql": 0, "sql": 1, "opportunity": 1, "customer": 2}
 
 
-def write_down(cast: Cast) -> None:
+def sketch(pen: Sketch) -> None:
     owners = {}
-    for number, rep in enumerate(cast.reps, 70_000_000_101):
+    for number, rep in enumerate(pen.reps, 70_000_000_101):
         owners[rep.id] = number
         fields = {"display_name": f"{rep.first_name} {rep.last_name}", "email": rep.email, "is_active": True}
-        cast.add("owners", str(number), cast.times(), fields)
-        cast.staffs("owners", str(number), rep)
+        pen.put("owners", str(number), pen.times(), fields, rep=rep)
     accounts = {}
-    for number, firm in enumerate(cast.firms, 70_001_000_001):
-        if cast.rng.random() < 0.6:
+    for number, firm in enumerate(pen.firms, 70_001_000_001):
+        if pen.rng.random() < 0.6:
             accounts[firm.id] = number
-            cast.add("sales_accounts", str(number), cast.times(), _account(cast, firm, owners[firm.rep.id]))
-            cast.employs("sales_accounts", str(number), firm)
-    for number, (person, view) in enumerate(cast.known(KNOWN), 70_002_000_001):
+            pen.put("sales_accounts", str(number), pen.times(), _account(pen, firm, owners[firm.rep.id]), firm=firm)
+    for number, (person, view) in enumerate(pen.once(KNOWN), 70_002_000_001):
         account = accounts.get(person.firm.id) if person.firm else None
-        fields = _contact(cast, person, view, owners[person.rep.id], account)
-        cast.add("contacts", str(number), (view.created, view.modified), fields)
-        cast.knows("contacts", str(number), person)
-        if account and cast.rng.random() < 0.3:
-            _deal(cast, person, number, account, owners[person.rep.id])
+        fields = _contact(pen, person, view, owners[person.rep.id], account)
+        pen.put("contacts", str(number), (view.created, view.modified), fields, person=person)
+        if account and pen.rng.random() < 0.3:
+            _deal(pen, person, number, account, owners[person.rep.id])
 
 
-def _account(cast: Cast, firm: Firm, owner: int) -> dict[str, Json]:
-    rng = cast.rng
+def _account(pen: Sketch, firm: Firm, owner: int) -> dict[str, Json]:
+    rng = pen.rng
     return {
         "name": firm.name,
         "website": f"https://www.{firm.domain}",
@@ -55,8 +52,8 @@ def _account(cast: Cast, firm: Firm, owner: int) -> dict[str, Json]:
     }
 
 
-def _contact(cast: Cast, person: Person, view: View, owner: int, account: int | None) -> dict[str, Json]:
-    held, rng = view.address, cast.rng
+def _contact(pen: Sketch, person: Person, view: View, owner: int, account: int | None) -> dict[str, Json]:
+    held, rng = view.address, pen.rng
     sources = {choice["name"]: choice["id"] for choice in SELECTORS["lead_sources"]}
     stages = SELECTORS["lifecycle_stages"]
     return {
@@ -85,9 +82,9 @@ def _contact(cast: Cast, person: Person, view: View, owner: int, account: int | 
     }
 
 
-def _deal(cast: Cast, person: Person, contact: int, account: int, owner: int) -> None:
-    rng, number = cast.rng, 70_003_000_001 + cast.ledger.count(cast.system, "deals")
-    closes = datetime.fromtimestamp(cast.ledger.now + rng.randrange(-300, 200) * DAY_S, UTC)
+def _deal(pen: Sketch, person: Person, contact: int, account: int, owner: int) -> None:
+    rng, number = pen.rng, 70_003_000_001 + pen.count("deals")
+    closes = datetime.fromtimestamp(pen.now + rng.randrange(-300, 200) * DAY_S, UTC)
     currencies = {choice["currency_code"]: choice["id"] for choice in SELECTORS["currencies"]}
     fields = {
         "name": f"{person.firm.name if person.firm else person.last_name} Suite {number - 70_003_000_000}",
@@ -99,4 +96,4 @@ def _deal(cast: Cast, person: Person, contact: int, account: int, owner: int) ->
         "contacts": [{"id": contact}],
         "owner_id": owner,
     }
-    cast.add("deals", str(number), cast.times(), fields)
+    pen.put("deals", str(number), pen.times(), fields)

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from hub.twins.kit import BadJson, Change, Fields, HookEvent, Record, Request, Response, Target, Twin, Window
+from hub.twins.quickbooks_company import sketch as sketch
 from hub.twins.quickbooks_query import BadQuery, Query, matches, order_of, parse_query
 from hub.twins.quickbooks_shapes import CUSTOMER, blank_row, display_name, refuse_value
 
@@ -403,7 +404,11 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-SETTINGS = {"realm": REALM}
+_APP = {"client_id": "twin-client", "client_secret": "twin-secret"}
+CONNECTION: dict[str, Json] = {
+    "auth": {"kind": "refresh_token", **_APP, "refresh_token": "twin-refresh"},
+    "settings": {"realm": REALM},
+}
 
 
 def make(**options: Json) -> TwinQuickBooks:

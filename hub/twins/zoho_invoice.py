@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import orjson
 
 from hub.twins.kit import BadJson, Change, Fields, HookEvent, Record, Request, Response, Target, Twin, Window
+from hub.twins.zoho_invoice_company import sketch as sketch
 
 Json = Any
 
@@ -416,7 +417,11 @@ def moment(at: float) -> str:
 
 
 ORGANIZATION = "700001"
-SETTINGS = {"dc": "eu", "organization": ORGANIZATION}
+_APP = {"client_id": "twin-client", "client_secret": "twin-secret"}
+CONNECTION: dict[str, Json] = {
+    "auth": {"kind": "refresh_token", **_APP, "refresh_token": "twin-refresh"},
+    "settings": {"dc": "eu", "organization": ORGANIZATION},
+}
 
 
 def make(**options: Json) -> TwinZohoInvoice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hub.twins.company_cast import Cast
+from hub.twins.company_sketch import Sketch
 from hub.twins.company_views import DAY_S
 
 KNOWN = 0.2  # share of the people
@@ -12,9 +12,9 @@ STATES = ("paid", "paid", "sent", "overdue", "draft", "partially_paid")
 FIRST = 460_000_000_000_001
 
 
-def write_down(cast: Cast) -> None:
+def sketch(pen: Sketch) -> None:
     names: set[str] = set()
-    for number, (person, view) in enumerate(cast.known(KNOWN), FIRST):
+    for number, (person, view) in enumerate(pen.once(KNOWN), FIRST):
         held, contact = view.address, str(number)
         name = f"{view.first_name.strip()} {view.last_name.strip()}"
         name = name if name.lower() not in names else f"{name} {number - FIRST}"
@@ -36,15 +36,14 @@ def write_down(cast: Cast) -> None:
             "language_code": person.language,
             "billing_address": address,
         }
-        cast.add("contacts", contact, (view.created, view.modified), fields)
-        cast.knows("contacts", contact, person)
-        if cast.rng.random() < 0.7:
-            _invoice(cast, contact, view.created)
+        pen.put("contacts", contact, (view.created, view.modified), fields, person=person)
+        if pen.rng.random() < 0.7:
+            _invoice(pen, contact, view.created)
 
 
-def _invoice(cast: Cast, contact: str, since: float) -> None:
-    rng, count = cast.rng, cast.ledger.count(cast.system, "invoices")
-    number, at = str(460_000_000_100_001 + count), float(int(rng.uniform(since, cast.ledger.now - DAY_S)))
+def _invoice(pen: Sketch, contact: str, since: float) -> None:
+    rng, count = pen.rng, pen.count("invoices")
+    number, at = str(460_000_000_100_001 + count), float(int(rng.uniform(since, pen.now - DAY_S)))
     total, status = (
         rng.choice((120.5, 89.0, 640.25)),
         rng.choice(("paid", "paid", "sent", "overdue", "draft", "partially_paid")),
@@ -53,11 +52,11 @@ def _invoice(cast: Cast, contact: str, since: float) -> None:
     fields = {"invoice_number": f"INV-{count + 1:06}", "customer_id": contact, "status": status, "date": day(at),
               "due_date": day(at + 14 * DAY_S), "total": total, "balance": round(left, 2),
               "currency_code": rng.choice(("EUR", "EUR", "USD"))}  # fmt: skip
-    cast.add("invoices", number, (at, at), fields)
+    pen.put("invoices", number, (at, at), fields)
     if status == "paid":
         paid = {"customer_id": contact, "amount": total, "date": day(at), "payment_mode": "banktransfer",
                 "invoices": [{"invoice_id": number, "amount_applied": total}]}  # fmt: skip
-        cast.add("customerpayments", str(460_000_000_200_001 + count), (at, at), paid)
+        pen.put("customerpayments", str(460_000_000_200_001 + count), (at, at), paid)
 
 
 def day(at: float) -> str:

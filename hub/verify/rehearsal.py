@@ -116,7 +116,7 @@ def _section(name: str, url: str) -> str:
     connector = load_connector(name)
     kind = connector.auth[0].kind
     names = ", ".join(f"{each}: env:TWIN_{each.upper()}" for each in CREDENTIALS[kind])
-    given = {**getattr(import_module(f"hub.twins.{name}"), "SETTINGS", {})}
+    given = getattr(import_module(f"hub.twins.{name}"), "CONNECTION", {}).get("settings", {})
     settings = "".join(f'{each}: "{value}", ' for each, value in given.items())
     lines = [
         f"  {name}:",
@@ -145,7 +145,7 @@ def vendors(
     Args:
         seed: of the company.
         people: how many it knows.
-        systems: the usual ones, and any of `company.further_systems`.
+        systems: the usual ones, and any others whose twin has a `sketch`.
     """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
@@ -155,7 +155,7 @@ def vendors(
     theirs.close()
     clients: dict[str, TwinClient] = {}
     try:
-        company = generate(seed, people, now=now, further=_further(systems))  # the same, for the ground truth
+        company = generate(seed, people, now=now, also=_further(systems))  # the same, for the ground truth
         if not ours.poll(STARTS_WITHIN_S):
             raise TimeoutError("the simulated vendors did not start")
         urls: dict[str, str] = ours.recv()
@@ -178,7 +178,7 @@ def _further(systems: Sequence[str]) -> list[str]:
 def _serve(pipe: Pipe, seed: int, people: int, now: float, systems: Sequence[str]) -> None:
     """The vendors' process: serves until the other end of the pipe is closed."""
     twins = {name: import_module(f"hub.twins.{name}").make(**OPTIONS.get(name, {})) for name in systems}
-    fill(generate(seed, people, now=now, further=_further(systems)), twins)
+    fill(generate(seed, people, now=now, also=_further(systems)), twins)
     running = {name: serve(twin) for name, twin in twins.items()}
     pipe.send({name: each.base_url for name, each in running.items()})
     try:

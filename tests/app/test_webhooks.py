@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hub.app.pull import serve_hints
 from hub.app.webhooks import KEEP_S, Receiver, accept_webhook, forget_old, hook_path, hook_token, hooks
 from hub.connector import Settings, WebhookEvent, WebhookRequest
 from hub.errors import NotFound, SignatureError
+from hub.model import SourceRecord
 from hub.runtime.secrets import Vault
 from hub.verify.vendor import STREAM
 from tests.app_world import World
@@ -95,8 +97,6 @@ def test_a_value_in_a_webhook_is_never_believed_the_record_is_read(world: World)
     at_a = world.person("A", note="as it is")
     assert take(world, {"key": "e1", "external_id": at_a, "kind": "changed"}).hints == 1
     world.clock.sleep(1.0)
-    from collections import Counter
-
     serve_hints(world.hub, world.hub.connections["A"], run_id=None, tally=Counter())
     assert world.values()["note"] == "as it is"
 
@@ -130,3 +130,83 @@ def test_old_deliveries_are_forgotten(world: World) -> None:
     assert forget_old(world.hub) == 0
     world.clock.sleep(KEEP_S + 1)
     assert forget_old(world.hub) == 1
+
+
+# Where the delivery is the record
+
+
+def parse_record(settings: Settings, request: WebhookRequest) -> list[WebhookEvent]:
+    def event(told: dict[str, Any]) -> WebhookEvent:
+        record = SourceRecord(external_id=told["id"], data=told)
+        return WebhookEvent(key=f"{told['id']}#{told['note']}", stream=STREAM, external_id=told["id"], record=record)
+
+    return [event(each) for each in orjson.loads(request.body)]
+
+
+@pytest.fixture
+def listening(world: World) -> World:
+    """A only listens: nothing can be read from it."""
+    connector = replace(world.vendors["A"].connector(), verify=verify, parse=parse_record, fetch=None)
+    world.change("A", connector=connector)
+    return world
+
+
+def tell(world: World, *people: dict[str, Any]) -> Any:
+    sent = [{"code": each["id"], "email": f"{each['id']}@example.org", "name": "N", **each} for each in people]
+    body = orjson.dumps(sent)
+    headers = {"x-signature": hmac.new(KEY, body, hashlib.sha256).hexdigest()}
+    request = WebhookRequest(method="POST", url="", headers=headers, body=body, received_at=world.clock.now())
+    world.clock.sleep(1.0)
+    return accept_webhook(world.hub, world.hub.connections["A"], request)
+
+
+def serve(world: World) -> Counter[str]:
+    return serve_hints(world.hub, world.hub.connections["A"], run_id=None, tally=Counter())
+
+
+def notes(world: World) -> dict[str, str]:
+    return {entity.values["code"]: entity.values["note"] for entity in world.entities()}
+
+
+def test_a_delivery_that_is_a_record_is_stored_first_and_then_taken_in_like_a_page(listening: World) -> None:
+    assert tell(listening, {"id": "P1", "note": "one"}, {"id": "P2", "note": "two 🦄"}).hints == 2
+    assert listening.entities() == [], "stored, and not yet taken in"
+    assert serve(listening)["new"] == 2
+    assert notes(listening) == {"P1": "one", "P2": "two 🦄"}
+    assert hints(listening) == []
+
+
+def test_the_same_record_again_changes_nothing_even_after_another_one(listening: World) -> None:
+    first, second = {"id": "P1", "note": "one"}, {"id": "P1", "note": "corrected"}
+    for each in (first, second):
+        tell(listening, each)
+        serve(listening)
+    assert notes(listening) == {"P1": "corrected"}
+    before = listening.entities()
+    for each in (first, second, first):  # repeated, and out of order
+        assert tell(listening, each).fresh == 0
+        serve(listening)
+    assert listening.entities() == before
+
+
+def test_two_of_one_record_in_one_go_are_taken_in_the_order_of_their_arrival(listening: World) -> None:
+    tell(listening, {"id": "P1", "note": "one"})
+    tell(listening, {"id": "P1", "note": "two"})
+    serve(listening)
+    assert notes(listening) == {"P1": "two"}
+
+
+def test_a_record_that_was_not_taken_in_is_kept_however_old(listening: World) -> None:
+    tell(listening, {"id": "P1", "note": "one"})
+    listening.clock.sleep(KEEP_S + 1)
+    assert forget_old(listening.hub) == 0
+    serve(listening)
+    assert notes(listening) == {"P1": "one"}
+    assert forget_old(listening.hub) == 1
+
+
+def test_a_hint_that_leads_to_no_delivery_ends(listening: World) -> None:
+    with listening.store.transaction() as tx:
+        tx.add_hints([("A", STREAM, "P9", None, listening.clock.now(), "waits for a parent")])
+    serve(listening)
+    assert hints(listening) == []

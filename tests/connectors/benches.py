@@ -7,7 +7,7 @@ import pkgutil
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from hub.twins.kit import Request, Response
 from hub.twins.server import serve
 from tests.connectors.clocks import SharedClock
 from tests.connectors.doors import twin_clock
+from tests.shipped import connection_to
 
 PEOPLE = 150
 CREDENTIALS = {
@@ -27,6 +28,7 @@ CREDENTIALS = {
     "client_id": "twin-client",
     "client_secret": "twin-secret",
     "refresh_token": "twin-refresh",
+    "username": "twin-token",
 }
 Tamper = Callable[[bytes], bytes | None]
 
@@ -34,7 +36,16 @@ Tamper = Callable[[bytes], bytes | None]
 def found_connectors() -> list[Connector]:
     """All of the `connectors` package."""
     modules = (importlib.import_module(f"connectors.{each.name}") for each in pkgutil.iter_modules(connectors.__path__))
-    return [module.CONNECTOR for module in modules]
+    return [_with_streams(module.CONNECTOR) for module in modules]
+
+
+def _with_streams(connector: Connector) -> Connector:
+    """Where each connection declares its streams: those of the connection to its twin."""
+    told = connection_to(connector.name)
+    if connector.streams_for is None or not told:
+        return connector
+    given = Settings(values=told.get("settings", {}), auth={}, streams=told["streams"])
+    return replace(connector, streams=connector.streams_for(given))
 
 
 def remote_connectors() -> list[Connector]:
@@ -44,7 +55,8 @@ def remote_connectors() -> list[Connector]:
 
 @lru_cache
 def people() -> company.Company:
-    return company.generate(seed=5, people=PEOPLE, further=company.further_systems())
+    systems = {connector.name for connector in remote_connectors()} - set(company.PRESENCE)
+    return company.generate(seed=5, people=PEOPLE, also=sorted(systems))
 
 
 @dataclass
@@ -96,6 +108,9 @@ def bench(
     given = settings_for(connector)
     served = wrap(twin)
     with serve(served) as running:
+        if connector.only_listens:
+            yield Bench(connector=connector, api=connector.connect(None, given), vendor=served, calls=lambda: 0)
+            return
         door = open_door(
             connector,
             given,
@@ -109,22 +124,14 @@ def bench(
         )
 
 
-def account_of(connector: Connector) -> dict[str, Any]:
-    """What an admin copies from the pages of the twin's account into `settings`."""
-    return dict(getattr(importlib.import_module(f"hub.twins.{connector.name}"), "SETTINGS", {}))
-
-
-def credentials_for(connector: Connector) -> dict[str, str]:
-    """A sign-in that the connector has, with what the twin knows."""
-    kinds = [auth.kind for auth in connector.auth]
-    kind = "client_credentials" if "client_credentials" in kinds else "token" if "token" in kinds else kinds[0]
-    return {"kind": kind, **CREDENTIALS}
-
-
 def settings_for(connector: Connector, **webhooks: str) -> Settings:
+    told = connection_to(connector.name)
+    kinds = [auth.kind for auth in connector.auth] or ["none"]
+    kind = "client_credentials" if "client_credentials" in kinds else "token" if "token" in kinds else kinds[0]
     return Settings(
-        values={**account_of(connector), "limits": {limit.name: limit.calls * 100 for limit in connector.limits}},
-        auth=credentials_for(connector),
+        values={"limits": {limit.name: limit.calls * 100 for limit in connector.limits}, **told.get("settings", {})},
+        auth=told.get("auth") or {"kind": kind, **CREDENTIALS},
         webhooks=webhooks,
+        streams=told.get("streams", {}),
         local=True,
     )

@@ -82,8 +82,10 @@ def desk(connector: Connector, twin: Twin, *, clock: VirtualClock | None = None,
     given = Settings(**{"values": {}, "auth": {"kind": "token", "token": "twin-token"}, "local": True, **settings})
     clock = clock or VirtualClock(NOW)
     with serve(twin) as running:
-        base_url = running.base_url
-        door = open_door(connector, given, account=connector.name, base_url=base_url, clock=clock, rng=random.Random(1))
+        door: Any = None  # one that only listens gets none
+        if not connector.only_listens:
+            base_url, rng = running.base_url, random.Random(1)
+            door = open_door(connector, given, account=connector.name, base_url=base_url, clock=clock, rng=rng)
         api = connector.connect(door, given)
         yield Desk(connector=connector, twin=twin, door=door, api=api, clock=clock, settings=given)
 

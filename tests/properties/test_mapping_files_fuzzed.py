@@ -19,6 +19,7 @@ from hub.model import Json
 from hub.runtime.registry import SHIPPED
 from hub.runtime.settings_schema import read_settings
 from hub.runtime.yaml import load_yaml
+from tests.shipped import FILES
 
 CANONICAL = read_canonical(Sheet(load_yaml(SHIPPED / "canonical.yaml")))
 WORDS = ("contact", "email", "trim", "phone", "both", "in", "remote", "a.b", "/x", "", "lead", "env:X", "5m", "newest")
@@ -76,12 +77,7 @@ def read_as_settings(document: Document) -> list[Fault]:
 
 
 READERS: dict[str, Callable[[Document], list[Fault]]] = {
-    "salesforce": read_as_mapping,
-    "hubspot": read_as_mapping,
-    "shopify": read_as_mapping,
-    "stripe": read_as_mapping,
-    "typeform": read_as_mapping,
-    "plum": read_as_mapping,
+    **dict.fromkeys(FILES, read_as_mapping),
     "canonical": read_as_canonical,
     "hub": read_as_settings,
 }

@@ -24,8 +24,8 @@ from hub.core.mapping_file import Hub, read_mapping
 from hub.core.paths import MISSING, make_getter, make_setter
 from hub.core.values import is_blank, normalise, plain_decimal, same
 from hub.model import Json, SourceRecord
-from hub.runtime.registry import shipped_mappings
 from hub.runtime.yaml import load_yaml
+from tests.shipped import FILES
 
 FOLDER = Path(mappings.__file__).parent
 CANONICAL = read_canonical(Sheet(load_yaml(FOLDER / "canonical.yaml")))
@@ -33,7 +33,7 @@ EXAMPLES = settings(max_examples=50, deadline=None, suppress_health_check=[Healt
 
 
 def shipped() -> Iterator[StreamMapping]:
-    for name in shipped_mappings():
+    for name in FILES:
         sheet = Sheet(load_yaml(FOLDER / f"{name}.yaml"))
         yield from read_mapping(sheet, CANONICAL, Hub(country="DE")).streams.values()
 

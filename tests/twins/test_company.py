@@ -11,7 +11,7 @@ import phonenumbers
 import pytest
 
 from hub.twins.client import TwinClient
-from hub.twins.company import Company, emails_of, fill, further_systems, generate, score
+from hub.twins.company import Company, emails_of, fill, generate, score
 from hub.twins.company_lands import LANDS
 from hub.twins.kit import VirtualClock
 from hub.twins.server import serve
@@ -158,11 +158,12 @@ def test_won_deals_and_large_orders_are_there(company: Company) -> None:
 
 
 SYSTEMS = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")
+FURTHER = ("activecampaign", "bigcommerce", "freshsales", "quickbooks", "zoho_invoice")
 
 
-@pytest.mark.parametrize("system", [*SYSTEMS, *further_systems()])
+@pytest.mark.parametrize("system", [*SYSTEMS, *FURTHER])
 def test_a_twin_takes_its_rows_whole(system: str) -> None:
-    company = generate(1, 300, further=further_systems())
+    company = generate(1, 300, also=FURTHER)
     twin = importlib.import_module(f"hub.twins.{system}").make(clock=VirtualClock(), auto_hooks=False)
     assert set(company.rows[system]) <= set(twin.streams)
     number = fill(company, {system: twin})
@@ -183,9 +184,9 @@ def test_a_twin_in_another_process_is_filled_through_its_client() -> None:
 
 
 def test_a_further_system_changes_nothing_of_what_the_others_hold() -> None:
-    usual, more = generate(2, 80), generate(2, 80, further=further_systems())
+    usual, more = generate(2, 80), generate(2, 80, also=FURTHER)
     assert {system: more.rows[system] for system in usual.rows} == usual.rows
-    assert set(more.rows) == set(usual.rows) | set(further_systems())
+    assert set(more.rows) == set(usual.rows) | set(FURTHER)
     assert more.truth.items() > usual.truth.items()
 
 

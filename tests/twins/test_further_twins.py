@@ -190,7 +190,7 @@ def test_a_malformed_call_is_refused_and_harms_nothing(system: str) -> None:
     twin: Twin = importlib.import_module(f"hub.twins.{system}").make(
         clock=VirtualClock(), auto_hooks=False, limit_scale=0
     )
-    fill(generate(3, 20, further=[system]), {system: twin})
+    fill(generate(3, 20, also=[system]), {system: twin})
     rng = random.Random(11)
     for _ in range(3000):
         request = Request(
