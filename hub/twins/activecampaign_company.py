@@ -19,8 +19,8 @@ def sketch(pen: Sketch) -> None:
         if pen.rng.random() < 0.5:
             accounts[firm.id] = str(number)
             url, owner = f"https://www.{firm.domain}", users[firm.rep.id]
-            fields = {"name": firm.name, "accountUrl": url, "owner": owner}
-            pen.put("accounts", str(number), pen.times(), fields, firm=firm)
+            account = {"name": firm.name, "accountUrl": url, "owner": owner}
+            pen.put("accounts", str(number), pen.times(), account, firm=firm)
     for number, (person, view) in enumerate(pen.once(KNOWN), 101):
         contact, rng = str(number), pen.rng
         values = {"2": view.birthday or "", "4": person.language}
