@@ -245,7 +245,7 @@ class Stream:
     name: str
     id_path: str = "id"  # where the id stands in `data`
     modified_path: str | None = None  # where the modification time stands; None: the stream has none
-    cursor: str = "keyset"  # keyset, token, offset, events, snapshot (every read is a complete listing)
+    cursor: str = "keyset"  # keyset, token, offset, events, snapshot (each read lists all), none (only webhooks tell)
     lookback_s: float = 0.0  # how far a read goes back behind its cursor
     sorted: bool = True  # ascending by stamp within one read
     consistency: str = "strong"  # strong, lagging
@@ -301,10 +301,11 @@ class Auth:
     # jwt_bearer: `client_id` (who signs: a service account's address), `private_key` (PEM)
     kind: str  # token, basic, client_credentials, refresh_token, jwt_bearer, none
     header: str = "Authorization"
-    scheme: str = "Bearer"  # "": the bare token
+    scheme: str = "Bearer"  # "": the bare token; one that ends in "=" has no blank before it
     token_is_user: bool = False  # kind token: sent as the user name of Basic, without a password
-    token_url: str = ""  # path below base_url, or absolute on an allowed host
+    token_url: str = ""  # path below base_url, or absolute on an allowed host; "{name}" stands for a setting
     token_body: str = "form"  # form, json
+    token_client: str = "body"  # where id and secret of the app stand: body, or basic (the Authorization header)
     scope: str = ""  # asked for by jwt_bearer
     rotates: bool = False  # each refresh kills the old refresh token
 

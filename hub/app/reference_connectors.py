@@ -51,6 +51,7 @@ READS_BY = {
     "offset": "position in the list",
     "events": "events",
     "snapshot": "whole",
+    "none": "no list: by id, when a webhook names it",
 }
 DELETES = {
     "tombstone": "listed as deleted",

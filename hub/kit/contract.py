@@ -187,10 +187,14 @@ def check_calls(bench: Bench, stream: str) -> None:
 # answers that are not as they should be
 
 
-def spoil_one_row(body: bytes, id_key: str) -> bytes | None:
-    """The same answer, but the second row of its longest list has no id; None if it has no two rows."""
+def spoil_one_row(body: bytes, id_key: str, stream: str = "") -> bytes | None:
+    """The same answer, but the second row of its list has no id; None if it has no two rows.
+
+    The list is the one named like the stream, else the longest.
+    """
     answer = _decoded(body)
-    rows = _rows(answer, id_key)
+    named = answer.get(stream) if isinstance(answer, dict) else None
+    rows = _rows(named, id_key) if isinstance(named, list) else _rows(answer, id_key)
     if len(rows) < 2:
         return None
     del rows[1][id_key]

@@ -38,6 +38,29 @@ def require_ascending(stamps: Sequence[float], *, where: str) -> None:
         )
 
 
+def next_in_time(
+    low: float | None, position: int, last: float, *, step: int, within: bool, fresh: bool, where: str
+) -> tuple[float | None, int]:
+    """Where a read up the time of change goes on after a full page: (lower bound, position above it).
+
+    The bound moves to the last row's second, whose rows come once more and are known by their ids; only a second with
+    more rows than a page is gone through by position.
+
+    Args:
+        low: lower bound of this page; None: from the beginning.
+        position: of this page above the bound; 1 is the first.
+        last: stamp of the page's last row.
+        step: what a page adds to the position: its rows, or 1 where pages are numbered.
+        within: the whole page has one stamp.
+        fresh: the page brought rows that were not known yet. A later one without any is a vendor that repeats itself.
+        where: connection and stream, for the message.
+    """
+    following = (low, position + step) if within else (last, 1)
+    stuck = position > 1 and not fresh
+    require_progress([low, position], [low, position] if stuck else [*following], where=where)
+    return following
+
+
 def rest_at(read_started: float, lookback_s: float) -> float:
     """Where the next incremental read starts: the vendor's time when this one started, less the look-back."""
     return max(0.0, read_started - lookback_s)

@@ -369,7 +369,7 @@ class HttpDoor:
     def _ask_token(self, path: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         call = Call(
             method="POST",
-            url=self.url_of(path),
+            url=self._token_url(path),
             operation="token",
             headers={"Accept": "application/json", **headers},
             body=body,
@@ -377,6 +377,13 @@ class HttpDoor:
             leave=frozenset(Kind),
         )
         return self._send_once(call)[0]
+
+    def _token_url(self, path: str) -> str:
+        """The token endpoint; a local stand-in answers for that host, too."""
+        if self._local and not path.startswith("/") and not self.same_host(path):
+            here = urlsplit(self.base_url)
+            return f"{here.scheme}://{here.netloc}{urlsplit(path).path}"
+        return self.url_of(path)
 
     def _count_call(self, call: Call) -> None:
         self._retries.called()
@@ -463,11 +470,14 @@ def open_door(
             code="CFG-AUTH", where=account, message=f"{connector.name} has no sign-in {kind}", fix=f"one of: {known}"
         )
         raise ConfigFault([fault])
+    auth = chosen[0] if chosen else Auth(kind="none")
+    if not settings.local:
+        auth = replace(auth, token_url=fill_base_url(auth.token_url, settings.values, account))
     return HttpDoor(
         connector,
         account=account,
         base_url=fill_base_url(base_url or connector.base_url, settings.values, account),
-        auth=chosen[0] if chosen else Auth(kind="none"),
+        auth=auth,
         credentials=settings.auth,
         local=settings.local,
         clock=clock,

@@ -94,7 +94,8 @@ class SignIn:
             return {}, ""
         token = self.token()
         scheme = "Basic" if self._auth.kind == "basic" else self._auth.scheme
-        return {self._auth.header: f"{scheme} {token}".strip()}, token
+        blank = "" if scheme.endswith("=") else " "
+        return {self._auth.header: f"{scheme}{blank}{token}".strip()}, token
 
     def token(self) -> str:
         """The token to use now. Raises SignInExpired if the vendor refuses the credentials."""
@@ -148,13 +149,18 @@ class SignIn:
         names = ("client_id", "client_secret", "refresh_token")
         wanted = names if self._auth.kind == "refresh_token" else names[:2]
         body = {"grant_type": self._auth.kind, **{name: self._credentials.get(name, "") for name in wanted}}
+        headers = {}
         if self._auth.kind == "jwt_bearer":
             body = {"grant_type": JWT_BEARER, "assertion": self._assertion()}
+        elif self._auth.token_client == "basic":
+            pair = f"{body.pop('client_id')}:{body.pop('client_secret')}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         if self._auth.token_body == "json":
-            answer = self._ask(self._auth.token_url, {"Content-Type": "application/json"}, orjson.dumps(body))
+            headers["Content-Type"] = "application/json"
+            answer = self._ask(self._auth.token_url, headers, orjson.dumps(body))
         else:
-            kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = self._ask(self._auth.token_url, kind, urlencode(body).encode())
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            answer = self._ask(self._auth.token_url, headers, urlencode(body).encode())
         self._check(answer)
         return self._read(answer)
 
@@ -169,7 +175,7 @@ class SignIn:
 
     def _check(self, answer: HttpResponse) -> None:
         kind = kind_of(answer.status)
-        if kind is Kind.OK:
+        if kind is Kind.OK and not _is_oauth_refusal(answer):  # Zoho refuses with 200
             return
         if kind in (Kind.REJECTED, Kind.SIGN_IN) or (answer.status < 500 and _is_oauth_refusal(answer)):
             self._refused = f"the token endpoint answers {answer.status}"
@@ -198,4 +204,5 @@ def _is_oauth_refusal(answer: HttpResponse) -> bool:
         found = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         return False
-    return isinstance(found, dict) and isinstance(found.get("error"), str)
+    # Codes have no blanks; Zoho's "Access Denied" is a limit
+    return isinstance(found, dict) and isinstance(found.get("error"), str) and " " not in found["error"]

@@ -86,7 +86,16 @@ def generate(seed: int, people: int, *, now: float = NOW, also: Iterable[str] = 
     for system in also:
         draw = getattr(importlib.import_module(f"hub.twins.{system}"), "sketch", None)
         if draw is not None:
-            draw(Sketch(system=system, ledger=ledger, people=tuple(persons), rng=random.Random(f"{seed}/{system}")))
+            draw(
+                Sketch(
+                    system=system,
+                    ledger=ledger,
+                    people=tuple(persons),
+                    firms=tuple(firms),
+                    reps=tuple(reps),
+                    rng=random.Random(f"{seed}/{system}"),
+                )
+            )
     return Company(
         seed=seed,
         people=tuple(persons),

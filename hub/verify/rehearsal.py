@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import get_context
@@ -37,6 +37,17 @@ ENVIRONMENT = {
     "PLUM_CLIENT_ID": "twin-client",
     "PLUM_CLIENT_SECRET": "twin-secret",
     "PLUM_REFRESH_TOKEN": "twin-refresh",
+    # Of the further systems; every twin knows these
+    "TWIN_TOKEN": "twin-token",
+    "TWIN_CLIENT_ID": "twin-client",
+    "TWIN_CLIENT_SECRET": "twin-secret",
+    "TWIN_REFRESH_TOKEN": "twin-refresh",
+    "TWIN_WEBHOOK_SECRET": "rehearsal-webhook-secret",
+}
+CREDENTIALS = {  # kind of sign-in -> names in hub.yaml
+    "token": ("token",),
+    "client_credentials": ("client_id", "client_secret"),
+    "refresh_token": ("client_id", "client_secret", "refresh_token"),
 }
 OPTIONS: Mapping[str, Mapping[str, object]] = {"stripe": {"token": "sk_test_twin"}}
 
@@ -95,27 +106,56 @@ def write_project(folder: Path, urls: Mapping[str, str], *, public_url: str) -> 
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(SHIPPED, folder / "mappings", ignore=shutil.ignore_patterns("*.py", "hub.yaml", "__pycache__"))
     limits = {f"{name}_limits": _limits(name) for name in ("hubspot", "shopify", "stripe")}
-    (folder / "hub.yaml").write_text(PROJECT.format(public_url=public_url, **urls, **limits), encoding="utf-8")
+    usual = PROJECT.format(public_url=public_url, **{name: urls[name] for name in SYSTEMS}, **limits)
+    further = "".join(_section(name, url) for name, url in urls.items() if name not in SYSTEMS)
+    (folder / "hub.yaml").write_text(usual + further, encoding="utf-8")
+
+
+def _section(name: str, url: str) -> str:
+    """A connection to one of the further systems, by what its connector says of itself."""
+    connector = load_connector(name)
+    kind = connector.auth[0].kind
+    names = ", ".join(f"{each}: env:TWIN_{each.upper()}" for each in CREDENTIALS[kind])
+    given = getattr(import_module(f"hub.twins.{name}"), "CONNECTION", {}).get("settings", {})
+    settings = "".join(f'{each}: "{value}", ' for each, value in given.items())
+    lines = [
+        f"  {name}:",
+        f"    connector: {name}",
+        "    local: true",
+        f'    base_url: "{url}"',
+        f"    auth: {{kind: {kind}, {names}}}",
+        f"    settings: {{{settings}limits: {_limits(name)}}}",
+        *(["    webhooks: {secret: env:TWIN_WEBHOOK_SECRET}"] if connector.verify is not None else []),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _limits(name: str) -> str:
     """The twins allow ten times what their vendors do (their `limit_scale`), so that nobody waits for a rehearsal."""
     figures = {limit.name: limit.calls * 10 for limit in load_connector(name).limits}
-    return "{" + ", ".join(f"{limit}: {calls}" for limit, calls in figures.items()) + "}"
+    return "{" + ", ".join(f'"{limit}": {calls}' for limit, calls in figures.items()) + "}"
 
 
 @contextmanager
-def vendors(seed: int, people: int) -> Iterator[tuple[dict[str, TwinClient], Company]]:
-    """The six twins, served from a process of their own and filled with one coherent company."""
+def vendors(
+    seed: int, people: int, systems: Sequence[str] = SYSTEMS
+) -> Iterator[tuple[dict[str, TwinClient], Company]]:
+    """The twins, served from a process of their own and filled with one coherent company.
+
+    Args:
+        seed: of the company.
+        people: how many it knows.
+        systems: the usual ones, and any others whose twin has a `sketch`.
+    """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     now = time.time()
-    process = context.Process(target=_serve, args=(theirs, seed, people, now), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, seed, people, now, tuple(systems)), daemon=True)
     process.start()
     theirs.close()
     clients: dict[str, TwinClient] = {}
     try:
-        company = generate(seed, people, now=now)  # the same, for the ground truth
+        company = generate(seed, people, now=now, also=_further(systems))  # the same, for the ground truth
         if not ours.poll(STARTS_WITHIN_S):
             raise TimeoutError("the simulated vendors did not start")
         urls: dict[str, str] = ours.recv()
@@ -131,10 +171,14 @@ def vendors(seed: int, people: int) -> Iterator[tuple[dict[str, TwinClient], Com
             process.join(5.0)
 
 
-def _serve(pipe: Pipe, seed: int, people: int, now: float) -> None:
+def _further(systems: Sequence[str]) -> list[str]:
+    return [name for name in systems if name not in SYSTEMS]
+
+
+def _serve(pipe: Pipe, seed: int, people: int, now: float, systems: Sequence[str]) -> None:
     """The vendors' process: serves until the other end of the pipe is closed."""
-    twins = {name: import_module(f"hub.twins.{name}").make(**OPTIONS.get(name, {})) for name in SYSTEMS}
-    fill(generate(seed, people, now=now), twins)
+    twins = {name: import_module(f"hub.twins.{name}").make(**OPTIONS.get(name, {})) for name in systems}
+    fill(generate(seed, people, now=now, also=_further(systems)), twins)
     running = {name: serve(twin) for name, twin in twins.items()}
     pipe.send({name: each.base_url for name, each in running.items()})
     try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hub.connector import Connector, Page, Settings, WebhookRequest
-from hub.model import ChangeSet, Json, SourceRecord
+from hub.connector import Connector, Page, Settings, WebhookEvent, WebhookRequest
+from hub.model import ChangeSet, Json, PushResult, SourceRecord
 from hub.runtime.clock import VirtualClock
 from hub.runtime.http import HttpDoor, open_door
 from hub.twins.kit import Twin
@@ -42,6 +42,25 @@ class Desk:
             assert cursor is not None
             if page.complete:
                 return records, cursor, pages
+
+    def push(self, stream: str, changes: Sequence[ChangeSet]) -> Sequence[PushResult]:
+        assert self.connector.push is not None
+        return self.connector.push(self.api, stream, changes)
+
+    def fetch(self, stream: str, ids: Sequence[str]) -> Sequence[SourceRecord]:
+        assert self.connector.fetch is not None
+        return self.connector.fetch(self.api, stream, ids)
+
+    def find(self, stream: str, name: str, value: str) -> Sequence[SourceRecord]:
+        assert self.connector.find is not None
+        return self.connector.find(self.api, stream, name, value)
+
+    def parse(self, request: WebhookRequest) -> Sequence[WebhookEvent]:
+        """A message, verified where the vendor signs."""
+        assert self.connector.parse is not None
+        if self.connector.verify is not None:
+            self.connector.verify(self.settings, request)
+        return self.connector.parse(self.settings, request)
 
     def calls(self) -> int:
         """Calls that left the hub so far."""

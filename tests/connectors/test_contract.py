@@ -76,7 +76,8 @@ def test_every_call_is_counted_once(connector: Connector, stream: str) -> None:
 @each_stream
 def test_a_bad_row_is_a_fault_and_does_not_stop_its_page(connector: Connector, stream: str) -> None:
     key = connector.stream(stream).id_path.rsplit(".", 1)[-1]
-    with bench(connector, wrap=lambda twin: Tampered(twin, partial(contract.spoil_one_row, id_key=key))) as made:
+    spoil = partial(contract.spoil_one_row, id_key=key, stream=stream)
+    with bench(connector, wrap=lambda twin: Tampered(twin, spoil)) as made:
         shown(contract.check_bad_row, made, stream, lambda: made.vendor.altered)  # type: ignore[attr-defined]
 
 

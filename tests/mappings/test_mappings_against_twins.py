@@ -101,6 +101,8 @@ def test_the_live_schema_fits(system: tuple[MappingFile, Desk]) -> None:
 def test_every_field_is_read_and_only_garbage_is_refused(system: tuple[MappingFile, Desk]) -> None:
     file, made = system
     for mapping in file.streams.values():
+        if made.connector.stream(mapping.source).cursor == "none":
+            continue  # nothing lists these
         mapped = [to_canonical(mapping, record) for record in records(made, mapping)]
         assert mapped, mapping.name
         seen = Counter(name for each in mapped for name in (*each.values, *each.references))

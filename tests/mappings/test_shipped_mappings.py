@@ -61,8 +61,8 @@ def values(connector: str, name: str, data: Json) -> Json:
 def test_the_declarations_have_no_fault() -> None:
     assert [str(fault) for fault in DECLARATION_FAULTS] == []
     assert list(CANONICAL.entities) == [
-        "contact", "company", "owner", "deal", "product", "order", "invoice", "payment", "subscription",
-        "form_submission", "appointment", "campaign", "registration",
+        "contact", "company", "owner", "deal", "product", "order", "cart", "coupon", "invoice", "payment",
+        "subscription", "form_submission", "appointment", "campaign", "registration",
     ]  # fmt: skip
 
 

@@ -168,3 +168,39 @@ def test_secrets_are_known_so_that_they_can_be_kept_out_of_messages() -> None:
     sign_in = SignIn(ROTATING, APP, clock=VirtualClock(), ask=TokenEndpoint())
     sign_in.token()
     assert set(sign_in.secrets()) == {"app-secret", "r1", "a1"}
+
+
+class Recorder:
+    """A token endpoint that keeps what it was sent."""
+
+    def __init__(self, body: bytes = b'{"access_token": "a1"}') -> None:
+        self.body, self.asked = body, list[tuple[str, Mapping[str, str], bytes]]()
+
+    def __call__(self, path: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        self.asked.append((path, headers, body))
+        return HttpResponse(status=200, headers={}, body=self.body, at=0.0)
+
+
+def test_the_apps_id_and_secret_stand_in_the_header_where_the_vendor_wants_them_there() -> None:
+    endpoint = Recorder()
+    auth = Auth(kind="refresh_token", token_url="/token", token_client="basic")
+    SignIn(auth, APP, clock=VirtualClock(), ask=endpoint).token()
+    ((_, headers, body),) = endpoint.asked
+    assert headers["Authorization"] == "Basic YXBwOmFwcC1zZWNyZXQ="
+    assert body == b"grant_type=refresh_token&refresh_token=r0"
+
+
+@pytest.mark.parametrize(
+    ("body", "raised"),
+    [(b'{"error": "invalid_code"}', SignInExpired), (b'{"error": "Access Denied"}', RetryLater), (b"{}", RetryLater)],
+)
+def test_a_refusal_with_200_is_a_refusal_and_a_limit_is_not(body: bytes, raised: type[Exception]) -> None:
+    sign_in = SignIn(ROTATING, APP, clock=VirtualClock(), ask=Recorder(body))
+    with pytest.raises(raised):
+        sign_in.token()
+
+
+@pytest.mark.parametrize(("scheme", "header"), [("Bearer", "Bearer t"), ("Token token=", "Token token=t"), ("", "t")])
+def test_a_scheme_that_ends_in_an_equals_sign_has_no_blank_before_the_token(scheme: str, header: str) -> None:
+    sign_in = SignIn(Auth(kind="token", scheme=scheme), {"token": "t"}, clock=VirtualClock(), ask=Recorder())
+    assert sign_in.headers() == ({"Authorization": header}, "t")

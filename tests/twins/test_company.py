@@ -158,10 +158,12 @@ def test_won_deals_and_large_orders_are_there(company: Company) -> None:
 
 
 SYSTEMS = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")
+FURTHER = ("activecampaign", "bigcommerce", "freshsales", "quickbooks", "zoho_invoice")
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_a_twin_takes_its_rows_whole(company: Company, system: str) -> None:
+@pytest.mark.parametrize("system", [*SYSTEMS, *FURTHER])
+def test_a_twin_takes_its_rows_whole(system: str) -> None:
+    company = generate(1, 300, also=FURTHER)
     twin = importlib.import_module(f"hub.twins.{system}").make(clock=VirtualClock(), auto_hooks=False)
     assert set(company.rows[system]) <= set(twin.streams)
     number = fill(company, {system: twin})
@@ -179,6 +181,13 @@ def test_a_twin_in_another_process_is_filled_through_its_client() -> None:
         fill(small, {"hubspot": client})
         assert len(client.snapshot("contacts")) == len(small.rows["hubspot"]["contacts"])
         client.close()
+
+
+def test_a_further_system_changes_nothing_of_what_the_others_hold() -> None:
+    usual, more = generate(2, 80), generate(2, 80, also=FURTHER)
+    assert {system: more.rows[system] for system in usual.rows} == usual.rows
+    assert set(more.rows) == set(usual.rows) | set(FURTHER)
+    assert more.truth.items() > usual.truth.items()
 
 
 def test_scores_count_pairs() -> None:

@@ -1,0 +1,46 @@
+"""The invented company with five more of its systems: synced, converged, and then quiet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hub.app import listings, review
+from hub.app.bootstrap import open_hub
+from hub.app.syncing import sync_now
+from hub.verify.judge import compare
+from hub.verify.rehearsal import ENVIRONMENT, SYSTEMS, vendors, write_project
+
+
+def test_all_systems_together_come_to_rest_at_the_same_values(tmp_path: Path) -> None:
+    systems = (*SYSTEMS, "activecampaign", "bigcommerce", "freshsales", "quickbooks", "zoho_invoice")
+    with vendors(4, 25, systems) as (twins, _):
+        place = tmp_path / "project"
+        write_project(place, {name: twin.base_url for name, twin in twins.items()}, public_url="http://127.0.0.1:8080")
+        hub = open_hub(place, environ=ENVIRONMENT, publish=True)
+        assert set(hub.connections) == set(systems)
+        try:
+            for _ in range(3):
+                before = writes(twins)
+                outcome = sync_now(hub)
+                for hold in listings.holds(hub):
+                    review.release_hold(hub, int(hold["hold"]), by="test")
+            assert writes(twins) - before == 0
+            assert {row["status"] for row in outcome.rows} <= {"success", "partial"}
+            verdict = compare(hub, present(twins))
+            assert verdict.differences == []
+            assert verdict.records > 100
+        finally:
+            hub.store.close()
+
+
+def writes(twins: Any) -> int:
+    return sum(int(twin.counts()["writes"]) for twin in twins.values())
+
+
+def present(twins: Any) -> dict[tuple[str, str], list[str]]:
+    return {
+        (name, stream): [number for number, row in twin.snapshot(stream).items() if not row["deleted"]]
+        for name, twin in twins.items()
+        for stream in twin.streams
+    }
