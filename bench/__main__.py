@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from bench.goals import as_table
 from bench.report import as_text
 
 CASES = ("floor", "engine", "connectors")
@@ -28,6 +29,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--records", type=int, action="append", help="of both systems together; may be repeated")
     parser.add_argument("--store", choices=STORES, action="append", help="may be repeated; all unless given")
     parser.add_argument("--case", choices=CASES[1:], action="append", help="may be repeated; all unless given")
+    parser.add_argument("--runs", type=int, default=1, help="of which the table of goals gives the median")
     parser.add_argument("--quick", action="store_true", help="a smoke test with 2,000 records")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
     parser.add_argument("--profile", type=int, default=0, metavar="LINES", help="only profile the hub's first loads")
@@ -36,21 +38,29 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str]) -> int:
     given = options(arguments)
+    runs = [run(given) for _ in range(max(1, given.runs))]
+    if not given.profile:
+        sys.stdout.write(as_table(runs))
+    if given.json:
+        given.json.write_bytes(orjson.dumps([each for found in runs for each in found], option=orjson.OPT_INDENT_2))
+    return 0
+
+
+def run(given: argparse.Namespace) -> list[Figures]:
+    """Every case once, on every store and with every number of records; each is printed as it is done."""
     found: list[Figures] = []
     for store in given.store or STORES:
         with databases(store) as make_url:
             for records in given.records or (QUICK if given.quick else RECORDS):
-                for case in ("floor", *(given.case or CASES[1:])):
-                    found.append(measure(case, store, records, make_url, given.profile))
-                if given.profile:
-                    continue
-                sys.stdout.write(
-                    as_text([each for each in found if each["records"] == records and each["store"] == store])
-                )
-                sys.stdout.flush()
-    if given.json:
-        given.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
-    return 0
+                here = [
+                    measure(case, store, records, make_url, given.profile)
+                    for case in ("floor", *(given.case or CASES[1:]))
+                ]
+                found += here
+                if not given.profile:
+                    sys.stdout.write(as_text(here))
+                    sys.stdout.flush()
+    return found
 
 
 def measure(case: str, store: str, records: int, make_url: Any, profile: int) -> Figures:

@@ -55,7 +55,7 @@ def hub_case(asked: Figures) -> Figures:
     load.find_own_connectors()
     folder, way = Path(asked["folder"]), asked["case"]
     load.write_project(folder, asked["source"], way)
-    found: Figures = {}
+    found: Figures = {"mapping_us": load.mapping_us()}
     with load.opened(folder, asked["url"]) as hub:
         if asked["profile"]:
             with profiled(asked["profile"]):

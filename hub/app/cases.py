@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hub.app.context import Hub
-from hub.app.scene import voice_of
+from hub.app.voices import voice_of
 from hub.core.canonical import EntityType
 from hub.core.explain import Recomputed, recompute
 from hub.core.merge import Voice

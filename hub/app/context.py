@@ -107,6 +107,7 @@ class Hub:
     guards: Mapping[str, Bound] = field(default_factory=lambda: dict(DEFAULTS))
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
     projects: Json = None  # the loaded project, for listings
+    reads_ahead: bool = False  # while a page is stored, the next one is on its way
     vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
 
     def rank(self, connection: str) -> int:
@@ -122,6 +123,23 @@ class Hub:
         """The mapping that a link belongs to; None when its connection is gone from the configuration."""
         found = self.connections.get(connection)
         return found.mappings.get(stream) if found else None
+
+    def makers_of(self, kind: str) -> list[Connection]:
+        """The connections at which records of an entity type may be created at all."""
+        return [
+            connection
+            for connection in self.connections.values()
+            if connection.writes
+            and any(
+                mapping.entity == kind and connection.stream_of(mapping).writes & {"create", "upsert"}
+                for mapping in connection.mappings.values()
+            )
+        ]
+
+    def has_scope(self, kind: str) -> bool:
+        """Whether any mapping of an entity type says what belongs there."""
+        mappings = (each for connection in self.connections.values() for each in connection.mappings.values())
+        return any(mapping.entity == kind and mapping.scope is not None for mapping in mappings)
 
     def marker(self, entity_id: int) -> str:
         """The hub's id as it is put on records that the hub creates."""

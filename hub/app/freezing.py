@@ -15,7 +15,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hub.app.scene import Scene, conflict_row
+from hub.app.conflicts import conflict_row
+from hub.app.scene import Scene
 from hub.core.plan import CASE
 from hub.core.planted import PLANTED
 from hub.core.values import same

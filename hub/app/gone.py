@@ -11,7 +11,7 @@ import hashlib
 
 from hub.app.page import PageContext, content_hash, live_links
 from hub.app.removals import carry_on, close_question, edits_unseen, is_ours, last_alive
-from hub.app.scene import SPEAKING
+from hub.app.voices import SPEAKING
 from hub.core.guards import allowance
 from hub.core.mapping import keys_of
 from hub.core.planted import PLANTED

@@ -10,7 +10,6 @@ Invariant: everything a page changes commits together with the cursor that passe
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +19,13 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from hub.app.context import Connection, Hub
 from hub.app.gone import is_buried, is_dead, revive, take_gone, take_unknown
-from hub.app.matching import link_for, rulings_on
-from hub.app.page import PageContext, content_hash, live_links, quarantine_row
+from hub.app.matching import link_for, moved_ids, rulings_on
+from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_row
 from hub.app.removals import contest
-from hub.app.scene import Scene
+from hub.app.scene import Cells, Scene
 from hub.app.settle import close_landed, settle_intent, stored_by
 from hub.core.changes import Window, observe_cell
+from hub.core.first import first_claim, first_held
 from hub.core.guards import allowance, cell_guards, exceeds
 from hub.core.mapping import StreamMapping, external_id_of, keys_of, to_canonical
 from hub.core.plan import erases
@@ -34,6 +34,7 @@ from hub.core.shadow import is_empty
 from hub.core.values import same
 from hub.errors import RetryLater
 from hub.model import (
+    NO_VERSION,
     Cell,
     Json,
     LinkRow,
@@ -42,12 +43,12 @@ from hub.model import (
     Reference,
     SourceRecord,
 )
-from hub.store.links import LinkHead
 
 Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" -> (link, field)
 
 LISTING = "listing"  # deletes of a stream: what a complete listing lacks
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
+SILENT = (LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO)  # a read brings such a link back
 STAMP_SLACK_S = 2.0  # what a measured clock offset may be wrong by: request time plus whole-second Date headers
 
 
@@ -182,18 +183,20 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     ids = [external_id_of(page.mapping, record) for record in records]
     page.heads = tx.link_heads(name, stream, [each for each in ids if each])
-    page.intents = tx.intents_for([head.id for head in page.heads.values()])
-    page.held_items = tx.held_items([head.id for head in page.heads.values()])
-    news = [record for record, each in zip(records, ids, strict=True) if each and _is_news(page, record, each)]
-    news.sort(key=lambda record: record.op != "merged_into")  # first: the record that is left may be a new one
-    mapped = {id(record): to_canonical(page.mapping, record) for record in news if record.op in ("upsert", "restore")}
-    _load(page, news, mapped)
+    known = [head.id for head in page.heads.values()]
+    page.intents = tx.intents_for(known) if known else {}
+    page.held_items = tx.held_items(known)
+    news = [(each, record) for each, record in zip(ids, records, strict=True) if each and _is_news(page, record, each)]
+    news.sort(key=lambda each: each[1].op != "merged_into")  # first: the record that is left may be a new one
+    mapped = {id(each): to_canonical(page.mapping, each) for _, each in news if each.op in ("upsert", "restore")}
+    if news:
+        _load(page, news, mapped)
     page.counts["unchanged"] += sum(1 for each in ids if each) - len(news)
     if page.stream.deletes == LISTING:  # what is not in the listing is gone: so what is must be known to be
         tx.touch_links([head.id for head in page.heads.values()], page.read_at)
     page.counts["keyless"] += sum(1 for each in ids if not each)
-    for record in news:
-        _take_record(page, record, mapped.get(id(record)))
+    for external_id, record in news:
+        _take_record(page, external_id, record, mapped.get(id(record)))
     for fault in faults:
         _fault_of_page(page, fault)
     store_reviews(page)
@@ -202,32 +205,29 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
 def _is_news(page: PageContext, record: SourceRecord, external_id: str) -> bool:
     """False for a record that is, to the byte, what we accepted last, when no write of ours waits on it."""
     link = page.heads.get(external_id)
-    return not (
-        link is not None
-        and link.id not in page.intents
-        and link.hash == content_hash(record)
-        and link.state not in (LinkState.GONE, LinkState.WANTED)
-        and (record.stamp is None or record.stamp == link.stamp)
-        and not page.released
-        and not page.dropped
-    )
+    if link is None or (record.stamp is not None and record.stamp != link.stamp) or link.id in page.intents:
+        return True
+    if link.state in (LinkState.GONE, LinkState.WANTED) or page.released or page.dropped:
+        return True
+    return link.hash != content_hash(record, body_of(page, record))
 
 
-def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, MappedRecord]) -> None:
+def _load(page: PageContext, news: Sequence[tuple[str, SourceRecord]], mapped: Mapping[int, MappedRecord]) -> None:
     """Everything these records may touch, in a handful of queries: parents, keyed entities, adopted links."""
     tx, scene, entity = page.scene.tx, page.scene, page.hub.canonical.entities[page.mapping.entity]
     references = {ref for each in mapped.values() for ref in each.references.values() if ref is not None}
     page.parents = tx.entity_ids(page.connection.name, references) if references else {}
-    here = {external_id_of(page.mapping, record) or "": record for record in news}
+    here = dict(news)
     known = {each: page.heads[each] for each in here if each in page.heads}
     fresh = [record for each, record in here.items() if each not in known]
     if fresh and not page.first_load:
         names = [each for each in here if each not in known]
         page.buried = tx.tombstones(page.connection.name, page.mapping.name, names)
-    keys = {(name, value) for r in fresh if id(r) in mapped for name, value, _ in keys_of(entity, mapped[id(r)].values)}
+    page.keys = {id(r): keys_of(entity, mapped[id(r)].values) for r in fresh if id(r) in mapped}
+    keys = {(name, value) for each in page.keys.values() for name, value, _ in each}
     found = tx.find_by_keys(entity.name, keys) if keys else {}
     page.owners = found
-    page.moved = _moved(news, known)
+    page.moved = moved_ids([record for _, record in news], known)
     page.ruled = rulings_on(page, [each for each in here if each not in known])
     marks = (page.hub.entity_of_marker(record.marker) for record in fresh)
     marked = {entity_id for entity_id in marks if entity_id is not None}
@@ -235,16 +235,9 @@ def _load(page: PageContext, news: Sequence[SourceRecord], mapped: Mapping[int, 
     scene.load({each for group in found.values() for each in group} | marked)
     page.links = {each: scene.links[head.id] for each, head in known.items()}
     page.names = _other_names(page, [(page.links[each], mapped.get(id(here[each]))) for each in known])
-    page.intents |= tx.intents_for([link.id for link in scene.links.values() if link.state == LinkState.WANTED])
-
-
-def _moved(news: Sequence[SourceRecord], known: Mapping[str, LinkHead]) -> Mapping[str, list[int]]:
-    """Id that is left -> links of the records that were merged into it (a merge may make a new id: HubSpot)."""
-    found: dict[str, list[int]] = {}
-    for record in news:
-        if record.op == "merged_into" and record.merged_into and record.external_id in known:
-            found.setdefault(record.merged_into, []).append(known[record.external_id].id)
-    return found
+    wanted = [link.id for link in scene.links.values() if link.state == LinkState.WANTED]
+    if wanted:
+        page.intents |= tx.intents_for(wanted)
 
 
 def _other_names(page: PageContext, records: Sequence[tuple[LinkRow, MappedRecord | None]]) -> Mapping[int, int]:
@@ -266,8 +259,7 @@ def _known_as(page: PageContext, link: LinkRow, name: str) -> list[int]:
     return [each for each in (written, held) if isinstance(each, int)]
 
 
-def _take_record(page: PageContext, record: SourceRecord, mapped: MappedRecord | None) -> None:
-    external_id = external_id_of(page.mapping, record) or ""  # keyless records were counted before
+def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapped: MappedRecord | None) -> None:
     link = page.links.get(external_id)
     if link is None and mapped is not None and not is_buried(page, record, external_id):
         link = link_for(page, record, mapped, external_id)
@@ -357,11 +349,12 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
                 (link.connection, page.mapping.source, record.external_id, None, due_at, "a write to settle")
             )
     window = _window(page, link, record, mapped)
-    cells, edits = dict(scene.cells(link.id)), 0
-    for name, value in shown.items():
-        if page.mapping.entity_type.fields[name].derived or name not in page.mapping.in_fields:
-            continue
-        edits += _observe_field(page, link, root, cells, name, value, window)
+    cells, edits = None, 0
+    if not (first and intent is None and _observe_first(page, link, root, shown, window)):
+        cells = scene.cells_to_change(link.id)
+        for name, value in shown.items():
+            if name in page.kinds:
+                edits += _observe_field(page, link, root, cells, name, value, window)
     _accept_read(
         page, link, record, cells, waits=unsettled or (bool(mapped.references) and len(shown) < _expected(mapped))
     )
@@ -374,7 +367,44 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
             quarantine_row(page, link.external_id or "", fault.field, fault.code, fault.message, fault.fix, fault.value)
         )
     faulty = {fault.field for fault in mapped.faults}
-    page.mended += [(link.external_id or "", name) for name in (*shown, "") if name not in faulty]
+    fine = [name for name in (*shown, "") if name not in faulty] if faulty else [*shown, ""]
+    page.mended.setdefault(link.external_id or "", []).extend(fine)
+
+
+def _observe_first(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json], window: Window) -> bool:
+    """Take in a record that was never read, in one go where its shape allows; False where it goes field by field."""
+    scene = page.scene
+    if link.id in page.held_items or link.state in SILENT or page.dropped or "no_shadow" in PLANTED:
+        return False
+    found = first_held(page.kinds, shown)
+    if found is None:
+        return False
+    held, filled = found
+    for name in _odd(page, link, root, shown):
+        del held[name]
+        filled = [each for each in filled if each != name]
+    known = link.external_id in page.known_keys and page.keys_by_value
+    own = first_claim(link.id, window.before, scene.version if held else NO_VERSION)
+    scene.first_contact(link, held, filled, own, rekey=not known)
+    return True
+
+
+def _odd(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json]) -> list[str]:
+    """Fields that a guard keeps back of a record that was never read."""
+    values = page.scene.values(root)
+    if not values:
+        return []
+    tally, marks, found = page.tally, page.matched_marks, []
+    for name, value in shown.items():
+        stands = values.get(name)
+        if stands is None or value is None or name not in page.kinds:
+            continue
+        if value == stands and value and not (page.released and (link.id, name) in page.released):
+            if value.__class__ is not dict or not is_empty(value):
+                tally[marks[name]] += 1
+        elif (link.id, name) not in page.released and _is_odd_first_contact(page, link, name, value):
+            found.append(name)
+    return found
 
 
 def _expected(mapped: MappedRecord) -> int:
@@ -382,7 +412,7 @@ def _expected(mapped: MappedRecord) -> int:
 
 
 def _observe_field(
-    page: PageContext, link: LinkRow, root: int, cells: dict[str, Cell], name: str, value: Json, window: Window
+    page: PageContext, link: LinkRow, root: int, cells: Cells, name: str, value: Json, window: Window
 ) -> int:
     scene, declared = page.scene, page.mapping.entity_type.fields[name]
     old = cells.get(name)
@@ -406,19 +436,21 @@ def _observe_field(
 
 
 def _accept_read(
-    page: PageContext, link: LinkRow, record: SourceRecord, cells: dict[str, Cell], *, waits: bool
+    page: PageContext, link: LinkRow, record: SourceRecord, cells: Mapping[str, Cell] | None, *, waits: bool
 ) -> None:
-    """The read counts: cells, stamp, time, content."""
+    """The read counts: cells (None: taken in already), stamp, time, content."""
     link.stamp = record.stamp if record.stamp is not None else link.stamp
     link.read_at = max(link.read_at or 0.0, page.read_at)
-    link.hash = None if waits or link.id in page.held_items else content_hash(record)
-    link.raw = zlib.compress(orjson.dumps(record.data), 1)
+    body = body_of(page, record)
+    link.hash = None if waits or link.id in page.held_items else content_hash(record, body)
+    link.raw = packed(body)
     link.mapping_version = page.connection.mapping_version
     if link.state == LinkState.MERGED_INTO:
         page.scene.findings.parted.append(link)
-    if link.state in (LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO):
+    if link.state in SILENT:
         revive(page, link)
-    page.scene.set_cells(link.id, cells)
+    if cells is not None:
+        page.scene.set_cells(link.id, cells)
 
 
 def _window(page: PageContext, link: LinkRow, record: SourceRecord, mapped: MappedRecord) -> Window:
@@ -484,7 +516,8 @@ def is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, value
     for guard in cell_guards(declared, old.held, value):
         mark = hashlib.sha1(orjson.dumps(value), usedforsecurity=False).hexdigest() if guard == "one_value" else ""
         page.tally[guard, name, mark] += 1
-        if page.tally[guard, name, mark] > allowance(page.hub.guards[guard], live_links(page)):
+        count, bound = page.tally[guard, name, mark], page.hub.guards[guard]
+        if count > bound.over and count > allowance(bound, live_links(page)):  # counting links is not for every edit
             page.held_back.setdefault((guard, name), []).append(link.id)
             page.counts["held_cells"] += 1
             return True
@@ -493,15 +526,15 @@ def is_held(page: PageContext, link: LinkRow, name: str, old: Cell | None, value
 
 def _is_odd_first_contact(page: PageContext, link: LinkRow, name: str, value: Json) -> bool:
     """True if this field differs in most of the records that were matched: a wrong mapping, not so many conflicts."""
-    stands = page.scene.states(page.scene.root_of[link.entity_id]).get(name)
-    if stands is None or is_empty(stands.value) or is_empty(value):
+    stands = page.scene.value(page.scene.root_of[link.entity_id], name)
+    if is_empty(stands) or is_empty(value):
         return False
-    page.tally["matched", name, page.mapping.name] += 1
-    if same(page.mapping.entity_type.fields[name], value, stands.value):
+    page.tally[page.matched_marks[name]] += 1
+    if value == stands or same(page.mapping.entity_type.fields[name], value, stands):
         return False
     guard = ("first_contact", name, page.mapping.name)
     page.tally[guard] += 1
-    if not exceeds(page.hub.guards["first_contact"], page.tally[guard], page.tally["matched", name, page.mapping.name]):
+    if not exceeds(page.hub.guards["first_contact"], page.tally[guard], page.tally[page.matched_marks[name]]):
         return False
     page.held_back.setdefault(("first_contact", name), []).append(link.id)
     page.counts["held_cells"] += 1

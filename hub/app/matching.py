@@ -11,6 +11,7 @@ from hub.core.identity import decide_match
 from hub.core.mapping import keys_of
 from hub.core.planted import PLANTED
 from hub.model import Cell, EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
+from hub.store.links import LinkHead
 
 LIVING = (LinkState.LIVE, LinkState.OUT_OF_SCOPE)  # of these a stream holds at most one per entity
 
@@ -24,7 +25,7 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     if not page.mapping.in_scope(mapped.values):
         page.counts["out_of_scope"] += 1
         return None
-    keys = {(name, value) for name, value, _ in keys_of(entity, mapped.values)}
+    keys = {(name, value) for name, value, _ in page.keys.get(id(record)) or keys_of(entity, mapped.values)}
     rulings = page.ruled.get(external_id, ())
     same = next((each for each in rulings if each.row["kind"] == ALWAYS), None)
     if same is not None:
@@ -51,6 +52,8 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     if match.entity_id is not None and _create_in_flight(page, match.entity_id, external_id):
         return None
     root = match.entity_id if match.entity_id is not None else _new_entity(page)
+    if keys and all(root in page.owners.get(key, ()) for key in keys):
+        page.known_keys.add(external_id)
     _known_by(page, keys, root)
     if match.weak:
         page.scene.findings.weak.append((root, match.weak))
@@ -81,6 +84,15 @@ def _move(page: PageContext, old: LinkRow, external_id: str) -> LinkRow:
     cells = page.scene.cells(old.id)
     page.scene.set_cells(link.id, {name: Cell(held=cell.held, agreed=cell.agreed) for name, cell in cells.items()})
     return link
+
+
+def moved_ids(news: Sequence[SourceRecord], known: Mapping[str, LinkHead]) -> Mapping[str, list[int]]:
+    """Id that is left -> links of the records that were merged into it (a merge may make a new id: HubSpot)."""
+    found: dict[str, list[int]] = {}
+    for record in news:
+        if record.op == "merged_into" and record.merged_into and record.external_id in known:
+            found.setdefault(record.merged_into, []).append(known[record.external_id].id)
+    return found
 
 
 def rulings_on(page: PageContext, external_ids: Sequence[str]) -> Mapping[str, list[RecordRuling]]:
@@ -129,6 +141,8 @@ def _owners(page: PageContext, keys: set[tuple[str, str]]) -> dict[tuple[str, st
     """Key -> root entities, of the store and of this very page."""
     scene, found = page.scene, {}
     for key in keys:
+        if key not in page.owners and (page.mapping.entity, *key) not in scene.fresh_keys:
+            continue
         roots = {scene.root_of[each] for each in page.owners.get(key, ()) if each in scene.root_of}
         roots |= scene.fresh_keys.get((page.mapping.entity, *key), set())
         if roots:

@@ -14,10 +14,13 @@ from hub.app.context import Connection, Hub
 from hub.app.pairs import RecordRuling
 from hub.app.scene import Scene
 from hub.connector import Stream
+from hub.core.first import kinds_of
 from hub.core.mapping import StreamMapping
 from hub.model import Intent, Json, LinkRow, QuarantineRow, SourceRecord
 from hub.store.links import LinkHead
 from hub.store.rows import TombstoneRow
+
+SMALL_BYTES = 2048
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class PageContext:
     answers: frozenset[int] = frozenset()  # intents that these records answer: what they hold is what our write left
     counts: Counter[str] = field(default_factory=Counter)
     quarantine: list[QuarantineRow] = field(default_factory=list)
-    mended: list[tuple[str, str]] = field(default_factory=list)  # (external id, field) fine again
+    mended: dict[str, list[str]] = field(default_factory=dict)  # external id -> fields that are fine (again)
     hints: list[tuple[str, str, str, float | None, float, str]] = field(default_factory=list)
     listed_since: float | None = None  # `known_since` as the cursor tells it, where this read is none of the stream
     tombstones: list[TombstoneRow] = field(default_factory=list)
@@ -50,23 +53,59 @@ class PageContext:
     tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (guard, field, value digest) in this run
     heads: Mapping[str, LinkHead] = field(default_factory=dict)  # external id -> what tells whether it is news
     links: dict[str, LinkRow] = field(default_factory=dict)
+    bodies: dict[int, bytes] = field(default_factory=dict)  # id of a record -> its canonical JSON
     intents: dict[int, Intent] = field(default_factory=dict)
     parents: Mapping[tuple[str, str], int] = field(default_factory=dict)
     owners: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)  # key -> entities of the store
     ruled: Mapping[str, Sequence[RecordRuling]] = field(default_factory=dict)  # external id -> what people said of it
     moved: Mapping[str, Sequence[int]] = field(default_factory=dict)  # new id -> links of the ids merged into it
     names: Mapping[int, int] = field(default_factory=dict)  # entity -> root, for references that changed their name
+    keys: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)  # id of an unlinked record -> its keys
+    known_keys: set[str] = field(default_factory=set)  # external ids whose keys the store knows as their entity's
+    kinds: dict[str, str] = field(init=False)  # field that is read -> its kind, in the order of names
+    matched_marks: dict[str, tuple[str, str, str]] = field(init=False)  # field -> its counter in `tally`
+    keys_by_value: bool = field(init=False)  # no key of the entity type looks at a reference
+
+    def __post_init__(self) -> None:
+        entity, stream = self.mapping.entity_type, self.mapping.name
+        self.kinds = kinds_of(entity.fields, self.mapping.in_fields)
+        self.matched_marks = {name: ("matched", name, stream) for name in self.kinds}
+        on = [entity.field_of(path) for key in entity.keys for path in key.on]
+        self.keys_by_value = all(each is None or each.kind != "ref" for each in on)
 
 
-def content_hash(record: SourceRecord) -> str:
-    """Of canonical JSON, so that key order says nothing."""
-    body = orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(body + record.op.encode() + str(record.merged_into).encode(), digest_size=12).hexdigest()
+def canonical_json(record: SourceRecord) -> bytes:
+    """Sorted, so that the order of keys says nothing."""
+    return orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
+
+
+def body_of(page: PageContext, record: SourceRecord) -> bytes:
+    """A record's canonical JSON, made once."""
+    found = page.bodies.get(id(record))
+    if found is None:
+        found = page.bodies[id(record)] = canonical_json(record)
+    return found
+
+
+def content_hash(record: SourceRecord, body: bytes | None = None) -> str:
+    """Of canonical JSON (`body`, where it is at hand)."""
+    told = f"{record.op}{record.merged_into}".encode()
+    return hashlib.blake2b((canonical_json(record) if body is None else body) + told, digest_size=12).hexdigest()
+
+
+def packed(body: bytes) -> bytes:
+    """Canonical JSON as a link keeps it. A small one is kept as it is: packing it costs more than it saves."""
+    return body if len(body) < SMALL_BYTES else zlib.compress(body, 1)
+
+
+def unpacked(raw: bytes) -> Json:
+    """The record behind `packed`."""
+    return orjson.loads(raw if raw.startswith(b"{") else zlib.decompress(raw))  # a packed one starts with an x
 
 
 def stored_record(link: LinkRow) -> SourceRecord:
     """The record as it was last accepted; without data if none was kept."""
-    data = orjson.loads(zlib.decompress(link.raw)) if link.raw is not None else {}
+    data = unpacked(link.raw) if link.raw is not None else {}
     return SourceRecord(external_id=link.external_id or "", data=data, stamp=link.stamp)
 
 

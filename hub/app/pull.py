@@ -6,12 +6,15 @@ Invariant: a cursor moves only in the transaction of its page; a page that fails
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 from hub.app.absence import proves_absence, take_absent
 from hub.app.context import Connection, Hub
 from hub.app.deliveries import delivered
 from hub.app.ingest import again, ingest_page
+from hub.connector import Page
 from hub.core.planted import PLANTED
 from hub.errors import HubError
 from hub.model import Hint, Json, SourceRecord
@@ -54,9 +57,7 @@ def pull_stream(
         state: Json = tx.cursor(connection.name, source) or {"at": None, "first_done": False, "since": None}
     total += _take_unseen(hub, connection, source, state, run_id=run_id)  # of a listing that a crash cut off here
     started = state.get("open_since") or hub.clock.now()
-    while True:
-        read_at = hub.clock.now()
-        page = connection.connector.pull(connection.api, source, state["at"])
+    for read_at, page in _pages(hub, connection, source, state["at"]):
         stuck = stuck + 1 if page.next_cursor == state["at"] and not page.complete else 0
         if stuck >= LOOP_LIMIT:
             raise CursorLoop(
@@ -90,7 +91,34 @@ def pull_stream(
             if stream.cursor == SNAPSHOT and total["rows"]:
                 _mend_rows(hub, connection, source, bad_rows)
             total += _take_unseen(hub, connection, source, state, run_id=run_id)
-            return total
+    return total
+
+
+def _pages(hub: Hub, connection: Connection, source: str, cursor: Json) -> Iterator[tuple[float, Page]]:
+    """(when the read began, page), from a cursor to the present end.
+
+    Reading ahead: a thread asks for one page more while the last one is stored. What it meets is raised when that page
+    is asked for, so that everything before it is kept.
+    """
+
+    def read(at: Json) -> tuple[float, Page]:
+        read_at = hub.clock.now()
+        return read_at, connection.connector.pull(connection.api, source, at)
+
+    if not hub.reads_ahead:
+        found = read(cursor)
+        yield found
+        while not found[1].complete:
+            found = read(found[1].next_cursor)
+            yield found
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as reader:
+        found = read(cursor)
+        while not found[1].complete:
+            coming = reader.submit(copy_context().run, read, found[1].next_cursor)
+            yield found
+            found = coming.result()
+        yield found
 
 
 def _take_unseen(

@@ -448,6 +448,9 @@ def _exists(batch: Batch, scene: Scene, link: LinkRow, result: PushResult) -> Qu
 
 def hold_back(hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None) -> None:
     """Keep back creates and removals beyond their guards' bounds."""
+    with hub.store.reading() as tx:
+        if not (tx.wanted_unheld(connection.name, mapping.name) or tx.leaving_unheld(connection.name, mapping.name)):
+            return
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
             live = tx.count_links(connection.name, mapping.name).get("live", 0)

@@ -26,8 +26,8 @@ from hub.app.ingest import ingest_page
 from hub.app.listings import Dict
 from hub.app.page import content_hash
 from hub.app.runs import ConnectionRun, Watch, connection_of, sync, unwatched
-from hub.app.scene import SPEAKING
 from hub.app.transact import commit
+from hub.app.voices import SPEAKING
 from hub.core.mapping import StreamMapping, external_id_of, keys_of, to_canonical
 from hub.core.schedule import offset_of, slot_at
 from hub.core.shadow import unpack_shadow

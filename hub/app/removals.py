@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hub.app.conflicts import conflict_row
 from hub.app.page import PageContext, quarantine_row
-from hub.app.scene import SPEAKING, Scene, conflict_row
+from hub.app.scene import Scene
+from hub.app.voices import SPEAKING
 from hub.core.plan import REMOVALS, removal
 from hub.errors import NeedsReview, NotFound
 from hub.model import LONG_AGO, NO_VERSION, Claim, ConflictKind, ConflictRow, Json, LinkRow, LinkState, SourceRecord

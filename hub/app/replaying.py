@@ -23,7 +23,7 @@ from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.page import stored_record
 from hub.app.rereading import first_seen
-from hub.app.scene import SPEAKING, voice_of
+from hub.app.voices import SPEAKING, voice_of
 from hub.core.canonical import CanonicalField
 from hub.core.changes import restate_cell
 from hub.core.checks import stops

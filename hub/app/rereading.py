@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from hub.app.context import Connection, Hub
 from hub.app.ingest import finish, is_held, store_holds, store_reviews, with_references
 from hub.app.page import PageContext, quarantine_row, stored_record
-from hub.app.scene import SPEAKING, Scene, connector_name
+from hub.app.scene import Scene
 from hub.app.transact import commit
+from hub.app.voices import SPEAKING, connector_name
 from hub.core.changes import Window, observe_cell, restate_cell
 from hub.core.mapping import StreamMapping, to_canonical
 from hub.core.plan import CASE, erases
@@ -202,7 +203,7 @@ def _reread_link(page: PageContext, link: LinkRow, mapped: MappedRecord, moved: 
         page.quarantine.append(
             quarantine_row(page, link.external_id or "", fault.field, fault.code, fault.message, fault.fix, fault.value)
         )
-    page.mended += [(link.external_id or "", name) for name in (*shown, "") if name not in faulty]
+    page.mended[link.external_id or ""] = [name for name in (*shown, "") if name not in faulty]
 
 
 def first_seen(hub: Hub, mapping: StreamMapping, link: LinkRow, name: str, value: Json, *, version: int) -> Cell:

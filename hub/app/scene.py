@@ -6,33 +6,31 @@ rulings and holds all work on a scene, so there is one way in which a value can 
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 
-import orjson
-
+from hub.app.conflicts import change_of, conflict_of, history_rows
 from hub.app.context import Connection, Hub
 from hub.app.pairs import Findings, store_findings
+from hub.app.voices import SPEAKING, connector_name, precedences_of, voice_of
 from hub.core.canonical import CanonicalField, EntityType
+from hub.core.first import AllNew, Own, first_shadow, undecided, values_alone
 from hub.core.identity import keys_for
 from hub.core.mapping import StreamMapping
 from hub.core.merge import Decision, Voice, after_split, decide_field, heard_since
 from hub.core.plan import Due, fields_due, wants_create
 from hub.core.planted import PLANTED
-from hub.core.shadow import is_empty, pack_fields, pack_shadow, unpack_fields, unpack_shadow
+from hub.core.shadow import Shadow, States, is_empty, pack_fields, pack_shadow, unpack_fields, unpack_shadow
 from hub.errors import RetryLater
 from hub.model import (
     NO_VERSION,
     WHOLE,
     Cell,
     Claim,
-    ConflictKind,
     ConflictRow,
     EntityRow,
     FieldState,
-    HistoryRow,
     Json,
     LinkRow,
     LinkState,
@@ -40,9 +38,8 @@ from hub.model import (
 )
 from hub.store import Tx
 
+Cells = MutableMapping[str, Cell]
 ID_BLOCK = 50  # ids drawn from the store at a time
-GRAVITY = (ConflictKind.CONCURRENT, ConflictKind.REFUSED, ConflictKind.FIRST_CONTACT, ConflictKind.SUPERSEDED)
-SPEAKING = (LinkState.LIVE, LinkState.DUPLICATE, LinkState.OUT_OF_SCOPE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +56,7 @@ class Scene:
     links: dict[int, LinkRow] = field(default_factory=dict)
     links_at: dict[int, list[LinkRow]] = field(default_factory=lambda: defaultdict(list))
     rulings: dict[int, dict[str, RulingRow]] = field(default_factory=lambda: defaultdict(dict))
-    changed: dict[int, dict[str, tuple[Json, Json]]] = field(default_factory=lambda: defaultdict(dict))
+    changed: dict[int, MutableMapping[str, tuple[Json, Json]]] = field(default_factory=lambda: defaultdict(dict))
     conflicts: list[ConflictRow] = field(default_factory=list)
     joining: dict[int, Mapping[str, FieldState]] = field(default_factory=dict)  # root -> of whom it took in (merge)
     joint: dict[int, Mapping[str, FieldState]] = field(default_factory=dict)  # root -> what stood for both (unmerge)
@@ -70,7 +67,12 @@ class Scene:
     fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
     _cells: dict[int, Mapping[str, Cell]] = field(default_factory=dict)
-    _states: dict[int, dict[str, FieldState]] = field(default_factory=dict)
+    _first: dict[int, list[tuple[LinkRow, list[str]]]] = field(default_factory=dict)  # root -> first contacts, claims
+    _alone: set[int] = field(default_factory=set)  # new entities whose documents were made in one go
+    _rekeyed: set[int] = field(default_factory=set)  # roots that may answer to other keys now
+    _precedences: dict[tuple[str, str, str, bool], dict[str, str]] = field(default_factory=dict)
+    _read_whole: dict[tuple[str, str], bool] = field(default_factory=dict)
+    _states: dict[int, States] = field(default_factory=dict)
     _touched: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _recheck: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _new_links: set[int] = field(default_factory=set)
@@ -127,12 +129,43 @@ class Scene:
             self._cells[link_id] = unpack_shadow(self.links[link_id].shadow)
         return self._cells[link_id]
 
+    def cells_to_change(self, link_id: int) -> Cells:
+        """A copy, for `set_cells`."""
+        cells = self.cells(link_id)
+        return cells.copy() if isinstance(cells, Shadow) else dict(cells)
+
     def set_cells(self, link_id: int, cells: Mapping[str, Cell]) -> None:
         self._cells[link_id] = cells
         self._dirty_links.add(link_id)
         self._dirty_cells.add(link_id)
+        self._rekeyed.add(self.root_of[self.links[link_id].entity_id])
 
-    def states(self, root: int) -> dict[str, FieldState]:
+    def first_contact(
+        self, link: LinkRow, held: dict[str, Json], filled: list[str], own: Own, *, rekey: bool = True
+    ) -> None:
+        """A link that had no cells was read: all it holds, and the fields that it claims, with one claim for all.
+
+        The same as cells one by one, each touched or rechecked. Whether an entity's fields must be decided anew for it
+        is told when all of the page is known.
+        """
+        root = self.root_of[link.entity_id]
+        link.shadow = first_shadow(held, filled, own)
+        self._cells.pop(link.id, None)
+        self._dirty_links.add(link.id)
+        if rekey:
+            self._rekeyed.add(root)
+        self._first.setdefault(root, []).append((link, filled))
+        if len(filled) < len(held):
+            self._recheck[root].update(held.keys() - set(filled))
+
+    def value(self, root: int, name: str) -> Json:
+        """What stands in one field."""
+        if root not in self._states:
+            return self.entities[root].values.get(name)
+        state = self._states[root].get(name)
+        return None if state is None else state.value
+
+    def states(self, root: int) -> States:
         if root not in self._states:
             row = self.entities[root]
             self._states[root] = unpack_fields(row.fields, row.values)
@@ -185,6 +218,12 @@ class Scene:
 
     def decide(self) -> None:
         """Derive every touched field anew; note history and conflicts."""
+        for root, contacts in self._first.items():
+            if not self._settled_at_once(root, contacts):
+                for _, filled in contacts:
+                    for name in filled:
+                        self.touch(root, name)
+        self._first.clear()
         for root in sorted(self._touched):
             names, entity = self._touched[root], self.entity_type(root)
             voices, states = self.voices(root), self.states(root)
@@ -214,6 +253,48 @@ class Scene:
                 self._accept(root, name, decision, voices, joint)
         self._touched.clear()
 
+    def _settled_at_once(self, root: int, contacts: list[tuple[LinkRow, list[str]]]) -> bool:
+        """True if a first contact's fields are decided: it is all that is known, or it agrees (but for some, touched).
+
+        Nothing else may have happened to the entity in this transaction, and no person may have ruled on it.
+        """
+        link, filled = contacts[0]
+        others = [each for each in self.links_at[root] if each is not link]
+        if len(contacts) > 1 or root in self._touched or root in self._states or self.rulings.get(root):
+            return False
+        if link.id in self._dirty_cells or link.state not in SPEAKING:
+            return False
+        if root in self._new_entities:
+            return not others and root not in self._stored and self._settle_alone(root, link, filled)
+        if len(others) != 1 or others[0].id in self._dirty_cells or others[0].id in self._new_links:
+            return False
+        row, old = self.entities[root], others[0]
+        if old.state not in SPEAKING:
+            return False
+        pair = (row.type, old.connection, link.connection, old.id < link.id)
+        if pair not in self._precedences:
+            self._precedences[pair] = precedences_of(self.hub, self.entity_type(root), old, link)
+        for name in undecided(row.fields, row.values, old.shadow, link.shadow, filled, self._precedences[pair]):
+            self.touch(root, name)
+        mapping = self.hub.mapping_of(link.connection, link.stream)
+        if mapping is not None and mapping.cases:
+            self._recheck[root].update(filled)
+        return True
+
+    def _settle_alone(self, root: int, link: LinkRow, filled: list[str]) -> bool:
+        """A new entity that one record brought: its values are the record's claims."""
+        own = link.shadow["own"]
+        made = values_alone(self.entity_type(root).fields, link.shadow["held"], filled, own) if filled else None
+        if made is None:
+            return False
+        row = self.entities[root]
+        row.values, row.fields = made
+        row.version = self.version
+        self.changed[root] = AllNew(row.values)
+        self._alone.add(root)
+        self._recheck[root].update(row.values)
+        return True
+
     def _also(self, root: int, declared: CanonicalField, joint: FieldState | None) -> list[FieldState]:
         """States that join the evidence as memory: of a merged entity; of both, what they were heard to consent to."""
         if joint is not None and heard_since(declared, joint, self.merged_at):
@@ -235,7 +316,9 @@ class Scene:
         old = self.states(root).get(name)
         self._retire(root, name, decision)
         if decision.losers:
-            self.conflicts.append(self._conflict(root, name, decision, voices))
+            self.conflicts.append(
+                conflict_of(root, name, decision, voices, at=self.now, version=self.version, run_id=self.run_id)
+            )
             if "agreed_on_lost" in PLANTED:
                 for loser in decision.losers:
                     cell = self.cells(loser.claim.link)[name]
@@ -252,14 +335,16 @@ class Scene:
         if decision.changed and decision.state.value != stood:
             self.changed[root][name] = (stood, decision.state.value)
             if root not in self._new_entities:
-                self._history[root][name] = self._change(stood, decision, voices)
+                self._history[root][name] = change_of(stood, decision, voices)
 
     def _retire(self, root: int, name: str, decision: Decision) -> None:
         """Claims that do not return: their links are behind."""
         for link_id, part in decision.retired:
             cell = self.cells(link_id)[name]
             own = {each: claim for each, claim in cell.own.items() if each != part}
-            self.set_cells(link_id, {**self.cells(link_id), name: Cell(held=cell.held, own=own)})
+            cells = self.cells_to_change(link_id)
+            cells[name] = Cell(held=cell.held, own=own)
+            self.set_cells(link_id, cells)
             self.recheck(root, name)
 
     def depart(self, root: int, name: str, claims: Mapping[str, Claim], *, is_set: bool) -> None:
@@ -316,63 +401,25 @@ class Scene:
         self.states(alias)[name] = FieldState(value=value, version=self.version)
         self._dirty_aliases.add(alias)
 
-    def _change(self, old: Json, decision: Decision, voices: Mapping[int, Voice]) -> Json:
-        winner = decision.winner
-        voice = voices.get(winner.link) if winner else None
-        return {
-            "old": old,
-            "new": decision.state.value,
-            "link": winner.link if winner else None,
-            "connection": voice.connection if voice else None,
-            "window": [winner.after, winner.before] if winner else None,
-            "rule": decision.decided_by,
-        }
-
-    def _conflict(self, root: int, name: str, decision: Decision, voices: Mapping[int, Voice]) -> ConflictRow:
-        winner = decision.winner
-        claims = [(loser.claim, loser.part, False) for loser in decision.losers]
-        if winner is not None:
-            claims.append((winner, "", True))
-        candidates = [
-            {
-                **claim._asdict(),
-                "connection": voices[claim.link].connection if claim.link in voices else None,
-                "part": part,
-                "won": won,
-            }
-            for claim, part, won in claims
-        ]
-        kinds = [loser.kind for loser in decision.losers]
-        worst = next(
-            (kind for kind in ("concurrent", "refused", "first_contact", "superseded") if kind in kinds), kinds[0]
-        )
-        return conflict_row(
-            root,
-            name,
-            ConflictKind.OSCILLATION if decision.state.frozen is not None else worst,
-            candidates,
-            decision.state.value,
-            winner_link=winner.link if winner else None,
-            decided_by=decision.decided_by,
-            open_=decision.open,
-            at=self.now,
-            version=self.version,
-            run_id=self.run_id,
-        )
-
     # What is behind now
 
     def mark_behind(self) -> None:
         """Put every link on notice that lacks a rechecked field, and want the records that should exist."""
+        makers: dict[str, list[Connection]] = {}
         for root in sorted(self._recheck):
             if root in self._new_entities or root in self.changed or root in self._turned:
-                self._scope(root)
-                for connection in self.hub.connections.values():
+                kind = self.entities[root].type
+                if kind not in makers:
+                    makers[kind] = self.hub.makers_of(kind)
+                if root not in self._alone or self.hub.has_scope(kind):
+                    self._scope(root)
+                for connection in makers[kind]:
                     self.want(root, connection)
             for link in list(self.links_at[root]):
                 if (
                     link.state == LinkState.LIVE
                     and link.behind_since is None
+                    and self._may_lack(root, link)
                     and self.due(link, self._recheck[root]).fields
                 ):
                     link.behind_since = self.now
@@ -382,6 +429,16 @@ class Scene:
             link = self.links[link_id]
             link.behind_since = self.now if link.state == LinkState.LIVE and self.due(link).fields else None
         self._written.clear()
+
+    def _may_lack(self, root: int, link: LinkRow) -> bool:
+        """False where no rechecked field has a value that this link could lack: mostly, and cheaply told."""
+        mapping = self.hub.mapping_of(link.connection, link.stream)
+        if mapping is None or mapping.cases:
+            return mapping is not None
+        if root in self._states:
+            return any(name in self._states[root] for name in self._recheck[root])
+        values = self.entities[root].values
+        return root not in self._alone and any(name in values for name in self._recheck[root])
 
     def look_again(self, link: LinkRow) -> None:
         """A write of ours landed: whether the link still lacks anything is told when all is decided."""
@@ -401,7 +458,7 @@ class Scene:
     def values(self, root: int) -> dict[str, Json]:
         if root not in self._states:
             return self.entities[root].values
-        return {name: state.value for name, state in self.states(root).items()}
+        return self._states[root].plain()
 
     def _scope(self, root: int) -> None:
         """A record that leaves its mapping's scope is still heard, never written; it may come back."""
@@ -459,8 +516,11 @@ class Scene:
 
     def _listed(self, connection: Connection, mapping: StreamMapping) -> bool:
         """Nothing is created where the hub has not yet seen everything that is there."""
-        cursor = self.tx.cursor(connection.name, mapping.source)
-        return bool(cursor and cursor.get("first_done"))
+        key = (connection.name, mapping.source)
+        if key not in self._read_whole:
+            cursor = self.tx.cursor(*key)
+            self._read_whole[key] = bool(cursor and cursor.get("first_done"))
+        return self._read_whole[key]
 
     def new_wanted(self, root: int, connection: Connection, mapping: StreamMapping) -> None:
         """A record is to be created there."""
@@ -484,21 +544,25 @@ class Scene:
         """Give new entities their rows now: what happens in this transaction (events, grants) may point at them."""
         fresh = self._new_entities - self._stored
         for root in fresh:
-            self._pack(root)
+            if root not in self._alone or root in self._states:
+                self._pack(root)
         self.tx.insert_entities([self.entities[each] for each in sorted(fresh)])
         self._stored |= fresh
         self._dirty_entities -= fresh
 
     def _pack(self, root: int) -> None:
         row, states = self.entities[root], self.states(root)
-        row.values = {name: state.value for name, state in states.items()}
+        row.values = states.plain()
         row.fields = pack_fields(states)
         row.version = max((state.version for state in states.values()), default=NO_VERSION)
 
     def save(self) -> None:
         """Write the working set back: one statement per table and kind."""
-        for link_id in self._dirty_cells | (self._new_links & self._cells.keys()):
+        for link_id in self._dirty_cells:
             self.links[link_id].shadow = pack_shadow(self._cells[link_id])
+        for link_id in self._new_links:
+            if not self.links[link_id].shadow:
+                self.links[link_id].shadow = pack_shadow({})
         self.store_new()
         rows = self._dirty_entities | self._dirty_aliases
         for each in rows:
@@ -506,77 +570,26 @@ class Scene:
         self.tx.update_entities([self.entities[each] for each in sorted(rows)])
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
-        rekeyed = self._new_entities | self._dirty_entities
-        rekeyed |= {self.root_of[self.links[each].entity_id] for each in self._dirty_cells | self._new_links}
-        self.tx.set_keys([(root, self.entities[root].type, self._keys(root)) for root in sorted(rekeyed)])
-        self.tx.add_history(self._history_rows())
+        rekeyed = sorted(self._new_entities | self._dirty_entities | self._rekeyed)
+        self.tx.set_keys([(root, self.entities[root].type, self._keys(root)) for root in rekeyed])
+        links = [link for links in self.links_at.values() for link in links]
+        self.tx.add_history(
+            history_rows(
+                self._history, links, version=lambda: self.version, at=self.now, run_id=self.run_id, actor=self.actor
+            )
+        )
         self.tx.add_conflicts(self.conflicts)
         store_findings(self.tx, self.findings, self.entity_type, at=self.now, run_id=self.run_id)
 
     def _keys(self, root: int) -> set[tuple[str, str]]:
         holdings: list[Mapping[str, Json]] = [self.values(root)]
+        if root in self._alone and root not in self._states:
+            return keys_for(self.entity_type(root), holdings)  # its one record holds no other
         holdings += [self._held(link) for link in self.links_at[root] if link.state in SPEAKING]
         return keys_for(self.entity_type(root), holdings)
 
     def _held(self, link: LinkRow) -> Mapping[str, Json]:
         """What a system holds, without unpacking what nobody changed."""
-        if link.id in self._dirty_cells or link.id in self._new_links:
+        if link.id in self._dirty_cells:
             return {name: cell.held for name, cell in self.cells(link.id).items()}
         return link.shadow.get("held") or {}
-
-    def _history_rows(self) -> list[HistoryRow]:
-        versions = {link.connection: link.mapping_version for links in self.links_at.values() for link in links}
-        return [
-            HistoryRow(
-                entity_id=root,
-                version=self.version,
-                at=self.now,
-                changes=changes,
-                run_id=self.run_id,
-                mapping_version=max(
-                    (versions.get(each["connection"], 0) for each in changes.values() if each["connection"]), default=0
-                ),
-                actor=self.actor,
-            )
-            for root, changes in sorted(self._history.items())
-        ]
-
-
-def connector_name(hub: Hub, connection: str) -> str:
-    """The connector behind a connection; "" when it is gone from the configuration."""
-    found = hub.connections.get(connection)
-    return found.connector.name if found else ""
-
-
-def voice_of(hub: Hub, link: LinkRow) -> Voice:
-    """What a decision must know of a link."""
-    return Voice(
-        link=link.id, connection=link.connection, connector=connector_name(hub, link.connection),
-        rank=hub.rank(link.connection), speaks=link.state in SPEAKING,
-    )  # fmt: skip
-
-
-def conflict_row(
-    root: int,
-    name: str,
-    kind: str,
-    candidates: list[dict[str, Json]],
-    winner: Json,
-    *,
-    winner_link: int | None,
-    decided_by: str,
-    open_: bool,
-    at: float,
-    version: int,
-    run_id: int | None,
-) -> ConflictRow:
-    """A conflict with its digest: the same candidates and outcome are one conflict, however often seen."""
-    told = sorted(orjson.dumps([c["link"], c["part"], c["value"], c["before"], c["won"]]) for c in candidates)
-    if kind == ConflictKind.OSCILLATION:  # the same claims may have been weighed, and one refused, before
-        told.append(kind.encode())
-    digest = hashlib.sha256(b"\n".join([*told, orjson.dumps(winner)])).hexdigest()[:32]
-    return ConflictRow(
-        entity_id=root, field=name, kind=kind, candidates=candidates, digest=digest, winner=winner,
-        winner_link=winner_link, decided_by=decided_by, state="open" if open_ else "closed", at=at, version=version,
-        run_id=run_id,
-    )  # fmt: skip

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from hub.app.scene import Scene, conflict_row
+from hub.app.conflicts import conflict_row
+from hub.app.scene import Scene
 from hub.core.changes import Verdict, judge_intent, settle_cells
 from hub.core.mapping import held_form
 from hub.core.plan import CASE, REMOVALS

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from hub.core.canonical import CanonicalField
 from hub.core.shadow import is_empty
@@ -18,8 +19,7 @@ from hub.core.values import same
 from hub.model import LONG_AGO, NO_VERSION, WHOLE, Cell, Claim, Intent, Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(NamedTuple):
     """When an edit seen by a read was made: within (after, before]."""
 
     after: float

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from hub.errors import RecordRejected
@@ -41,6 +42,8 @@ def read_email(text: str) -> str:
     """
     text = text.strip()
     if _PLAIN_EMAIL.fullmatch(text):
+        if len(text) <= 64 and text.islower() and not text.endswith(_RESERVED_ENDINGS):
+            return text
         local, _, host = text.rpartition("@")
         host = host.lower()
         labels = host.split(".")
@@ -83,20 +86,74 @@ def read_phone(text: str, region: str | None = None, *, drop_extension: bool = F
     Raises MappingFault: MAP-120 no number, MAP-121 country unknown, MAP-122 impossible length, MAP-123 extension.
     """
     text = text.strip()
-    if _E164.fullmatch(text) and _is_settled(text):
-        return text
+    if _E164.fullmatch(text):
+        if _is_settled(text):
+            return text
+    elif region is not None and _NATIONAL.fullmatch(text):
+        found = _from_national(text.translate(_MARKS), region)
+        if found is not None:
+            return found
     return _parse_phone(text, region, drop_extension)
 
 
 def _is_settled(text: str) -> bool:
     """True if the library would give the same text back: known code, possible length, no trunk prefix in front."""
+    found = _plan_behind(text[1:4])
+    if found is None:
+        return False
+    length, trunk, lengths = found
+    return len(text) - length in lengths and not text.startswith(trunk, length)
+
+
+@lru_cache(1024)
+def _plan_behind(digits: str) -> tuple[int, tuple[str, ...], frozenset[int]] | None:
+    """By a number's first three digits: length of + and country code, trunk prefixes, possible lengths of the rest."""
     for length in (1, 2, 3):
-        plan = _numbering_plan(text[1 : 1 + length])
+        plan = _numbering_plan(digits[:length])
         if plan is not None:
-            trunk, lengths = plan
-            national = text[1 + length :]
-            return len(national) in lengths and not national.startswith(trunk)
-    return False
+            return 1 + length, plan[0], frozenset(plan[1])
+    return None
+
+
+_NATIONAL = re.compile(r"[0-9(][0-9 ()./-]*[0-9]", re.ASCII)
+_MARKS = str.maketrans("", "", " ()./-")
+
+
+def _from_national(digits: str, region: str) -> str | None:
+    """E.164 of a number as it is dialled within its country; None where only the library can tell."""
+    plan = _national_plan(region)
+    if plan is None or digits.startswith((plan.code, plan.abroad)):
+        return None
+    national = digits.removeprefix(plan.trunk)
+    if national.startswith("0") or len(national) not in plan.lengths or not plan.pattern.fullmatch(national):
+        return None
+    return f"+{plan.code}{national}"
+
+
+class _NationalPlan(NamedTuple):
+    code: str  # of the country
+    trunk: str  # what is dialled before a number within the country
+    abroad: str  # what is dialled before a number of another one
+    lengths: frozenset[int]
+    pattern: re.Pattern[str]
+
+
+@lru_cache(512)
+def _national_plan(region: str) -> _NationalPlan | None:
+    """None for regions that use another's country code, and where prefixes are no plain digits."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+    metadata = PhoneMetadata.metadata_for_region(region)
+    if metadata is None or metadata.general_desc is None or metadata.national_prefix_transform_rule:
+        return None
+    trunk, abroad = metadata.national_prefix_for_parsing or "", metadata.international_prefix or ""
+    regions = COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
+    pattern = metadata.general_desc.national_number_pattern
+    plain = abroad.isdigit() and (trunk.isdigit() or not trunk)
+    if regions[0] != region or not plain or not pattern:
+        return None
+    lengths = frozenset(metadata.general_desc.possible_length)
+    return _NationalPlan(str(metadata.country_code), trunk, abroad, lengths, re.compile(pattern))
 
 
 @lru_cache(1024)
@@ -232,7 +289,7 @@ _LANGUAGES = (
     "pl",
     "sv",
     "da",
-    "nb",
+    "no",
     "fi",
     "cs",
     "tr",
@@ -303,7 +360,7 @@ def country_name(code: str, form: str) -> str:
 def _country_names() -> tuple[dict[str, str], frozenset[str]]:
     """(folded name -> alpha-2, all alpha-2 codes). A name that means two countries means none."""
     import pycountry
-    from babel import Locale
+    from babel.localedata import load
 
     codes = frozenset(country.alpha_2 for country in pycountry.countries)
     found: dict[str, set[str]] = {}
@@ -316,7 +373,8 @@ def _country_names() -> tuple[dict[str, str], frozenset[str]]:
         ):
             found.setdefault(_fold(name), set()).add(country.alpha_2)
     for language in _LANGUAGES:
-        for code, name in Locale(language).territories.items():
+        own = load(language, merge_inherited=False)  # what languages inherit is no name of a country
+        for code, name in own["territories"].items():
             if code in codes:
                 found.setdefault(_fold(name), set()).add(code)
     names = {name: next(iter(those)) for name, those in found.items() if name and len(those) == 1}

@@ -35,6 +35,9 @@ class Match:
     crowded: tuple[Crowd, ...] = ()
 
 
+NEW, KEYLESS = Match(outcome="new"), Match(outcome="keyless")
+
+
 def keys_for(entity: EntityType, holdings: Iterable[Mapping[str, Json]]) -> set[tuple[str, str]]:
     """All (key name, key value) that an entity answers to: its values' and those its systems hold."""
     return {(name, value) for values in holdings for name, value, _ in keys_of(entity, values)}
@@ -56,6 +59,8 @@ def decide_match(
         here: root entity -> how many records of this very stream it has already; missing: none.
         apart: root entities that a person said this record does not belong to.
     """
+    if not found:
+        return NEW if any(strength == "strong" for _, _, strength in keys_of(entity, values)) else KEYLESS
     strong: dict[int, str] = {}
     weak: dict[int, str] = {}
     crowded = []

@@ -7,8 +7,10 @@ steps are known: MAP-006, MAP-007, MAP-010, MAP-011.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hub.core.canonical import CanonicalField, EntityType
 from hub.core.canonical_file import names_of, read_blank
@@ -37,6 +39,8 @@ RULE_KEYS = (
     "text",
 )
 DIRECTIONS = ("both", "in", "out")
+FEW_WORDS = ("country", "enum", "boolean")  # types of which a system writes few different texts
+REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,10 +414,10 @@ def _with_chain(
 def _chain(steps: Sequence[Step], read: Normaliser, typed: CanonicalField) -> Normaliser:
     """Inward as one closure; whatever turns blank on the way is blank."""
     moves = [step.inward for step in steps if step.inward is not None]
-    if not moves and typed.type == "text" and typed.max is None:
-        return _plain_text(read)
+    if not moves and typed.type == "text":
+        return _plain_text(read, typed.max)
     if not moves:
-        return lambda value: None if is_blank(value) else read(value)
+        return _remembered(read) if typed.type in FEW_WORDS else _unless_blank(read)
     if len(moves) == 1:
         move = moves[0]
 
@@ -435,12 +439,40 @@ def _chain(steps: Sequence[Step], read: Normaliser, typed: CanonicalField) -> No
     return run
 
 
-def _plain_text(read: Normaliser) -> Normaliser:
+def _plain_text(read: Normaliser, longest: int | None) -> Normaliser:
     """The commonest cell of all: plain ASCII text."""
+    most = longest or sys.maxsize
 
     def run(value: Json) -> Json:
-        if value.__class__ is str and value.isascii() and "\0" not in value and not value.isspace():
+        if (
+            value.__class__ is str
+            and value.isascii()
+            and "\0" not in value
+            and not value.isspace()
+            and 0 < len(value) <= most
+        ):
             return value
+        return None if is_blank(value) else read(value)
+
+    return run
+
+
+def _unless_blank(read: Normaliser) -> Normaliser:
+    def run(value: Json) -> Json:
+        if value.__class__ is str:
+            return read(value) if value and not value.isspace() else None
+        return None if is_blank(value) else read(value)
+
+    return run
+
+
+def _remembered(read: Normaliser) -> Normaliser:
+    """For types whose values repeat from record to record: what a text means is looked up once."""
+    known = lru_cache(REMEMBERED)(_unless_blank(read))
+
+    def run(value: Json) -> Json:
+        if value.__class__ is str:
+            return known(value)
         return None if is_blank(value) else read(value)
 
     return run

@@ -73,17 +73,12 @@ def _pick_consent(claims: Sequence[Claim]) -> Claim:
     return max(outs or free, key=lambda c: (c.before, c.after, c.taken, c.link))
 
 
-def _place(rule: tuple[str, ...], voices: Mapping[int, Voice]) -> Callable[[Claim], tuple[int, int]]:
-    """Place of a claim in a sticky order; links that are gone rank last, systems not named after the named ones."""
-
-    def place(claim: Claim) -> tuple[int, int]:
-        voice = voices.get(claim.link)
-        if voice is None:
-            return 1, len(rule)
-        named = [index for index, name in enumerate(rule) if name in (voice.connection, voice.connector)]
-        return int(not voice.speaks), named[0] if named else len(rule)
-
-    return place
+def place_of(rule: tuple[str, ...], voice: Voice | None) -> tuple[int, int]:
+    """Place of a link in a sticky order; links that are gone rank last, systems not named after the named ones."""
+    if voice is None:
+        return 1, len(rule)
+    named = [index for index, name in enumerate(rule) if name in (voice.connection, voice.connector)]
+    return int(not voice.speaks), named[0] if named else len(rule)
 
 
 def pick(claims: Sequence[Claim], field: CanonicalField, rank: Rank, voices: Mapping[int, Voice]) -> Claim:
@@ -102,9 +97,9 @@ def pick(claims: Sequence[Claim], field: CanonicalField, rank: Rank, voices: Map
         extreme = (max if rule == "max" else min)(order_key(field, c.value) for c in filled)
         return min(_top([c for c in filled if order_key(field, c.value) == extreme]), key=rank)
     if rule == "source":
-        place = _place(field.survivorship.source, voices)
-        best = min(place(c) for c in claims)
-        return min(_top([c for c in claims if place(c) == best]), key=rank)
+        places = [place_of(field.survivorship.source, voices.get(c.link)) for c in claims]
+        best = min(places)
+        return min(_top([c for c, place in zip(claims, places, strict=True) if place == best]), key=rank)
     top = _top(claims)
     if field.kind == "set":  # concurrent add and remove: it stays in
         return min(top, key=lambda c: (not c.value, rank(c)))
@@ -251,7 +246,7 @@ def _ended(
     A claim leaves the set when a write of ours lands on it, when its link is gone, or when a new memory replaces it.
     What it had ended must not come back to life for that: the value would go back (law L5).
     """
-    if not _uses_order(field):
+    if not departed or not _uses_order(field):
         return []
     return [
         (link, part)
@@ -365,10 +360,12 @@ def _replaced(
     field: CanonicalField, state: FieldState, memory: Mapping[str, Claim], cells: Mapping[int, Cell]
 ) -> dict[str, list[Claim]]:
     """Part -> claims that only the old memory knew and the new one does not."""
-    stays = set(map(repr, memory.values())) | {repr(claim) for cell in cells.values() for claim in cell.own.values()}
     gone: dict[str, list[Claim]] = {}
+    if not state.memory or state.memory == memory:
+        return gone
+    stays = [*memory.values(), *(claim for cell in cells.values() for claim in cell.own.values())]
     for part, claim in state.memory.items():
-        if repr(claim) not in stays:
+        if claim not in stays:
             gone.setdefault(part if field.kind == "set" else WHOLE, []).append(claim)
     return gone
 

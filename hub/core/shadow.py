@@ -12,19 +12,22 @@ Invariant: unpacking what was packed gives the same cells (tests/properties/test
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Self, TypeVar
 
 from hub.model import NO_VERSION, WHOLE, Cell, Claim, FieldState, Json
 
-NO_CLAIMS: Mapping[str, Claim] = {}
+T = TypeVar("T", Cell, FieldState)
+NO_CLAIMS: Mapping[str, Json] = {}
 
 
 def is_empty(value: Json) -> bool:
     """Nothing there: None, an empty set, or a group (or consent) without a single part."""
-    if value is None or value == [] or value == "":
+    if value.__class__ is str:
+        return not value
+    if value is None or value == []:
         return True
-    return isinstance(value, dict) and all(part is None for part in value.values())
+    return isinstance(value, dict) and not any(part is not None for part in value.values())
 
 
 def pack_claims(value: Json, claims: Mapping[str, Claim]) -> Json:
@@ -59,98 +62,120 @@ def unpack_claims(value: Json, packed: Json) -> dict[str, Claim]:
     return {WHOLE: Claim(link, value, *window)}
 
 
-def _default(packed: Json) -> str | None:
-    """A hashable form of a short claim; None where the long form is needed."""
-    return None if isinstance(packed, dict) else repr(packed)
+Packed = tuple[int, Json]  # a version (agreed, or the value's own), and the claims as pack_claims writes them
 
 
-def pack_shadow(cells: Mapping[str, Cell]) -> dict[str, Json]:
-    """Cells of a link -> its document."""
-    packed = {name: (cell.agreed, pack_claims(cell.held, cell.own)) for name, cell in cells.items()}
-    votes = Counter(
-        (agreed, _default(own))
-        for name, (agreed, own) in packed.items()
-        if not isinstance(own, dict) and not is_empty(cells[name].held)
-    )
-    common = votes.most_common(1)[0][0] if votes else (NO_VERSION, "None")
-    own_default = next((own for agreed, own in packed.values() if (agreed, _default(own)) == common), None)
-    document: dict[str, Json] = {
-        "held": {name: cell.held for name, cell in cells.items()},
-        "agreed": common[0],
-        "own": own_default,
-    }
-    exceptions = {
-        name: [agreed, own]
-        for name, (agreed, own) in packed.items()
-        if (agreed, own) != ((common[0], None) if is_empty(cells[name].held) else (common[0], own_default))
-    }
-    if exceptions:
-        document["x"] = exceptions
-    return document
+def _commonest(packed: Mapping[str, Packed], values: Mapping[str, Json]) -> Packed:
+    """What most fields that are not blank have in common, where it has the short form; the first of equals."""
+    votes: dict[tuple[int, tuple[Json, ...] | None], int] = {}
+    for name, (version, claims) in packed.items():
+        if claims.__class__ is not dict and not is_empty(values[name]):
+            key = (version, None if claims is None else tuple(claims))
+            votes[key] = votes.get(key, 0) + 1
+    if not votes:
+        return NO_VERSION, None
+    version, claim = max(votes, key=votes.__getitem__)
+    return version, None if claim is None else list(claim)
 
 
-class Shadow(Mapping[str, Cell]):
-    """The cells of a link, unpacked one by one when they are asked for; most of a record is never looked at."""
+class Unpacked(MutableMapping[str, T]):
+    """What a document holds per field, unpacked one by one when it is asked for; most of a record is never looked at.
 
-    __slots__ = ("_agreed", "_cells", "_exceptions", "_held", "_own")
+    What was not touched is packed again as it was, without a look.
+    """
 
-    def __init__(self, document: Mapping[str, Json]) -> None:
-        self._held: Mapping[str, Json] = document.get("held") or {}
-        self._agreed: int = document.get("agreed", NO_VERSION)
-        self._own: Json = document.get("own")
-        self._exceptions: Mapping[str, Json] = document.get("x", {})
-        self._cells: dict[str, Cell] = {}
+    __slots__ = ("_document", "_items", "_values")
 
-    def __getitem__(self, name: str) -> Cell:
-        cell = self._cells.get(name)
-        if cell is None:
-            cell = self._cells[name] = self._unpacked(name)
-        return cell
+    def __init__(self, document: Mapping[str, Json], values: Mapping[str, Json]) -> None:
+        self._document = document
+        self._values = values
+        self._items: dict[str, T | None] = dict.fromkeys(values)  # None: not unpacked yet
 
-    def _unpacked(self, name: str) -> Cell:
-        value = self._held[name]
-        if name in self._exceptions:
-            agreed, claims = self._exceptions[name]
-            return Cell(held=value, agreed=agreed, own=unpack_claims(value, claims))
-        if is_empty(value):
-            return Cell(held=value, agreed=self._agreed)
-        return Cell(held=value, agreed=self._agreed, own=unpack_claims(value, self._own))
+    def _unpacked(self, name: str) -> T:
+        raise NotImplementedError
+
+    def __getitem__(self, name: str) -> T:
+        item = self._items[name]
+        if item is None:
+            item = self._items[name] = self._unpacked(name)
+        return item
+
+    def __setitem__(self, name: str, item: T) -> None:
+        self._items[name] = item
+
+    def __delitem__(self, name: str) -> None:
+        del self._items[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._held
+        return name in self._items
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._held)
+        return iter(self._items)
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._items)
+
+    def copy(self) -> Self:
+        """Of its own, to be changed."""
+        other = type(self)(self._document, self._values)
+        other._items = dict(self._items)
+        return other
 
 
-def unpack_shadow(document: Mapping[str, Json]) -> Mapping[str, Cell]:
-    """Inverse of pack_shadow; an empty document is a link that was never read."""
-    return Shadow(document)
+class Shadow(Unpacked[Cell]):
+    """The cells of a link."""
+
+    __slots__ = ()
+
+    def _unpacked(self, name: str) -> Cell:
+        agreed, claims = self._usual(name)
+        return Cell(held=self._values[name], agreed=agreed, own=unpack_claims(self._values[name], claims))
+
+    def _usual(self, name: str) -> Packed:
+        found = self._document.get("x", NO_CLAIMS).get(name)
+        if found is not None:
+            return found[0], found[1]
+        return self._document["agreed"], None if is_empty(self._values[name]) else self._document["own"]
+
+    def packed(self) -> tuple[dict[str, Json], dict[str, Packed]]:
+        """(field -> held, field -> agreed and claims)."""
+        held, packed = {}, {}
+        for name, cell in self._items.items():
+            held[name] = self._values[name] if cell is None else cell.held
+            packed[name] = self._usual(name) if cell is None else (cell.agreed, pack_claims(cell.held, cell.own))
+        return held, packed
 
 
-def pack_fields(states: Mapping[str, FieldState]) -> dict[str, Json]:
-    """Field states of an entity -> its document; the values themselves stand in `entity.values`."""
-    packed = {name: (state.version, pack_claims(state.value, state.memory)) for name, state in states.items()}
-    votes = Counter(
-        (version, _default(memory))
-        for name, (version, memory) in packed.items()
-        if not isinstance(memory, dict) and not is_empty(states[name].value)
-    )
-    common = votes.most_common(1)[0][0] if votes else (NO_VERSION, "None")
-    memory_default = next((m for v, m in packed.values() if (v, _default(m)) == common), None)
-    document: dict[str, Json] = {"v": common[0], "m": memory_default}
-    exceptions = {}
-    for name, (version, memory) in packed.items():
-        usual = (common[0], None) if is_empty(states[name].value) else (common[0], memory_default)
-        rare = _rare(states[name])
-        if (version, memory) != usual or rare != [None]:
-            exceptions[name] = [version, memory, *rare]
-    if exceptions:
-        document["x"] = exceptions
-    return document
+class States(Unpacked[FieldState]):
+    """The fields of an entity."""
+
+    __slots__ = ()
+
+    def _unpacked(self, name: str) -> FieldState:
+        version, claims, (ruling, *rest) = self._usual(name)
+        value = self._values[name]
+        return FieldState(
+            value=value, version=version, memory=unpack_claims(value, claims), ruling=ruling,
+            frozen=rest[0] if rest else None, withdrawn=len(rest) > 1,
+        )  # fmt: skip
+
+    def _usual(self, name: str) -> tuple[int, Json, list[Json]]:
+        found = self._document.get("x", NO_CLAIMS).get(name)
+        if found is not None:
+            return found[0], found[1], found[2:]
+        return self._document["v"], None if is_empty(self._values[name]) else self._document["m"], [None]
+
+    def plain(self) -> dict[str, Json]:
+        """Field -> value."""
+        return {name: self._values[name] if item is None else item.value for name, item in self._items.items()}
+
+    def packed(self) -> dict[str, tuple[int, Json, list[Json]]]:
+        """Field -> version, claims, and what few fields have."""
+        return {name: self._usual(name) if item is None else _packed_state(item) for name, item in self._items.items()}
+
+
+def _packed_state(state: FieldState) -> tuple[int, Json, list[Json]]:
+    return state.version, pack_claims(state.value, state.memory), _rare(state)
 
 
 def _rare(state: FieldState) -> list[Json]:
@@ -161,21 +186,49 @@ def _rare(state: FieldState) -> list[Json]:
     return rare
 
 
-def unpack_fields(document: Mapping[str, Json], values: Mapping[str, Json]) -> dict[str, FieldState]:
+def pack_shadow(cells: Mapping[str, Cell]) -> dict[str, Json]:
+    """Cells of a link -> its document."""
+    if isinstance(cells, Shadow):
+        held, packed = cells.packed()
+    else:
+        held = {name: cell.held for name, cell in cells.items()}
+        packed = {name: (cell.agreed, pack_claims(cell.held, cell.own)) for name, cell in cells.items()}
+    agreed, own = _commonest(packed, held)
+    document: dict[str, Json] = {"held": held, "agreed": agreed, "own": own}
+    exceptions = {
+        name: [its_agreed, claims]
+        for name, (its_agreed, claims) in packed.items()
+        if its_agreed != agreed or claims != (None if is_empty(held[name]) else own)
+    }
+    if exceptions:
+        document["x"] = exceptions
+    return document
+
+
+def unpack_shadow(document: Mapping[str, Json]) -> Shadow:
+    """Inverse of pack_shadow; an empty document is a link that was never read."""
+    return Shadow(document, document.get("held") or {})
+
+
+def pack_fields(states: Mapping[str, FieldState]) -> dict[str, Json]:
+    """Field states of an entity -> its document; the values themselves stand in `entity.values`."""
+    if isinstance(states, States):
+        values, packed = states.plain(), states.packed()
+    else:
+        values = {name: state.value for name, state in states.items()}
+        packed = {name: _packed_state(state) for name, state in states.items()}
+    version, memory = _commonest({name: each[:2] for name, each in packed.items()}, values)
+    document: dict[str, Json] = {"v": version, "m": memory}
+    exceptions = {
+        name: [its_version, claims, *rare]
+        for name, (its_version, claims, rare) in packed.items()
+        if its_version != version or rare != [None] or claims != (None if is_empty(values[name]) else memory)
+    }
+    if exceptions:
+        document["x"] = exceptions
+    return document
+
+
+def unpack_fields(document: Mapping[str, Json], values: Mapping[str, Json]) -> States:
     """Inverse of pack_fields."""
-    if not document:
-        return {}
-    version, memory, exceptions = document["v"], document["m"], document.get("x", {})
-    states = {}
-    for name, value in values.items():
-        if name in exceptions:
-            its_version, claims, ruling, *rest = exceptions[name]
-            states[name] = FieldState(
-                value=value, version=its_version, memory=unpack_claims(value, claims), ruling=ruling,
-                frozen=rest[0] if rest else None, withdrawn=len(rest) > 1,
-            )  # fmt: skip
-        elif is_empty(value):
-            states[name] = FieldState(value=value, version=version)
-        else:
-            states[name] = FieldState(value=value, version=version, memory=unpack_claims(value, memory))
-    return states
+    return States(document, values if document else {})

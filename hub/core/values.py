@@ -208,6 +208,9 @@ def _date(value: Json) -> str:
     text = read_text(value).strip()
     try:
         if len(text) == 10:
+            if text[4] == text[7] == "-" and text.isascii():
+                date.fromisoformat(text)
+                return text
             return date.fromisoformat(text).isoformat()
     except ValueError:
         pass
@@ -317,6 +320,8 @@ def _kind(value: Json) -> str:
 
 def is_blank(value: Json) -> bool:
     """None, empty or blank text, an empty set, a group whose parts are all blank. 0 and False are values."""
+    if value.__class__ is str:
+        return not value or value.isspace()
     if value is None:
         return True
     if isinstance(value, str):
@@ -378,7 +383,7 @@ def key_value(kind: str, value: Json) -> str | None:
     if is_blank(value):
         return None
     if kind == "email":
-        return email_key(value)
+        return value.lower() if value.isascii() else email_key(value)
     if kind == "text":
         return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
     return value if isinstance(value, str) else str(value)
@@ -391,13 +396,23 @@ def keys_of(entity: EntityType, values: Mapping[str, Json]) -> list[tuple[str, s
     """
     found = []
     for key in entity.keys:
-        parts = [_key_part(entity, path, values) for path in key.on]
+        on = key.on
+        if len(on) == 1:
+            whole = _key_part(entity, on[0], values)
+            if whole:
+                found.append((on[0], whole, key.strength))
+            continue
+        parts = [_key_part(entity, path, values) for path in on]
         if parts and all(parts):
             found.append((key.name, "\x1f".join(part for part in parts if part), key.strength))
     return found
 
 
 def _key_part(entity: EntityType, path: str, values: Mapping[str, Json]) -> str | None:
+    field = entity.fields.get(path)
+    if field is not None:
+        value = values.get(path)
+        return None if value is None else key_value(field.type, value)
     field = entity.field_of(path)
     if field is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Integer, Text, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.sql import Executable
@@ -154,9 +154,11 @@ class Waiting(Session):
         for named, statement in ADD_QUARANTINE.items():
             self._many(statement, [row for row in written if (row["new_external_id"] != "") == named])
 
-    def mend_quarantine(self, connection: str, stream: str, direction: str, cells: Collection[tuple[str, str]]) -> int:
-        """(external id, field) of values that are well now: their open rows are mended; tells how many there were."""
-        named = {shortened(each) for each in {external_id for external_id, _ in cells}}
+    def mend_quarantine(
+        self, connection: str, stream: str, direction: str, cells: Mapping[str, Collection[str]]
+    ) -> int:
+        """External id -> fields that are well now: their open rows are mended; tells how many there were."""
+        named = {shortened(external_id) for external_id in cells}
         if not named:
             return 0
         rows = self._rows(
@@ -164,7 +166,7 @@ class Waiting(Session):
         )
         if not rows:
             return 0
-        well = {(shortened(external_id), shortened(field)) for external_id, field in cells}
+        well = {(shortened(external_id), shortened(field)) for external_id in cells for field in cells[external_id]}
         return self.close_quarantine([row[0] for row in rows if (row[1], row[2]) in well])
 
     def quarantined_cells(

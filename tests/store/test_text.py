@@ -147,7 +147,7 @@ def test_hints_quarantine_and_notes_keep_any_text(store: Store) -> None:
         tx.add_quarantine([fault(text) for text in named])
         rows = tx.quarantine()
         assert [(row.external_id, row.message, row.value) for row in rows] == [(t, t, [t]) for t in named]
-        assert tx.mend_quarantine("crm", "contacts", "in", [(text, text) for text in named]) == len(named)
+        assert tx.mend_quarantine("crm", "contacts", "in", {text: [text] for text in named}) == len(named)
         tx.audit("kim", "x", "y", HOSTILE, None, 1.0)
         assert tx.audit_log()[0].before == HOSTILE
 
@@ -211,7 +211,7 @@ def test_the_quarantine_takes_what_nobody_else_does(store: Store) -> None:
         assert rows[4].external_id.startswith("x" * 100)
         assert len(rows[4].external_id) < 200
         assert rows[4].message == endless
-        cells = [(text, text) for text in (*BROKEN, endless)]
+        cells = {text: [text] for text in (*BROKEN, endless)}
         assert tx.mend_quarantine("crm", "contacts", "in", cells) == 5
 
 

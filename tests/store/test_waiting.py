@@ -48,10 +48,10 @@ def test_a_cell_has_one_open_row_brought_up_to_date_in_place(store: Store) -> No
 def test_cells_that_are_well_are_mended(store: Store) -> None:
     with store.transaction() as tx:
         tx.add_quarantine([fault(), fault(field="email"), fault("r2"), fault(direction="out")])
-        assert tx.mend_quarantine("crm", "contacts", "in", [("r1", "phone"), ("r2", "email"), ("r3", "")]) == 1
-        assert tx.mend_quarantine("crm", "contacts", "in", [("r1", "phone")]) == 0
-        assert tx.mend_quarantine("crm", "leads", "in", [("r2", "phone")]) == 0
-        assert tx.mend_quarantine("crm", "contacts", "in", []) == 0
+        assert tx.mend_quarantine("crm", "contacts", "in", {"r1": ["phone"], "r2": ["email"], "r3": [""]}) == 1
+        assert tx.mend_quarantine("crm", "contacts", "in", {"r1": ["phone"]}) == 0
+        assert tx.mend_quarantine("crm", "leads", "in", {"r2": ["phone"]}) == 0
+        assert tx.mend_quarantine("crm", "contacts", "in", {}) == 0
         assert [row.id for row in tx.quarantine()] == [2, 3, 4]
         assert [row.id for row in tx.quarantine("mended")] == [1]
 
@@ -59,7 +59,7 @@ def test_cells_that_are_well_are_mended(store: Store) -> None:
 def test_a_cell_that_breaks_again_gets_a_row_of_its_own(store: Store) -> None:
     with store.transaction() as tx:
         tx.add_quarantine([fault()])
-        tx.mend_quarantine("crm", "contacts", "in", [("r1", "phone")])
+        tx.mend_quarantine("crm", "contacts", "in", {"r1": ["phone"]})
         tx.add_quarantine([fault()])
         assert [(row.id, row.state) for row in tx.quarantine(None)] == [(1, "mended"), (2, "open")]
 

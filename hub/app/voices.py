@@ -1,0 +1,31 @@
+"""Who speaks for an entity: what a decision must know of its links."""
+
+from __future__ import annotations
+
+from hub.app.context import Hub
+from hub.core.canonical import EntityType
+from hub.core.first import precedence
+from hub.core.merge import Voice
+from hub.model import LinkRow, LinkState
+
+SPEAKING = (LinkState.LIVE, LinkState.DUPLICATE, LinkState.OUT_OF_SCOPE)
+
+
+def connector_name(hub: Hub, connection: str) -> str:
+    """The connector behind a connection; "" when it is gone from the configuration."""
+    found = hub.connections.get(connection)
+    return found.connector.name if found else ""
+
+
+def voice_of(hub: Hub, link: LinkRow) -> Voice:
+    """What a decision must know of a link."""
+    return Voice(
+        link=link.id, connection=link.connection, connector=connector_name(hub, link.connection),
+        rank=hub.rank(link.connection), speaks=link.state in SPEAKING,
+    )  # fmt: skip
+
+
+def precedences_of(hub: Hub, entity: EntityType, old: LinkRow, new: LinkRow) -> dict[str, str]:
+    """Field -> whether an older claim of the same value stays, for two links of these connections."""
+    voices = voice_of(hub, old), voice_of(hub, new)
+    return {name: precedence(declared, *voices) for name, declared in entity.fields.items()}
