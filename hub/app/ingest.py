@@ -182,7 +182,8 @@ def finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:
 def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequence[Mapping[str, str]]) -> None:
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     ids = [external_id_of(page.mapping, record) for record in records]
-    page.heads = tx.link_heads(name, stream, [each for each in ids if each])
+    named = [each for each in ids if each]
+    page.heads = tx.link_heads(name, stream, named) if named else {}
     known = [head.id for head in page.heads.values()]
     page.intents = tx.intents_for(known) if known else {}
     page.held_items = tx.held_items(known)
@@ -191,10 +192,10 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     mapped = {id(each): to_canonical(page.mapping, each) for _, each in news if each.op in ("upsert", "restore")}
     if news:
         _load(page, news, mapped)
-    page.counts["unchanged"] += sum(1 for each in ids if each) - len(news)
+    page.counts["unchanged"] += len(named) - len(news)
     if page.stream.deletes == LISTING:  # what is not in the listing is gone: so what is must be known to be
         tx.touch_links([head.id for head in page.heads.values()], page.read_at)
-    page.counts["keyless"] += sum(1 for each in ids if not each)
+    page.counts["keyless"] += len(ids) - len(named)
     for external_id, record in news:
         _take_record(page, external_id, record, mapped.get(id(record)))
     for fault in faults:

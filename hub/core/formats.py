@@ -124,7 +124,8 @@ def _from_national(digits: str, region: str) -> str | None:
     plan = _national_plan(region)
     if plan is None or digits.startswith((plan.code, plan.abroad)):
         return None
-    national = digits.removeprefix(plan.trunk)
+    dialled = next((prefix for prefix in plan.trunk if digits.startswith(prefix)), "")
+    national = digits[len(dialled) :]
     if national.startswith("0") or len(national) not in plan.lengths or not plan.pattern.fullmatch(national):
         return None
     return f"+{plan.code}{national}"
@@ -132,7 +133,7 @@ def _from_national(digits: str, region: str) -> str | None:
 
 class _NationalPlan(NamedTuple):
     code: str  # of the country
-    trunk: str  # what is dialled before a number within the country
+    trunk: tuple[str, ...]  # what may be dialled before a number within the country; the first that fits counts
     abroad: str  # what is dialled before a number of another one
     lengths: frozenset[int]
     pattern: re.Pattern[str]
@@ -144,12 +145,13 @@ def _national_plan(region: str) -> _NationalPlan | None:
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
     metadata = PhoneMetadata.metadata_for_region(region)
-    if metadata is None or metadata.general_desc is None or metadata.national_prefix_transform_rule:
+    if metadata is None or metadata.general_desc is None or metadata.country_code is None:
         return None
-    trunk, abroad = metadata.national_prefix_for_parsing or "", metadata.international_prefix or ""
+    trunk = tuple(each for each in (metadata.national_prefix_for_parsing or "").split("|") if each)
+    abroad = metadata.international_prefix or ""
     regions = COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
     pattern = metadata.general_desc.national_number_pattern
-    plain = abroad.isdigit() and (trunk.isdigit() or not trunk)
+    plain = abroad.isdigit() and all(map(str.isdigit, trunk)) and not metadata.national_prefix_transform_rule
     if regions[0] != region or not plain or not pattern:
         return None
     lengths = frozenset(metadata.general_desc.possible_length)

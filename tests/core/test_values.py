@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import hypothesis.strategies as st
 import phonenumbers
@@ -226,6 +227,40 @@ def test_the_fast_path_of_phones_is_taken() -> None:
     before = _parse_phone.cache_info()
     for text in ("+12022243441", "+49301234567", "+33123456789", "+442079460001"):
         assert read_phone(text) == text
+    assert _parse_phone.cache_info() == before
+
+
+written = st.text("0123456789", min_size=2, max_size=14).flatmap(
+    lambda digits: st.lists(st.sampled_from(["", "", "", " ", "-", "/", ".", "(", ") "]), min_size=len(digits)).map(
+        lambda marks: "".join(mark + digit for mark, digit in zip(marks, digits, strict=False))
+    )
+)
+regions = st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)) | st.sampled_from(
+    ["DE", "US", "GB", "FR", "IT", "RU"]
+)
+
+
+@settings(max_examples=1500)
+@given(
+    st.one_of(written, written.map("0{}".format), written.map("00{}".format), written.map("0(30) {}".format)), regions
+)
+def test_a_number_as_it_is_dialled_at_home_is_read_as_the_library_reads_it(text: str, region: str) -> None:
+    def outcome(read: Callable[[], str]) -> str:
+        try:
+            return read()
+        except MappingFault as fault:
+            return fault.code
+
+    expected = outcome(lambda: _parse_phone.__wrapped__(text.strip(), region, False))
+    assert outcome(lambda: read_phone(text, region)) == expected
+
+
+def test_the_fast_path_of_numbers_dialled_at_home_is_taken() -> None:
+    before = _parse_phone.cache_info()
+    assert read_phone("(030) 200-0007", "DE") == "+49302000007"
+    assert read_phone("0221/471 12", "DE") == "+4922147112"
+    assert read_phone("(415) 555-2671", "US") == "+14155552671"
+    assert read_phone("020 7946 0001", "GB") == "+442079460001"
     assert _parse_phone.cache_info() == before
 
 
