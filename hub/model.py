@@ -159,7 +159,7 @@ class LinkRow:
     read_at: float | None = None  # newest accepted read, by the hub's clock
     hash: str | None = None  # of the last accepted source record
     shadow: dict[str, Json] = field(default_factory=dict)
-    raw: bytes | None = None  # last accepted source record, compressed canonical JSON
+    raw: bytes | None = None  # last accepted source record: canonical JSON, compressed where that is worth it
     behind_since: float | None = None  # a write may be due since then
     retry_at: float | None = None  # not before this; None: at once
     attempts: int = 0  # failed pushes in a row

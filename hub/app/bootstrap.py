@@ -71,7 +71,7 @@ def opened(project: Path, *, publish: bool = False, connect: bool = True) -> Ite
 
 def _collect_seldom() -> None:
     """A page makes some hundred thousand objects that die with it, none of them in a circle: a third of the time of
-    taking it in would go into looking for circles. They are still looked for, once in a page or so.
+    taking it in would go into looking for circles. They are still looked for, whenever that many objects have stayed.
     """
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
 

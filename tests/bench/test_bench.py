@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from bench.__main__ import main
+from bench.goals import as_table
 from bench.people import draw
 from bench.report import as_text, ratios
 
@@ -50,6 +52,37 @@ def test_ratios_are_to_the_floor_of_the_same_records() -> None:
     lines = as_text([floor, engine]).splitlines()
     assert lines[1] == "sqlite, 1,000 records of two systems"
     assert lines[4].split() == ["engine:", "first", "sync", "2,000", "60.0", "3.0", "5.0", "90"]
+
+
+def test_goals_are_medians_over_runs_and_say_whether_they_hold() -> None:
+    def figures(case: str, records: int, cpu_s: float, **more: Any) -> dict[str, Any]:
+        return {"case": case, "store": "sqlite", "records": records, "first_load": {"cpu_s": cpu_s}, **more}
+
+    def run(large_s: float) -> list[dict[str, Any]]:
+        cycle, again = {"cpu_s": 0.02, "wall_s": 0.1}, {"cpu_s": 0.2}
+        slow = {"cpu_s": 0.05, "wall_s": 0.3}
+        return [
+            figures("floor", 1000, 0.02), figures("floor", 10_000, 0.2),
+            figures("engine", 1000, 0.1, cycle=cycle, read_again=again, peak_mb=90.0),
+            figures("engine", 10_000, large_s, cycle=slow, read_again=again, peak_mb=120.0),
+        ]  # fmt: skip
+
+    lines = as_table([run(0.8), run(1.0), run(1.6)]).splitlines()
+    assert lines[1] == "sqlite, 1,000 and 10,000 records, 3 runs"
+    rows = {line[:58].strip(): line[58:].split() for line in lines[3:]}
+    assert rows["first load ÷ floor, CPU"] == ["6", "3", "5", "4", "8", "within", "must"]
+    assert rows["reading unchanged records again ÷ floor, CPU"] == ["1.5", "1", "1", "1", "1"]
+    assert rows["growth exponent of a first load's CPU"] == ["1.1", "1.05", "1", "0.903", "1.2"]
+    assert rows["cycle with 100 changes, largest ÷ smallest, CPU"] == [
+        "1.5",
+        "1.2",
+        "2.5",
+        "2.5",
+        "2.5",
+        "over",
+        "must",
+    ]
+    assert not [name for name in rows if name.startswith("API calls")]  # nothing was measured with vendors' connectors
 
 
 def test_the_same_people_are_drawn_every_time() -> None:
