@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.load import CONNECTIONS
+from bench.people import SYSTEMS
 
 Figures = dict[str, Any]
 LIST_PAGES = (2000, 100)  # records a page of the two systems' own lists
@@ -73,7 +73,7 @@ class Run:
         """API calls of the vendors' connectors over the fewest that can do it: full pages, and one for what changed."""
         made = self.figure("connectors", store, self.sizes[-1], step, "result", "calls")
         half = self.sizes[-1] // 2
-        least = sum(math.ceil(half / page) for page in LIST_PAGES) if step == "first_load" else len(CONNECTIONS)
+        least = sum(math.ceil(half / page) for page in LIST_PAGES) if step == "first_load" else len(SYSTEMS)
         return made / least if made else None
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from hub.errors import RecordRejected
 
-CACHE = 65_536  # values repeat within and between reads of the same records
+CACHE = 16_384  # values repeat within and between reads of the same records
 
 
 class MappingFault(RecordRejected):
