@@ -367,7 +367,7 @@ def _parted(
     written = tx.intents_for([link.id for root in (ends.survivor, ends.alias) for link in scene.links_at[root]])
     scene.under_way = {(i.link_id, name) for i in written.values() if i.version >= row["version"] for name in i.values}
     image = row["before"]["survivor"]
-    before = unpack_fields(image["fields"], image["values"])
+    before: Mapping[str, FieldState] = unpack_fields(image["fields"], image["values"])
     own = dict(scene.states(ends.alias))
     if "unmerge_forgets" in PLANTED:
         before = dict(joint)

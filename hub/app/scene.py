@@ -173,7 +173,8 @@ class Scene:
 
     def put_states(self, root: int, states: Mapping[str, FieldState]) -> None:
         """These stand now; what they say is decided anew before it is saved."""
-        self._states[root] = dict(states)
+        self._states[root] = States({}, {})
+        self._states[root].update(states)
         self._dirty_entities.add(root)
 
     def add_entity(self, row: EntityRow) -> None:
