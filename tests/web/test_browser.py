@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from hub.app.sessions import make_link
@@ -23,7 +23,8 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: the console is not tried in a browser"),
     pytest.mark.timeout(600),
 ]
-WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+WIDE: Any = {"width": 1440, "height": 900}
+PHONE: Any = {"width": 390, "height": 844}
 PAGES = (
     "/", "/conflicts", "/conflicts?state=decided", "/conflicts?state=decided&kind=first_contact", "/conflicts/@open",
     "/conflicts/@open/alike?candidate=0", "/records", "/records/contact", "/records/@record", "/search?q=person",
@@ -233,9 +234,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_accessible_and_fits(
-    shown: Company, chromium: Browser, size: dict[str, int], scheme: str
-) -> None:
+def test_every_page_is_accessible_and_fits(shown: Company, chromium: Browser, size: Any, scheme: Any) -> None:
     page = enter(shown, chromium, "admin", viewport=size, color_scheme=scheme)
     page.goto("/conflicts")
     open_one = str(page.locator("a.row").first.get_attribute("href")).rpartition("/")[2]

@@ -11,6 +11,7 @@ import pytest
 
 from hub.app.inbox import alike, conflict_page
 from hub.app.records import search
+from hub.app.worker import Worker
 from hub.model import Json
 from hub.store.rows import SlotRow
 from tests.projects import LEFT, LEFT_ROWS, RIGHT_ROWS
@@ -361,7 +362,7 @@ def test_a_run_is_begun_watched_and_a_pause_lets_slots_pass(tmp_path: Path) -> N
         with found.hub.store.reading() as tx:
             before = len(tx.runs(connection="left"))
         worker = found.service._worker
-        assert worker is not None
+        assert isinstance(worker, Worker)
         worker.tick("left", found.hub.clock.now())
         while not any(row.outcome == "skipped" for row in slots(found)) and time.monotonic() < deadline:
             time.sleep(0.05)
