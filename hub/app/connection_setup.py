@@ -24,8 +24,8 @@ from hub.store import Tx
 
 MODE_TEXTS = {
     "observe": "The system is read; nothing is written to it.",
-    "propose": "Each plan waits for approval.",
-    "canary": "The first few writes go out, then it waits.",
+    "propose": "For plans that wait for approval; until then it counts as observe.",
+    "canary": "For a few writes first; until then it counts as observe.",
     "live": "The system is read and written.",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from hub.app.notes import add_note
+from hub.app.past import parse_moment, show
 from hub.app.people import Right
 from hub.app.records import browse, record, search
 from hub.app.why import why
@@ -44,6 +45,16 @@ def one(ask: Ask) -> Response:
 def explain(ask: Ask) -> Response:
     found = why(ask.hub, ask.path("target"), ask.path("field"))
     return ask.page("why.html" if ask.wants_part else "why_page.html", it=found)
+
+
+@ROUTES.get("/records/{target}/as-of")
+def as_it_was(ask: Ask) -> Response:
+    """The values as they stood at a moment, UTC; a form's field for it leaves seconds and zone out."""
+    said = ask.query("at") or ""
+    at = parse_moment(f"{said}:00Z" if len(said) == len("2026-11-02T08:10") else said)
+    then = show(ask.hub, ask.path("target"), as_of=at)
+    now = {row["field"]: row["value"] for row in record(ask.hub, ask.path("target"))["fields"]}
+    return ask.page("as_of.html", it=then, now=now, said=said)
 
 
 @ROUTES.post("/records/{target}/notes", Right.DECIDE)

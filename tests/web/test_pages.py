@@ -238,6 +238,14 @@ def test_a_record_shows_each_value_with_its_source_and_who_differs(console: Cons
     assert "<!doctype" not in why
 
 
+def test_a_record_is_shown_as_it_was(console: Console) -> None:
+    target, viewer = console.contact(), console.as_("viewer")
+    page = viewer.get(f"/records/{target}/as-of?at=2999-01-01T00:00").text
+    assert re.search(r">name</td><td[^>]*>Ann</td><td[^>]*><span class=\"soft\">the same", page)
+    assert viewer.get(f"/records/{target}/as-of?at=2001-01-01").status == 404, "nobody knew of it then"
+    assert "WHY-TIME" in viewer.get(f"/records/{target}/as-of?at=yesterday").text
+
+
 @pytest.mark.parametrize(
     "text, found",
     [("ann@", 1), ("ANN@EXAMPLE.ORG", 1), ("+4930", 1), ("Bob", 1), ("bo", 1), ("zzzz", 0), ("x", 0),
