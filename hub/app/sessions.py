@@ -14,6 +14,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
+from hub.app.own_secrets import own_secret
 from hub.app.people import ROLES, Person, Right
 from hub.app.transact import commit
 from hub.errors import NotAllowed, NotFound, RecordRejected, RetryLater
@@ -82,26 +83,7 @@ def _begin(hub: Hub, user: UserRow, *, how: str, forgive: Sequence[str] = ()) ->
 
 
 def _signer(hub: Hub) -> URLSafeSerializer:
-    return URLSafeSerializer(_key(hub), salt="session")
-
-
-def _key(hub: Hub) -> str:
-    """What cookies are signed with: made once, kept encrypted."""
-    if hub.vault is None:
-        raise NotAllowed("this hub keeps no secrets, so nobody can sign in", code="AUTH-SIGN-IN", fix="open a project")
-    with hub.store.reading() as tx:
-        sealed = tx.secrets().get(KEY)
-    if sealed is None:
-        fresh = hub.vault.seal(secrets.token_urlsafe(32))
-
-        def keep(tx: Tx) -> bytes:
-            known = tx.secrets().get(KEY)
-            if known is None:
-                tx.set_secret(KEY, fresh)
-            return known or fresh
-
-        sealed = commit(hub, keep)
-    return hub.vault.unseal(sealed, KEY)
+    return URLSafeSerializer(own_secret(hub, KEY, where="console"), salt="session")
 
 
 # Sessions
