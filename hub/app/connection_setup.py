@@ -24,8 +24,8 @@ from hub.store import Tx
 
 MODE_TEXTS = {
     "observe": "The system is read; nothing is written to it.",
-    "propose": "For plans that wait for approval; until then it counts as observe.",
-    "canary": "For a few writes first; until then it counts as observe.",
+    "propose": "Nothing is written before a person approved the plan of it.",
+    "canary": "A few records are written at once; the rest waits for approval.",
     "live": "The system is read and written.",
 }
 
