@@ -11,6 +11,7 @@
     ├── PreconditionFailed  read again, decide again
     ├── SignatureError      an inbound call that is not what it says it is
     ├── NotFound            the thing a person named does not exist
+    ├── NotAllowed          whoever asks may not do this
     └── Drifted             what was approved is not what is there now
 
 A bug is none of these and is not caught. Each error has a stable code, a text for staff, and what to do; secrets and
@@ -121,6 +122,12 @@ class NotFound(HubError):
     """What was asked for does not exist."""
 
     default_code = "HUB-404"
+
+
+class NotAllowed(HubError):
+    """Whoever asks may not do this, or could not show who they are."""
+
+    default_code = "AUTH-ROLE"
 
 
 class Drifted(HubError):

@@ -107,19 +107,41 @@ def open_hub(
         if publish:
             publish_changes(store, project, by=by or user_name(), at=clock.now())
         project = with_published(store, project)
-        vault = Vault(project_dir, environ)
         hub = Hub(
             store=store, canonical=project.canonical, connections={}, clock=clock, instance=_instance(store),
-            guards=project.settings.guards, projects=project, vault=vault, reads_ahead=True,
+            vault=Vault(project_dir, environ), reads_ahead=True,
         )  # fmt: skip
-        maker = Maker(hub, project, vault, clock, environ, connect=connect)
-        names = dict.fromkeys((*project.settings.connections, *project.settings.faults))
-        hub.connections.update({name: maker.connection(name) for name in names})
-        _with_rewards(hub, project)
+        _furnish(hub, project, clock, environ, connect=connect)
     except BaseException:
         store.close()
         raise
     return hub
+
+
+def refresh_hub(hub: Hub, *, by: str, environ: Mapping[str, str] | None = None) -> dict[str, int]:
+    """Take in what changed in the project's files, in place; gives file -> version of what was published.
+
+    Nobody may be at work with the hub's connections meanwhile: each is made anew.
+
+    Raises:
+        ConfigFault: what all connections share is broken; everything is as it was.
+    """
+    project = load_project(hub.projects.folder)
+    versions = publish_changes(hub.store, project, by=by, at=hub.clock.now())
+    project = with_published(hub.store, project)
+    _furnish(hub, project, SystemClock(), os.environ if environ is None else environ, connect=True)
+    return versions
+
+
+def _furnish(hub: Hub, project: Project, clock: Clock, environ: Mapping[str, str], *, connect: bool) -> None:
+    """What a hub takes from its project."""
+    hub.canonical, hub.guards, hub.projects = project.canonical, project.settings.guards, project
+    if hub.vault is None:
+        raise ValueError("a project's hub keeps secrets")
+    maker = Maker(hub, project, hub.vault, clock, environ, connect=connect)
+    names = dict.fromkeys((*project.settings.connections, *project.settings.faults))
+    hub.connections = {name: maker.connection(name) for name in names}
+    _with_rewards(hub, project)
 
 
 def user_name() -> str:

@@ -28,7 +28,7 @@ from hub.store import Tx
 CLOCK = "clock"  # name of the lease
 LOOK_S = 1.0  # how often the clock looks for what became due
 BACKOFF_S, BACKOFF_MOST_S = 2.0, 300.0  # between looks at what does not get anywhere
-SCHEDULED, FOLLOW = "scheduled", "follow"
+SCHEDULED, FOLLOW, WHOLE = "scheduled", "follow", "whole"
 STOP_S = 25.0
 
 
@@ -64,7 +64,9 @@ class Fleet:
         self._over = threading.Event()
         self._log = logger("fleet")
         self._turns = Turns(hub=hub, owner=self._owner, watch=self._watch)
-        self._queue = JobQueue(hub.store.conninfo, {SCHEDULED: self._scheduled, FOLLOW: self._follow})
+        self._queue = JobQueue(
+            hub.store.conninfo, {SCHEDULED: self._scheduled, FOLLOW: self._follow, WHOLE: self._whole}
+        )
         self._threads: list[threading.Thread] = []
         self._waits: dict[str, tuple[float, int]] = {}  # connection -> not looked at before, how often in vain
 
@@ -94,6 +96,16 @@ class Fleet:
         for name in self.hub.connections if names is None else names:
             self._put(FOLLOW, name)
 
+    def run_now(self, name: str) -> bool:
+        """Somebody wants this connection read and written now, whole. False: that waits for a worker already."""
+        return self._put(WHOLE, name)
+
+    def progress(self, name: str) -> tuple[str, str, int] | None:
+        """What is known of the run of a connection, wherever it runs: that there is one."""
+        with self.hub.store.reading() as tx:
+            newest = tx.runs(limit=1, connection=name)
+        return ("begin", "", 0) if newest and newest[0].ended_at is None else None
+
     def _put(self, task: str, name: str, **arguments: Any) -> bool:
         try:
             return self._queue.put(task, name, **arguments)
@@ -106,6 +118,10 @@ class Fleet:
     def _scheduled(self, connection: str, *, slot: float) -> None:
         if connection in self.hub.connections:  # else it was taken out of hub.yaml since
             self._after(connection, self._turns.scheduled(connection, slot))
+
+    def _whole(self, connection: str) -> None:
+        if connection in self.hub.connections:
+            self._after(connection, self._turns.whole(connection))
 
     def _follow(self, connection: str) -> None:
         outcome = self._turns.follow(connection) if connection in self.hub.connections else None

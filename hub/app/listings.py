@@ -122,14 +122,24 @@ def _stream(connection: Connection, name: str) -> Dict:
 # Runs
 
 
-def runs(hub: Hub, *, connection: str | None = None, limit: int = 50) -> list[Dict]:
-    """Runs, newest first."""
+def runs(hub: Hub, *, connection: str | None = None, limit: int = 50, before_id: int = 2**62) -> list[Dict]:
+    """Runs, newest first; older ones than one."""
     with hub.store.reading() as tx:
-        return [_run(row) for row in tx.runs(limit=limit, connection=connection)]
+        return [_run(row) for row in tx.runs(limit=limit, connection=connection, before_id=before_id)]
 
 
-def run(hub: Hub, run_id: int) -> Dict:
-    """One run with its streams, its writes, and what it left for people. Raises NotFound."""
+def slots(hub: Hub, *, connection: str | None = None, limit: int = 50) -> list[Dict]:
+    """Scheduled moments and what became of each, newest first."""
+    with hub.store.reading() as tx:
+        found = tx.slots(connection, limit=limit)
+    return [
+        {"connection": row.connection, "due_at": iso(row.due_at), "outcome": row.outcome, "why": row.why}
+        for row in found
+    ]
+
+
+def run(hub: Hub, run_id: int, *, most: int | None = None) -> Dict:
+    """One run with its streams, its writes, and what it left for people; of each at most so many. Raises NotFound."""
     with hub.store.reading() as tx:
         found = _run(tx.run(run_id))
         found["streams"] = [
@@ -141,11 +151,13 @@ def run(hub: Hub, run_id: int) -> Dict:
                 "connection": each.connection, "stream": each.stream, "external_id": each.external_id, "op": each.op,
                 "state": each.state, "entity": each.entity_id, "before": each.before, "values": each.values,
             }
-            for each in tx.intents_of_run(run_id)
+            for each in tx.intents_of_run(run_id, limit=most)
         ]  # fmt: skip
-        found["conflicts"] = [_conflict(tx, row) for row in tx.conflicts(run_id=run_id)]
-        found["quarantine"] = [_quarantined(row) for row in tx.quarantine(state=None, run_id=run_id)]
-        found["holds"] = [_hold(row) for row in tx.holds(run_id=run_id)]
+        found["conflicts"] = [_conflict(tx, row) for row in tx.conflicts(run_id=run_id, limit=most or 500)]
+        found["quarantine"] = [
+            quarantine_line(row) for row in tx.quarantine(state=None, run_id=run_id, limit=most or 500)
+        ]
+        found["holds"] = [hold_row(row) for row in tx.holds(run_id=run_id)]
     return found
 
 
@@ -195,10 +207,10 @@ def _candidate(each: Mapping[str, Json]) -> Dict:
 def holds(hub: Hub, *, state: str | None = "open") -> list[Dict]:
     """What guards keep back, or kept back; state None asks for all."""
     with hub.store.reading() as tx:
-        return [_hold(row) for row in _all(partial(tx.holds, state=state))]
+        return [hold_row(row) for row in _all(partial(tx.holds, state=state))]
 
 
-def _hold(row: HoldRow) -> Dict:
+def hold_row(row: HoldRow) -> Dict:
     return {
         "hold": row.id, "guard": row.guard, "connection": row.connection, "stream": row.stream, "field": row.field,
         "count": row.count, "of": row.of, "state": row.state, "message": row.message, "at": iso(row.at),
@@ -209,16 +221,16 @@ def _hold(row: HoldRow) -> Dict:
 def quarantine(hub: Hub, *, state: str | None = "open", connection: str | None = None) -> list[Dict]:
     """What could not be mapped, checked or written; state None asks for all."""
     with hub.store.reading() as tx:
-        return [_quarantined(row) for row in _all(partial(tx.quarantine, state=state, connection=connection))]
+        return [quarantine_line(row) for row in _all(partial(tx.quarantine, state=state, connection=connection))]
 
 
 def quarantined(hub: Hub, row_id: int) -> Dict:
     """One row. Raises NotFound."""
     with hub.store.reading() as tx:
-        return _quarantined(tx.quarantine_row(row_id))
+        return quarantine_line(tx.quarantine_row(row_id))
 
 
-def _quarantined(row: QuarantineRow) -> Dict:
+def quarantine_line(row: QuarantineRow) -> Dict:
     return {
         "row": row.id, "connection": row.connection, "stream": row.stream, "external_id": row.external_id,
         "field": row.field, "direction": row.direction, "state": row.state, "code": row.code, "message": row.message,
@@ -231,7 +243,7 @@ def _quarantined(row: QuarantineRow) -> Dict:
 
 def rewards(hub: Hub, *, state: str | None = None) -> list[Dict]:
     """Grants in the order in which they were made; state None asks for all."""
-    return [_grant(row) for row in _all(partial(list_rewards, hub, state))]
+    return [grant_row(row) for row in _all(partial(list_rewards, hub, state))]
 
 
 def reward(hub: Hub, grant_id: int) -> Dict:
@@ -244,20 +256,20 @@ def reward(hub: Hub, grant_id: int) -> Dict:
 
 def approve_reward(hub: Hub, grant_id: int, *, by: str) -> Dict:
     """Let a reward go that waits for approval. Raises NotFound; NeedsReview if it does not wait."""
-    return _grant(approve(hub, grant_id, by))
+    return grant_row(approve(hub, grant_id, by))
 
 
 def decline_reward(hub: Hub, grant_id: int, *, by: str, note: str = "") -> Dict:
     """Say no, or "never ordered". Raises NotFound; NeedsReview if there is nothing to decide."""
-    return _grant(decline(hub, grant_id, by, note=note))
+    return grant_row(decline(hub, grant_id, by, note=note))
 
 
 def confirm_reward(hub: Hub, grant_id: int, *, by: str, order: str) -> Dict:
     """Say that a doubtful one was ordered. Raises NotFound; NeedsReview if it is not in doubt."""
-    return _grant(confirm(hub, grant_id, by, order_id=order))
+    return grant_row(confirm(hub, grant_id, by, order_id=order))
 
 
-def _grant(row: RewardRow) -> Dict:
+def grant_row(row: RewardRow) -> Dict:
     return _dated(asdict(row))
 
 
@@ -265,6 +277,19 @@ def _dated(row: Mapping[str, Json]) -> Dict:
     """The row with its number under the name that commands use, and its times as people read them."""
     rest = {name: value for name, value in row.items() if name != "id"}
     return {"grant": row["id"], **rest, "created_at": iso(row["created_at"]), "not_before": iso(row["not_before"])}
+
+
+def audit_log(hub: Hub, *, before_id: int = 2**62, limit: int = 100) -> list[Dict]:
+    """What people did, newest first."""
+    with hub.store.reading() as tx:
+        found = tx.audit_page(limit=limit, before_id=before_id)
+    return [
+        {
+            "entry": row.id, "at": iso(row.at), "actor": row.actor, "action": row.action, "target": row.target,
+            "before": row.before, "after": row.after,
+        }
+        for row in found
+    ]  # fmt: skip
 
 
 # Everything at once

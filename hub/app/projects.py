@@ -94,7 +94,7 @@ def add_connection(
 
 
 # What each kind of sign-in needs (hub.connector.Auth).
-_NEEDS = {
+SIGN_IN_NEEDS = {
     "token": ("token",),
     "basic": ("username", "password"),
     "client_credentials": ("client_id", "client_secret"),
@@ -104,7 +104,7 @@ _NEEDS = {
 
 def _references(name: str, kind: str) -> dict[str, str]:
     prefix = name.upper().replace("-", "_")
-    return {key: f"env:{prefix}_{key.upper()}" for key in _NEEDS.get(kind, ())}
+    return {key: f"env:{prefix}_{key.upper()}" for key in SIGN_IN_NEEDS.get(kind, ())}
 
 
 def connectors() -> list[Dict]:

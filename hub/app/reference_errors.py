@@ -73,6 +73,35 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "IDN-STATE": ("One of the two is deleted.", "Nothing; only what lives can be merged."),
     "IDN-TYPES": ("A contact and a company are never one.", "Name two of one type."),
     "IDN-UNDONE": ("The merge, pair or ruling was decided or taken back by somebody else.", "Look at the list again."),
+    # People at the console
+    "AUTH-SIGN-IN": (
+        "The name or the password is wrong; which of them, nobody is told.",
+        "Try again, or ask an admin for a link.",
+    ),
+    "AUTH-SLOW": ("Too many failures to sign in, from this name or this address.", "Wait as long as the message says."),
+    "AUTH-LINK": (
+        "The sign-in link was used already, or is older than a quarter of an hour.",
+        "Ask for another: `hub user link NAME`",
+    ),
+    "AUTH-SESSION": ("Nobody is signed in here any more.", "Sign in."),
+    "AUTH-ROLE": ("Your role does not include this.", "Ask somebody whose role does; the message names the roles."),
+    "AUTH-OUT": ("This person is shut out.", "An admin can let them in again."),
+    "AUTH-LAST": ("Without this person nobody could administer the hub.", "Make somebody else an admin first."),
+    "AUTH-NAME": ("That is no name for a user.", ""),
+    "AUTH-USER": ("There is a user of that name already.", ""),
+    "AUTH-ROLE-NAME": ("There is no such role.", ""),
+    "AUTH-PASSWORD": ("The password is too short or too long.", ""),
+    "AUTH-OWN": ("Nobody approves what they brought about themselves.", "Ask another approver."),
+    "DRAFT-STALE": (
+        "The file was changed since the draft was begun.",
+        "Look at the difference, save the draft again, then publish.",
+    ),
+    "API-REQUEST": (
+        "A call of the API with something missing, or of another shape than described.",
+        "The description is at /api/v1/openapi.json.",
+    ),
+    "AUTH-SCOPE": ("A token needs a name, and scopes that there are.", ""),
+    "NOTE-TEXT": ("A note is empty, or longer than a note is.", ""),
     # Speaking to systems
     "NET-CONNECT": ("The host did not answer, or there is no such host; nothing was sent.", ""),
     "NET-TLS": ("The secure connection failed; nothing was sent.", "Check the machine's clock and certificates."),
@@ -282,6 +311,13 @@ Exit codes of `hub`: 0 all well, 1 error, 2 bad usage or settings, 3 finished wi
 Codes marked as advice are listed and stop nothing. Where one code has several remedies, they are for several cases; the
 message itself names the right one. What the hub fills in shows as "…".
 """
+
+
+def meaning_of(code: str) -> tuple[str, str]:
+    """What a code means and what to do, for the person who meets it; empty texts for a code of a system's own."""
+    known = CODES.get(code)
+    text, fix = (known.text, "") if known else TEXTS.get(code, ("", ""))
+    return text, FIXES.get(code) or fix
 
 
 def found_codes(root: Path) -> dict[str, Said]:

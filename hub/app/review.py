@@ -167,13 +167,13 @@ def _chosen(
     if candidate is not None:
         if not 0 <= candidate < len(conflict.candidates):
             raise NotFound(f"there is no candidate {candidate}", where=f"conflict {conflict.id}", fix="counted from 0")
-        return _value_of(conflict.candidates[candidate], declared, standing)
+        return chosen_value(conflict.candidates[candidate], declared, standing)
     if isinstance(value, _Unset):
         raise NeedsReview("neither a value nor a candidate was chosen", where=f"conflict {conflict.id}")
     return normalise(declared, value)
 
 
-def _value_of(candidate: Mapping[str, Json], declared: CanonicalField, standing: Json) -> Json:
+def chosen_value(candidate: Mapping[str, Json], declared: CanonicalField, standing: Json) -> Json:
     """The whole value if this candidate wins: an element joins or leaves the set, parts replace those of the group."""
     if declared.kind == "set":
         others = set(standing or []) - {candidate["part"]}

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hub.app.context import Connection, Hub
+from hub.app.pausing import pause_of
 from hub.app.push import may_write
 from hub.app.reconcile import is_due, reconcile
 from hub.app.runs import Watch, unwatched
-from hub.app.syncing import Outcome, sync_now
+from hub.app.syncing import Outcome, Waiting, sync_now
 from hub.app.transact import commit
 from hub.core.rewards import GrantState
 from hub.core.schedule import base_of, offset_of, slot_at, slots_between, streams_due
@@ -42,6 +43,10 @@ class Turns:
 
     def scheduled(self, name: str, slot: float) -> Outcome:
         """The run of a slot: streams due since the last one that ran. The slot's row says what became of it."""
+        paused = pause_of(self.hub, name)
+        if paused is not None:
+            self.note_slot(name, slot, "skipped", f"paused by {paused['by']}")
+            return Outcome(runs=[], skipped=[], waiting=Waiting(0, 0, 0))
         connection = self.hub.connections[name]
         only = streams_due(connection.every_s, self._offset(name), self._last_ran(name), slot)
         outcome = sync_now(self.hub, [name], owner=self.owner, only={name: only}, watch=self.watch)
@@ -65,6 +70,12 @@ class Turns:
         log = logger("turns").warning if found["finds"] or found["error"] else logger("turns").info
         log("compared", connection=connection.name, found=len(found["finds"]), error=found["error"])
 
+    def whole(self, name: str) -> Outcome:
+        """A run that somebody asked for: every stream, paused or not."""
+        outcome = sync_now(self.hub, [name], owner=self.owner, watch=self.watch)
+        _log_failures(outcome)
+        return outcome
+
     def follow(self, name: str) -> Outcome | None:
         """Serve hints, write, order what is due now; None if nothing is."""
         if not self.has_work(name):
@@ -76,7 +87,7 @@ class Turns:
     def has_work(self, name: str) -> bool:
         """Hints to serve, links to write, or orders to place, now."""
         connection = self.hub.connections[name]
-        if connection.fault is not None:
+        if connection.fault is not None or pause_of(self.hub, name) is not None:
             return False
         now = self.hub.clock.now()
         with self.hub.store.reading() as tx:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from hub.app.context import Connection, Hub
 from hub.app.deliveries import as_document
 from hub.app.listings import Dict
+from hub.app.own_secrets import own_secret
 from hub.app.runs import connection_of
 from hub.app.transact import commit
 from hub.connector import WebhookEvent, WebhookRequest
@@ -43,27 +44,7 @@ class Accepted:
 
 def hook_token(hub: Hub, connection: str) -> str:
     """The token in a connection's path; made at the first call, kept encrypted."""
-    if hub.vault is None:
-        raise _no_vault(connection)
-    name = f"webhook:{connection}"
-    with hub.store.reading() as tx:
-        sealed = tx.secrets().get(name)
-    if sealed is None:
-        fresh = hub.vault.seal(secrets.token_urlsafe(TOKEN_BYTES))
-
-        def keep(tx: Tx) -> bytes:
-            """Two processes may have made one: the first that was kept counts."""
-            known = tx.secrets().get(name)
-            if known is None:
-                tx.set_secret(name, fresh)
-            return known or fresh
-
-        sealed = commit(hub, keep)
-    return hub.vault.unseal(sealed, name)
-
-
-def _no_vault(where: str) -> ConfigFault:
-    return ConfigFault([Fault(code="SEC-KEY", where=where, message="this hub keeps no secrets", fix="open a project")])
+    return own_secret(hub, f"webhook:{connection}", where=connection)
 
 
 def hook_path(hub: Hub, connection: str) -> str:

@@ -29,6 +29,8 @@ BACKOFF_S = 2.0  # after a run that moved nothing: twice as long each time …
 BACKOFF_MOST_S = 300.0  # … up to this
 STOP_S = 20.0  # for runs to reach the end of their page; SIGTERM promises 30
 
+BEGINS = ("begin", "", 0)  # progress of a run that has nothing to tell yet
+
 
 @dataclass(slots=True)
 class Lane:
@@ -38,7 +40,9 @@ class Lane:
     wakes: threading.Condition = field(default_factory=threading.Condition)
     slot: float | None = None  # that has come and is not begun
     poked: bool = False
+    asked: bool = False  # somebody wants a whole run now
     busy: bool = False
+    progress: tuple[str, str, int] | None = None  # (phase, stream, rows so far) of the run that is going on
     idle_runs: int = 0  # runs in a row that moved nothing
     not_before: float = 0.0
     thread: threading.Thread | None = None
@@ -103,6 +107,21 @@ class Worker:
                     lane.poked, lane.not_before, lane.idle_runs = True, 0.0, 0
                     lane.wakes.notify_all()
 
+    def run_now(self, name: str) -> bool:
+        """Somebody wants this connection read and written now, whole. False: a run is going on already."""
+        lane = self.lanes[name]
+        with lane.wakes:
+            if lane.asked or lane.progress is not None:
+                return False
+            lane.asked, lane.not_before, lane.idle_runs = True, 0.0, 0
+            lane.wakes.notify_all()
+        return True
+
+    def progress(self, name: str) -> tuple[str, str, int] | None:
+        """(phase, stream, rows so far) of the run of a connection; None: none is going on."""
+        lane = self.lanes[name]
+        return lane.progress or (BEGINS if lane.asked else None)
+
     def tick(self, name: str, slot: float) -> None:
         """A slot has come. While the run before it is still going, it is skipped, and says so."""
         lane = self.lanes[name]
@@ -119,24 +138,27 @@ class Worker:
     def _work(self, lane: Lane) -> None:
         while not self._over.is_set():
             with lane.wakes:
-                if lane.slot is None and not lane.poked:
+                if lane.slot is None and not lane.poked and not lane.asked:
                     lane.wakes.wait(self._look_s)
                 slot, lane.slot, lane.poked = lane.slot, None, False
-                lane.busy = True
+                asked, lane.asked = lane.asked, False
+                lane.busy, lane.progress = True, BEGINS if asked else None
             try:
-                self._turn(lane, slot)
+                self._turn(lane, slot, asked=asked)
             except HubError as error:
                 self._log.warning("turn failed", connection=lane.name, code=error.code, error=str(error))
             except Exception:  # noqa: BLE001  (a bug must not end the lane: it is logged whole, and tried again later)
                 self._log.exception("bug", connection=lane.name)
                 self._back_off(lane)
             finally:
-                lane.busy = False
+                lane.busy, lane.progress = False, None
 
-    def _turn(self, lane: Lane, slot: float | None) -> None:
+    def _turn(self, lane: Lane, slot: float | None, *, asked: bool = False) -> None:
         if self._over.is_set():
             return
-        if slot is not None:
+        if asked:
+            self._after(lane, self._turns.whole(lane.name))
+        elif slot is not None:
             outcome = self._turns.scheduled(lane.name, slot)
             if not outcome.skipped:
                 self._after(lane, outcome)
@@ -157,7 +179,8 @@ class Worker:
         lane.not_before = self.hub.clock.now() + min(BACKOFF_MOST_S, BACKOFF_S * 2**lane.idle_runs)
         lane.idle_runs += 1
 
-    def _watch(self, _connection: str, _phase: str, _stream: str, _rows: int) -> None:
+    def _watch(self, connection: str, phase: str, stream: str, rows: int) -> None:
+        self.lanes[connection].progress = (phase, stream, rows)
         if self._over.is_set():
             raise Stopped("the hub is shutting down", fix="nothing: the next run goes on from here")
 

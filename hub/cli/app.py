@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import configuring, explaining, identifying, planning, reviewing, running
+from hub.cli import configuring, explaining, identifying, people, planning, reviewing, running
 from hub.cli.options import AsJson
 from hub.errors import ConfigFault, HubError
 
@@ -124,6 +124,14 @@ secrets = _group("Credentials, encrypted beside the project.")
 secrets.command("set")(configuring.set_secret)
 secrets.command("list")(configuring.list_secrets)
 app.add_typer(secrets, name="secrets")
+
+users = _group("Who may sign in to the console.")
+users.command("add")(people.add_user)
+users.command("list")(people.list_users)
+users.command("disable")(people.disable_user)
+users.command("enable")(people.enable_user)
+users.command("link")(people.link_user)
+app.add_typer(users, name="user")
 
 db = _group("The hub's database.")
 db.command("upgrade")(configuring.upgrade_database)

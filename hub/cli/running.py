@@ -84,12 +84,12 @@ def reconcile(
 
 def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port for webhooks and health.")] = 8080,
+    port: Annotated[int, typer.Option(help="Port of the console, webhooks and health.")] = 8080,
     queue: Annotated[bool, typer.Option("--queue", help="Share the work with `hub worker`s (PostgreSQL).")] = False,
     jobs: Annotated[int, typer.Option(min=0, help="With --queue: jobs that this process takes at a time.")] = 0,
     folder: Folder = HERE,
 ) -> None:
-    """Run the hub: schedules, webhooks, rewards. Ctrl-C or SIGTERM ends it cleanly."""
+    """Run the hub: schedules, webhooks, rewards, the console. Ctrl-C or SIGTERM ends it cleanly."""
     from hub.cli.serving import serve_hub
 
     serve_hub(project(folder), host=host, port=port, jobs=jobs if queue else None)

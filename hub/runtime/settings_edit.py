@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -23,16 +23,41 @@ def add_connection(path: Path, name: str, section: Mapping[str, Json]) -> None:
     Raises:
         ConfigFault: CFG-051 there is one of that name; or what is wrong with the section.
     """
+
+    def add(connections: dict[str, Json]) -> None:
+        if name in connections:
+            message, fix = f"there is a connection {name} already", "choose another name, or edit hub.yaml"
+            raise ConfigFault([Fault(code="CFG-051", where=path.name, message=message, fix=fix)])
+        connections[name] = dict(section)
+
+    _edit(path, name, add)
+
+
+def change_connection(path: Path, name: str, changes: Mapping[str, Json]) -> None:
+    """Set keys of a section of `connections:`, wholly or not at all.
+
+    Raises:
+        ConfigFault: what is wrong with the section then; CFG-013 it is not there any more.
+    """
+
+    def change(connections: dict[str, Json]) -> None:
+        if name not in connections:
+            message, fix = f"there is no connection {name} any more", "look into hub.yaml"
+            raise ConfigFault([Fault(code="CFG-013", where=path.name, message=message, fix=fix)])
+        connections[name].update(changes)
+
+    _edit(path, name, change)
+
+
+def _edit(path: Path, name: str, edit: Callable[[dict[str, Json]], None]) -> None:
     load_yaml(path)  # a file that cannot be read is not edited
     editor = YAML()  # round trip
     editor.preserve_quotes = True
     editor.width = 4096
     data = editor.load(path.read_text("utf-8-sig")) or {}
-    connections = data.setdefault("connections", {})
-    if name in connections:
-        message, fix = f"there is a connection {name} already", "choose another name, or edit hub.yaml"
-        raise ConfigFault([Fault(code="CFG-051", where=path.name, message=message, fix=fix)])
-    connections[name] = dict(section)
+    if data.get("connections") is None:
+        data["connections"] = {}
+    edit(data["connections"])
     written = io.StringIO()
     editor.dump(data, written)
     sheet = Sheet(parse_yaml(written.getvalue(), path.name))
@@ -40,10 +65,11 @@ def add_connection(path: Path, name: str, section: Mapping[str, Json]) -> None:
     wrong = [*sheet.faults, *settings.faults.get(name, ())]
     if wrong:
         raise ConfigFault(wrong)
-    _replace(path, written.getvalue())
+    replace_file(path, written.getvalue())
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """New text in the place of the old, at once or not at all."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -29,7 +29,15 @@ CHANGING = [
 ]
 
 OF_LINKS = Statement(lambda d: select(INTENT).where(OPEN, d.one_of(INTENT.c.link_id, "ids")).order_by(INTENT.c.id))
-OF_RUN = Statement(lambda d: select(INTENT).where(INTENT.c.run_id == bindparam("the_run")).order_by(INTENT.c.id))
+EVERY = 2**31 - 1
+OF_RUN = Statement(
+    lambda d: (
+        select(INTENT)
+        .where(INTENT.c.run_id == bindparam("the_run"))
+        .order_by(INTENT.c.id)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
 OF_ENTITIES = Statement(lambda d: select(INTENT).where(d.one_of(INTENT.c.entity_id, "ids")).order_by(INTENT.c.id))
 BY_ID = Statement(lambda d: select(INTENT).where(d.one_of(INTENT.c.id, "ids")).order_by(INTENT.c.id))
 NEW_INTENTS = Insert("intent")
@@ -100,9 +108,9 @@ class Intents(Session):
         """Intents by id, whatever their state."""
         return {row[0]: _intent(row) for row in self._rows(BY_ID, ids=ids_of(ids))}
 
-    def intents_of_run(self, run_id: int) -> list[Intent]:
-        """Every write of a run, oldest first, whatever became of it: what an undo is made of."""
-        return [_intent(row) for row in self._rows(OF_RUN, the_run=run_id)]
+    def intents_of_run(self, run_id: int, *, limit: int | None = None) -> list[Intent]:
+        """Every write of a run, oldest first, whatever became of it: what an undo is made of; or the first ones."""
+        return [_intent(row) for row in self._rows(OF_RUN, the_run=run_id, limit=limit or EVERY)]
 
     def intents_of_entities(self, entity_ids: Iterable[int]) -> list[Intent]:
         """Every write made for these entities, oldest first."""

@@ -113,18 +113,18 @@ class Reviews(Session):
         """Conflicts in the order in which they came."""
         conditions = {"state": state, "entity_id": entity_id, "field": field, "kind": kind, "run_id": run_id}
         statement, given_ones = CONFLICTS.narrowed(conditions)
-        return [_conflict(row) for row in self._rows(statement, limit=limit, after_id=after_id, **given_ones)]
+        return [conflict_of(row) for row in self._rows(statement, limit=limit, after_id=after_id, **given_ones)]
 
     def conflicts_of(self, entity_ids: Iterable[int], since: float = LONG_AGO) -> list[ConflictRow]:
         """Conflicts of these entities from a moment on, whatever their state, in the order in which they came."""
-        return [_conflict(row) for row in self._rows(OF_ENTITIES, ids=ids_of(entity_ids), since=since)]
+        return [conflict_of(row) for row in self._rows(OF_ENTITIES, ids=ids_of(entity_ids), since=since)]
 
     def conflict(self, id: int) -> ConflictRow:
         """One conflict. Raises NotFound."""
         rows = self._rows(ONE_CONFLICT, the_id=id)
         if not rows:
             raise NotFound(f"there is no conflict {id}", where=f"conflict {id}")
-        return _conflict(rows[0])
+        return conflict_of(rows[0])
 
     def close_conflict(
         self, id: int, decided_by: str, winner: Json, winner_link: int | None = None, note: str = ""
@@ -172,7 +172,7 @@ def _changing(row: ConflictRow) -> Row:
     )  # fmt: skip
 
 
-def _conflict(row: Row) -> ConflictRow:
+def conflict_of(row: Row) -> ConflictRow:
     return ConflictRow(
         id=row[0], entity_id=row[1], field=row[2], kind=row[3], candidates=decode(row[4]), digest=row[5],
         winner=decode(row[6]), winner_link=row[7], decided_by=row[8], state=row[9], at=row[10], version=row[11],

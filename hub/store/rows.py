@@ -136,6 +136,52 @@ class UserRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """One browser that signed in."""
+
+    id: str  # digest of what its cookie holds
+    user: str
+    created_at: float
+    seen_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiTokenRow:
+    """What a program signs in with."""
+
+    id: str  # digest of the token
+    name: str  # what people call it
+    user: str  # in whose name it acts
+    scopes: Sequence[str]
+    created_at: float
+    expires_at: float
+    used_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftRow:
+    """A file of the project as somebody is writing it."""
+
+    name: str
+    content: str
+    base: str  # digest of the text that it was begun from
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteRow:
+    """What somebody wrote beside something."""
+
+    id: int
+    target: str  # "conflict:7", "quarantine:3", "contact:42"
+    by: str
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewColumn:
     """One column of a typed view."""
 

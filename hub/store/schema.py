@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from hub.errors import ConfigFault, Fault
 from hub.store.databases import Database
 from hub.store.statements import Dialect
-from hub.store.tables import METADATA
+from hub.store.tables_people import METADATA
 
 SCHEMA = "0008"  # number of the newest migration; they rise
 

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect as Grammar
 from sqlalchemy.sql import Executable, Select, func
 
-from hub.store.tables import METADATA
+from hub.store.tables_people import METADATA
 
 Upsert = sqlite.Insert | postgresql.Insert
 

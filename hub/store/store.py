@@ -16,9 +16,11 @@ from hub.store.blocking import Blocking
 from hub.store.config import Config
 from hub.store.databases import WAIT_S, open_database
 from hub.store.identities import Identities
+from hub.store.inbox import Inbox
 from hub.store.intents import Intents
 from hub.store.ledger import Ledger
 from hub.store.links import Links
+from hub.store.people import People
 from hub.store.plans import Plans
 from hub.store.rates import Rates
 from hub.store.reading import Reading
@@ -29,7 +31,9 @@ from hub.store.schema import ready
 from hub.store.views import Views
 
 
-class Tx(Links, Intents, Reading, Reviews, Identities, Blocking, Runs, Rates, Ledger, Config, Views, Plans):
+class Tx(
+    Links, Intents, Reading, Reviews, Identities, Inbox, Blocking, Runs, Rates, Ledger, Config, People, Views, Plans
+):
     """One transaction. Do not keep it."""
 
 

@@ -262,6 +262,8 @@ class Conflict(Base, table=True):
     __tablename__ = "conflict"
     __table_args__ = (
         Index("ix_conflict_entity", "entity_id", "field"),
+        Index("ix_conflict_kind", "kind", "state", "id"),
+        _some("ix_conflict_waits", "id", where="state = 'open'"),
         _some("uq_conflict_open", "entity_id", "field", where="state = 'open'", unique=True),
     )
     id: int = _number(key=True)
@@ -340,6 +342,7 @@ class Quarantine(Base, table=True):
             where="state = 'open' AND external_id = ''", unique=True,
         ),
         _some("ix_quarantine_link", "link_id", where="state = 'open'"),
+        _some("ix_quarantine_code", "code", "id", where="state = 'open'"),
     )  # fmt: skip
     id: int = _number(key=True)
     connection: str = _words()

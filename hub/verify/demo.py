@@ -23,7 +23,9 @@ from pathlib import Path
 from hub.app import listings, review
 from hub.app.bootstrap import open_hub
 from hub.app.context import Connection, Hub
+from hub.app.people import add_user, users
 from hub.app.plan import plan
+from hub.app.sessions import make_link
 from hub.app.syncing import sync_now
 from hub.app.webhooks import hook_url
 from hub.model import Json
@@ -41,6 +43,7 @@ RESTS, PUT_OFF_S = 4, 4.0
 LEAST_PRECISION, LEAST_RECALL = 0.99, 0.95
 SIGNED = {"hubspot": "HUBSPOT_APP_SECRET", "shopify": "SHOPIFY_APP_SECRET", "stripe": "STRIPE_WEBHOOK_SECRET",
           "typeform": "TYPEFORM_WEBHOOK_SECRET"}  # fmt: skip
+GUEST = "demo"  # who looks round in the console at the end
 RUN_HUB = "from hub.cli import main; main()"
 
 
@@ -102,7 +105,7 @@ def run(*, seed: int = 1, contacts: int = 2000, json: bool = False, serve: bool 
             result.seconds = time.monotonic() - began
             screen.ending(result.document())
             if serve and not json and screen.console.is_terminal:
-                _stay(place, port, screen)
+                _stay(hub, place, port, screen)
         finally:
             hub.store.close()
     if json:
@@ -232,15 +235,22 @@ def _let_rest(hub: Hub) -> None:
         sync_now(hub, pull=False)
 
 
-def _stay(place: Path, port: int, screen: Screen) -> None:
-    """Keep everything up for whoever wants to try by hand."""
+def _stay(hub: Hub, place: Path, port: int, screen: Screen) -> None:
+    """Keep everything up, the console too, for whoever wants to try by hand."""
     with running_hub(place, port, screen):
-        screen.staying(place, port)
+        screen.staying(place, console_link(hub, port))
         try:
             while True:
                 time.sleep(3600)
         except KeyboardInterrupt:
             screen.note("bye")
+
+
+def console_link(hub: Hub, port: int) -> str:
+    """Where the console of the demo lets somebody in, once, as its admin."""
+    if GUEST not in {row["user"] for row in users(hub)}:
+        add_user(hub, GUEST, "admin", by=GUEST)
+    return f"http://127.0.0.1:{port}{make_link(hub, GUEST, by=GUEST)}"
 
 
 # Looking back

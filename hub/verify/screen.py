@@ -129,12 +129,13 @@ class Screen:
         word = Text("All of it holds.", "bold green") if found["ok"] else Text("Not all of it holds.", "bold red")
         self.console.print(Text.assemble(word, f"  ({found['seconds']:.1f} s)"))
 
-    def staying(self, place: Path, port: int) -> None:
+    def staying(self, place: Path, link: str) -> None:
         self.console.print()
-        self.console.print(f"Everything keeps running: the hub's project is {place}, its webhooks are on port {port}.")
-        self.console.print("Look around from another terminal, for example:")
-        for command in ("conflicts list --all", f"why contact:{NEWCOMER}", "runs list", "rewards list"):
-            self.console.print(f"  hub {command} --project {place}")
+        self.console.print("Everything keeps running. The console, signed in once by this link:")
+        self.console.print(Text(f"  {link}", "bold"), soft_wrap=True)
+        self.console.print(f"Or look around from another terminal; the hub's project is {place}:")
+        for command in ("user link demo", "conflicts list --all", f"why contact:{NEWCOMER}", "runs list"):
+            self.console.print(f"  hub {command} --project {place}", soft_wrap=True)
         self.console.print("Ctrl-C ends it.")
 
     def as_json(self, document: Json) -> None:

@@ -1,4 +1,8 @@
-"""What the hub listens to: webhooks and a health check. Everything else is the same 404, whoever asks for what."""
+"""What the hub listens to: webhooks, a health check, and the console.
+
+Webhooks come first, and a wrong one learns nothing: every refusal is the same 404. Everything else is the console's
+(hub.web.app); without one it is that 404, too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -13,14 +18,17 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from hub.app.bootstrap import listen_fault, open_hub, start_logging
 from hub.app.context import Hub
 from hub.app.fleet import Fleet
 from hub.app.health import health
+from hub.app.service import Service
 from hub.app.webhooks import BODY_LIMIT_BYTES, Receiver
 from hub.app.worker import Worker
 from hub.errors import HubError, NotFound, RetryLater, SignatureError
+from hub.web.app import create_console
 
 GRACE_S = 5  # for calls under way when the hub stops
 
@@ -31,11 +39,12 @@ class _TooBig(Exception):
     """A body beyond the limit."""
 
 
-def create_app(hub: Hub, *, poke: Poke) -> FastAPI:
+def create_app(hub: Hub, *, poke: Poke, console: FastAPI | None = None) -> FastAPI:
     """The web application over an open hub.
 
     Args:
         poke: told the connections that just got hints.
+        console: serves every other path.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     receiver = Receiver(hub)
@@ -62,7 +71,15 @@ def create_app(hub: Hub, *, poke: Poke) -> FastAPI:
         headers = {name.lower(): value for name, value in request.headers.items()}
         return await run_in_threadpool(_take, receiver, poke, connection, token, headers, body)
 
+    if console is not None:
+        app.mount("/hooks", _silent)
+        app.mount("/", console)
     return app
+
+
+async def _silent(scope: Scope, receive: Receive, send: Send) -> None:
+    """Below /hooks there is nothing but hooks."""
+    await _nothing()(scope, receive, send)
 
 
 def _nothing() -> Response:
@@ -122,14 +139,15 @@ def run_hub(folder: Path, *, host: str, port: int, ready: Callable[[str], None],
     try:
         start_logging(hub)
         listening = listen(host, port)
-        worker = Worker(hub) if jobs is None else Fleet(hub, at_once=jobs, ticks=True)
-        server = WebServer(create_app(hub, poke=worker.poke), listening)
-        worker.start()
+        service = Service(hub, make_worker=Worker if jobs is None else partial(Fleet, at_once=jobs, ticks=True))
+        app = create_app(hub, poke=service.poke, console=create_console(service))
+        server = WebServer(app, listening)
+        service.start()
         server.start()
         ready(f"http://{host}:{listening.getsockname()[1]}")
         stop.wait()
         server.stop()
-        return 0 if worker.stop() else 1
+        return 0 if service.stop() else 1
     finally:
         hub.store.close()
 

@@ -15,9 +15,11 @@ from hub.store import (
     blocking,
     entities,
     identities,
+    inbox,
     intents,
     ledger,
     links,
+    people,
     plans,
     reading,
     reviews,
@@ -30,12 +32,13 @@ from hub.store.statements import Statement
 WHOLE = {
     "entities.PAGES", "entities.COUNT", "links.COUNT_BEHIND", "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
     "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
-    "runs.INTERRUPT",
+    "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
+    "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES",
 }  # fmt: skip
 
 LISTS = {
     "ids": [1], "subjects": [1], "external_ids": ["x"], "markers": ["x"], "values": ["x"], "states": ["live"],
-    "streams": ["x"], "hashes": ["x"], "keys": ["x"],
+    "streams": ["x"], "names": ["x"], "hashes": ["x"], "keys": ["x"],
 }  # fmt: skip
 NUMBERS = (
     "id",
@@ -53,7 +56,7 @@ NUMBERS = (
     "epoch",
     "link",
 )
-ROOMS = (blocking, entities, identities, intents, ledger, links, plans, reading, reviews, runs, waiting)
+ROOMS = (blocking, entities, identities, inbox, intents, ledger, links, people, plans, reading, reviews, runs, waiting)
 
 
 def statements() -> Iterator[tuple[str, Statement]]:

@@ -1,0 +1,108 @@
+"""The hub at a glance: how each connection is, what needs a person, what moved lately, what was given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hub.app.context import Connection, Hub
+from hub.app.listings import Dict, connections, iso
+from hub.app.pausing import paused
+from hub.app.syncing import count_waiting
+from hub.app.webhooks import takes_webhooks
+from hub.core.rewards import GrantState
+from hub.model import RunRow
+from hub.store import Tx
+
+HOURS = 24
+RUNS_LOOKED_AT = 2000
+MOVES = ("new", "changed", "created", "updated")  # counts of a run that say that something moved
+ASKED = (GrantState.WAITING_APPROVAL, GrantState.NEEDS_PERSON)
+COUNTED_TO = 1000  # beyond it, people read "many"
+
+
+def overview(hub: Hub) -> Dict:
+    """Everything that the first page shows."""
+    now, rows = hub.clock.now(), connections(hub)
+    with hub.store.reading() as tx:
+        waiting = count_waiting(tx)
+        runs = tx.runs(limit=RUNS_LOOKED_AT)
+        entities = tx.count_entities()
+        pairs = tx.count_identities().get(("review", "open"), 0)
+        approvals = sum(len(tx.grants(state, limit=COUNTED_TO)) for state in ASKED)
+        budgets = tx.budgets()
+    resting = paused(hub)
+    return {
+        "empty": not hub.connections,
+        "connections": [_health(hub.connections[row["connection"]], row, runs, resting, now) for row in rows],
+        "needs": {
+            "conflicts": waiting.conflicts, "holds": waiting.holds, "quarantine": waiting.quarantine, "pairs": pairs,
+            "rewards": approvals,
+        },
+        "entities": dict(sorted(entities.items(), key=lambda each: -each[1])),
+        "hours": _by_hour(runs, now),
+        "budgets": [
+            {
+                "budget": row.budget, "period": row.period, "cap_minor": row.cap_minor,
+                "reserved_minor": row.reserved_minor, "spent_minor": row.spent_minor,
+            }
+            for row in budgets[-6:]
+        ],
+        "currency": hub.projects.settings.hub.currency if hub.projects is not None else "EUR",
+    }  # fmt: skip
+
+
+def _health(connection: Connection, row: Dict, runs: Sequence[RunRow], resting: dict[str, Dict], now: float) -> Dict:
+    """One word on a connection, and the sentence behind it."""
+    own = [run for run in runs if run.connection == connection.name][:10]
+    ended = [run for run in own if run.ended_at is not None]
+    every = min(connection.every_s.values(), default=300.0)
+    last = ended[0] if ended else None
+    late = last is not None and now - last.started_at > 3 * every + 60
+    state, said = "good", "works"
+    if connection.fault is not None:
+        state, said = "bad", connection.fault.message
+    elif connection.name in resting:
+        state, said = "rest", f"paused by {resting[connection.name]['by']}"
+    elif last is None:
+        state, said = "rest", "has not run yet"
+    elif last.status == "failed":
+        state, said = "bad", last.error.partition("\n")[0]
+    elif late:
+        state, said = "warn", "has not run for longer than its schedule says"
+    elif last.status != "success":
+        state, said = "warn", f"last run: {last.status}"
+    return {
+        **row, "health": state, "said": said, "every_s": every, "lag_s": now - last.started_at if last else None,
+        "failures": sum(run.status == "failed" for run in own), "running": any(run.ended_at is None for run in own[:1]),
+        "webhooks": takes_webhooks(connection),
+        "took_s": [(run.ended_at or now) - run.started_at for run in ended[::-1]],
+    }  # fmt: skip
+
+
+def _by_hour(runs: Sequence[RunRow], now: float) -> list[Dict]:
+    """What moved in each of the last hours, oldest first."""
+    first = int(now // 3600) - HOURS + 1
+    moved = [Counter[str]() for _ in range(HOURS)]
+    for run in runs:
+        place = int(run.started_at // 3600) - first
+        if 0 <= place < HOURS:
+            moved[place].update({name: run.counts.get(name, 0) for name in MOVES})
+    return [
+        {"at": iso((first + place) * 3600.0), "read": n["new"] + n["changed"], "written": n["created"] + n["updated"]}
+        for place, n in enumerate(moved)
+    ]
+
+
+def waiting_counts(hub: Hub) -> dict[str, int]:
+    """What every page shows beside its menu."""
+    with hub.store.reading() as tx:
+        waiting = count_waiting(tx)
+        return {
+            "conflicts": waiting.conflicts, "holds": waiting.holds, "quarantine": waiting.quarantine,
+            "identity": tx.count_identities().get(("review", "open"), 0), "rewards": _asked(tx), "plans": waiting.plans,
+        }  # fmt: skip
+
+
+def _asked(tx: Tx) -> int:
+    return sum(len(tx.grants(state, limit=COUNTED_TO)) for state in ASKED)

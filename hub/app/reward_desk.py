@@ -1,0 +1,55 @@
+"""Rewards as people look through them: rules in plain words, budgets, grants page by page."""
+
+from __future__ import annotations
+
+from hub.app.context import Hub
+from hub.app.listings import Dict, grant_row, iso
+from hub.app.reward_book import budgets_now, list_rewards
+from hub.errors import NotAllowed
+
+PAGE = 50
+
+
+def reward_rules(hub: Hub) -> list[Dict]:
+    """Every rule of rewards.yaml."""
+    rewards = hub.projects.rewards if hub.projects is not None else None
+    if rewards is None:
+        return []
+    return [
+        {
+            "rule": rule.name, "text": rule.text, "on": rule.on, "give": rule.give.connection,
+            "product": rule.give.product, "amount": str(rule.give.amount), "once_per": rule.once_per,
+            "budget": rule.budget, "active_from": iso(rule.active_from), "where": rule.where,
+            "approve_over": str(rule.approve_over) if rule.approve_over is not None else "",
+            "when": rule.when.expression.text if rule.when is not None else "",
+        }
+        for rule in rewards.rules.values()
+    ]  # fmt: skip
+
+
+def reward_page(hub: Hub, *, state: str | None = None, after_id: int = 0, limit: int = PAGE) -> Dict:
+    """Grants in the order in which they were made, and what every budget has left."""
+    rows = list_rewards(hub, state, limit=limit + 1, after_id=after_id)
+    shown = rows[:limit]
+    return {
+        "rows": [grant_row(row) for row in shown],
+        "next": shown[-1].id if len(rows) > limit else None,
+        "budgets": budgets_now(hub),
+        "currency": hub.projects.settings.hub.currency if hub.projects is not None else "EUR",
+    }
+
+
+def own_grant(hub: Hub, grant_id: int, *, by: str) -> None:
+    """Nobody approves what he brought about himself: the rule's newest version was published by somebody else.
+
+    Raises NotAllowed AUTH-OWN.
+    """
+    with hub.store.reading() as tx:
+        tx.grant(grant_id)
+        newest = next(iter(tx.mapping_versions("rewards")), None)
+        others = [row for row in tx.users().values() if row.active and row.role in ("approver", "admin")]
+    if newest is not None and newest.by == by and len(others) > 1:
+        raise NotAllowed(
+            "you published the rules that this reward comes from", code="AUTH-OWN", where=f"grant {grant_id}",
+            fix="ask another approver",
+        )  # fmt: skip

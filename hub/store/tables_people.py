@@ -1,0 +1,78 @@
+"""Tables of the console: who is signed in, what programs sign in with, what people are writing.
+
+With these the tables are complete: whoever needs all of them takes METADATA from here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Index
+
+from hub.store.tables import METADATA, Base, _document, _number, _time, _words
+
+__all__ = ["METADATA", "ApiToken", "Draft", "Note", "SignInFailure", "SignInLink", "UserSession"]
+
+
+class UserSession(Base, table=True):
+    """One browser that signed in. Its cookie holds what the id is the digest of."""
+
+    __tablename__ = "user_session"
+    __table_args__ = (Index("ix_user_session_user", "user"),)
+    id: str = _words(key=True)
+    user: str = _words()
+    created_at: float = _time()
+    seen_at: float = _time()
+    expires_at: float = _time()
+
+
+class SignInLink(Base, table=True):
+    """A link that signs one person in, once. Only its digest is kept."""
+
+    __tablename__ = "sign_in_link"
+    id: str = _words(key=True)
+    user: str = _words()
+    expires_at: float = _time()
+
+
+class SignInFailure(Base, table=True):
+    """How often a name or an address failed to sign in, in a row."""
+
+    __tablename__ = "sign_in_failure"
+    name: str = _words(key=True)
+    failures: int = _number()
+    at: float = _time()
+
+
+class ApiToken(Base, table=True):
+    """What a program signs in with. Only its digest is kept."""
+
+    __tablename__ = "api_token"
+    id: str = _words(key=True)
+    name: str = _words()
+    user: str = _words()
+    scopes: str = _document()
+    created_at: float = _time()
+    expires_at: float = _time()
+    used_at: float | None = _time(null=True)
+
+
+class Draft(Base, table=True):
+    """A file of the project as somebody is writing it in the console; published, it is gone."""
+
+    __tablename__ = "draft"
+    name: str = _words(key=True)
+    content: str = _words()
+    base: str = _words()  # digest of the file's text that it was begun from
+    by: str = _words()
+    at: float = _time()
+
+
+class Note(Base, table=True):
+    """What somebody wrote beside a conflict, a row of the quarantine, a record …"""
+
+    __tablename__ = "note"
+    __table_args__ = (Index("ix_note_target", "target", "id"),)
+    id: int = _number(key=True, auto=True)
+    target: str = _words()
+    by: str = _words()
+    at: float = _time()
+    text: str = _words()

@@ -1,0 +1,163 @@
+"""The support desk: the inbox, one conflict, all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from starlette.responses import Response
+
+from hub.app.inbox import AGES, alike, conflict_case, conflict_page, resolve_alike
+from hub.app.notes import add_note
+from hub.app.people import Right
+from hub.app.review import UNSET, resolve_conflict
+from hub.errors import HubError, NeedsReview
+from hub.web.show import moment
+from hub.web.site import Ask, Routes, status_of
+
+ROUTES = Routes()
+FILTERS = ("type", "field", "connection", "kind", "older")
+KEEP, TYPED = "keep", "typed"
+
+
+@ROUTES.get("/conflicts")
+def inbox(ask: Ask) -> Response:
+    chosen = {name: ask.query(name) for name in FILTERS}
+    waits = ask.query("state") != "decided"
+    found = conflict_page(ask.hub, waits=waits, edge=ask.edge(), **chosen)  # type: ignore[arg-type]
+    kept = {name: value for name, value in chosen.items() if value} | ({} if waits else {"state": "decided"})
+    return ask.page(
+        "conflicts.html", found=found, chosen=chosen, waits=waits, ages=list(AGES), filtered=any(chosen.values()),
+        more=f"/conflicts?{urlencode({**kept, 'after': found['next']})}" if found["next"] is not None else "",
+        fields=_options(found["fields"], chosen["field"]), types=_options(found["types"], chosen["type"]),
+    )  # fmt: skip
+
+
+def _options(counted: Mapping[str, int], chosen: str | None) -> list[str]:
+    return list(dict.fromkeys([*counted, *([chosen] if chosen else [])]))
+
+
+@ROUTES.get("/conflicts/{conflict}")
+def one(ask: Ask) -> Response:
+    return _one(ask)
+
+
+def _one(ask: Ask, error: HubError | None = None) -> Response:
+    case = conflict_case(ask.hub, ask.number("conflict"))
+    status = 200 if error is None else status_of(error)
+    return ask.page("conflict.html", status, case=case, error=error, lines=windows(case["choices"]))
+
+
+@ROUTES.post("/conflicts/{conflict}", Right.DECIDE)
+def decide(ask: Ask) -> Response:
+    number = ask.number("conflict")
+    try:
+        value, candidate = _chosen(ask)
+        resolve_conflict(
+            ask.hub, number, value=value, candidate=candidate, by=ask.by, note=ask.said("note")[:2000],
+            digest=ask.said("digest") or None,
+        )  # fmt: skip
+    except HubError as error:
+        return _one(ask, error)
+    ask.service.poke()
+    following = conflict_case(ask.hub, number)["following"]
+    if ask.said("then") == "next" and following is not None:
+        return ask.go(f"/conflicts/{following}", "resolved-next")
+    return ask.go("/conflicts" if ask.said("then") == "next" else f"/conflicts/{number}", "resolved")
+
+
+def _chosen(ask: Ask) -> tuple[Any, int | None]:
+    """What the form says: (value, candidate), one of them."""
+    choice = ask.said("choice")
+    if choice.isdigit() and len(choice) < 6:
+        return UNSET, int(choice)
+    if choice == KEEP:
+        return conflict_case(ask.hub, ask.number("conflict"))["standing"], None
+    if choice == TYPED:
+        return _typed(ask), None
+    raise NeedsReview("nothing was chosen", where=f"conflict {ask.path('conflict')}", fix="choose a value, then save")
+
+
+def _typed(ask: Ask) -> Any:
+    """A value as somebody typed it: text, or JSON where the type is no plain text; nothing blanks the field."""
+    parts = {name.removeprefix("part."): ask.said(name) for name in ask.form if name.startswith("part.")}
+    if parts:
+        return {name: text or None for name, text in parts.items()}
+    text = ask.said("value").strip()
+    if not text:
+        return None
+    if text[0] in "[{":
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return text
+    return text
+
+
+@ROUTES.post("/conflicts/{conflict}/notes", Right.DECIDE)
+def note(ask: Ask) -> Response:
+    number = ask.number("conflict")
+    add_note(ask.hub, f"conflict:{number}", ask.said("text"), by=ask.by)
+    return ask.go(f"/conflicts/{number}", "noted")
+
+
+@ROUTES.get("/conflicts/{conflict}/alike")
+def all_alike(ask: Ask) -> Response:
+    candidate = ask.edge("candidate") or 0
+    found = alike(ask.hub, ask.number("conflict"), candidate)
+    return ask.page("alike.html", found=found, candidate=candidate, number=ask.number("conflict"))
+
+
+@ROUTES.post("/conflicts/{conflict}/alike", Right.DECIDE)
+def decide_alike(ask: Ask) -> Response:
+    shown = [
+        (int(number), digest)
+        for each in ask.all_said("conflict")
+        for number, _, digest in [each.partition(":")]
+        if number.isdigit()
+    ]
+    candidate = ask.said("candidate")
+    done = resolve_alike(
+        ask.hub, ask.number("conflict"), int(candidate) if candidate.isdigit() else 0, shown, by=ask.by
+    )
+    ask.service.poke()
+    return ask.go("/conflicts", "alike", done["done"])
+
+
+# The time line of one conflict
+
+WIDTH, LEFT, STEP = 640, 120, 34
+
+
+def windows(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Each candidate's window on one axis, ready to be drawn; an open beginning reaches to the left edge."""
+    ends = [(moment(each["after"]), moment(each["before"])) for each in choices]
+    known = sorted(at.timestamp() for pair in ends for at in pair if at is not None)
+    if not known:
+        return {}
+    first, last = known[0], known[-1]
+    spread = max(last - first, 60.0)
+    first, last = first - spread * 0.08, first + spread * 1.08
+
+    def place(at: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - 10) * (at - first) / (last - first), 1)
+
+    bars = []
+    for row, (each, (after, before)) in enumerate(zip(choices, ends, strict=True)):
+        start = place(after.timestamp()) if after else float(LEFT)
+        end = place(before.timestamp()) if before else float(WIDTH - 10)
+        bars.append(
+            {
+                "connection": each["connection"] or "the hub", "x": start, "width": max(3.0, round(end - start, 1)),
+                "y": 12 + row * STEP, "open": after is None, "end": end,
+            }
+        )  # fmt: skip
+    marks = [{"x": place(at), "text": _clock(at, spread)} for at in (known[0], known[-1])]
+    return {"bars": bars, "height": 12 + len(bars) * STEP + 26, "width": WIDTH, "left": LEFT, "marks": marks}
+
+
+def _clock(at: float, spread: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%d %b %H:%M:%S" if spread < 86_400 else "%d %b %H:%M")

@@ -1,0 +1,102 @@
+"""Mappings: what each field is there and here, drafts with their checks and what they would change, versions."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from hub.app import drafts
+from hub.app.people import Right
+from hub.errors import ConfigFault, HubError
+from hub.web.site import Ask, Routes, status_of
+
+ROUTES = Routes()
+
+
+@ROUTES.get("/mappings")
+def all_of_them(ask: Ask) -> Response:
+    return ask.page("mappings.html", files=drafts.files(ask.hub))
+
+
+@ROUTES.get("/mappings/{file}")
+def one(ask: Ask) -> Response:
+    return ask.page("mapping.html", it=drafts.mapping_case(ask.hub, ask.path("file")))
+
+
+@ROUTES.get("/mappings/{file}/versions/{version}")
+def version(ask: Ask) -> Response:
+    file = ask.path("file")
+    return ask.page("version.html", file=file, it=drafts.version_text(ask.hub, file, ask.number("version")))
+
+
+@ROUTES.get("/mappings/{file}/draft", Right.CONFIGURE)
+def draft(ask: Ask) -> Response:
+    return _draft(ask)
+
+
+def _draft(ask: Ask, error: HubError | None = None) -> Response:
+    it = drafts.mapping_case(ask.hub, ask.path("file"))
+    text = it["draft"]["text"] if it["draft"] else it["text"]
+    faults = drafts.check_text(ask.hub, it["file"], text) if it["draft"] else it["faults"]
+    return ask.page(
+        "draft.html", status_of(error) if error else 200, it=it, text=text, faults=faults, error=error,
+        wrong=error.faults if isinstance(error, ConfigFault) else (),
+        previews=drafts.preview(ask.hub, it["file"], text) if it["kind"] == "mapping" else [],
+    )  # fmt: skip
+
+
+@ROUTES.post("/mappings/{file}/draft", Right.CONFIGURE)
+def save(ask: Ask) -> Response:
+    file, what = ask.path("file"), ask.said("what")
+    if what == "drop":
+        drafts.drop_draft(ask.hub, file, by=ask.by)
+        return ask.go(f"/mappings/{file}", "draft-dropped")
+    try:
+        if what == "field":
+            options = {key: ask.said(key) for key in ("direction", "transforms", "type")}
+            drafts.map_field(
+                ask.hub, file, ask.said("stream"), ask.said("name"), ask.said("remote"), by=ask.by, **options
+            )
+        else:
+            drafts.save_draft(ask.hub, file, ask.said("text"), by=ask.by)
+    except HubError as error:
+        return _draft(ask, error)
+    return ask.go(f"/mappings/{file}/{'change' if what == 'compare' else 'draft'}", "draft")
+
+
+@ROUTES.post("/mappings/{file}/preview", Right.CONFIGURE)
+def preview(ask: Ask) -> Response:
+    """Checks and a preview of what is being written, while it is being written; nothing is kept."""
+    file, text = ask.path("file"), ask.said("text").replace("\r\n", "\n")
+    faults = drafts.check_text(ask.hub, file, text)
+    stopping = any(fault["stops"] for fault in faults)
+    previews = [] if stopping or not file.endswith(".yaml") else drafts.preview(ask.hub, file, text)
+    return ask.page("preview.html", faults=faults, previews=previews)
+
+
+@ROUTES.get("/mappings/{file}/change", Right.CONFIGURE)
+def change(ask: Ask) -> Response:
+    it = drafts.mapping_case(ask.hub, ask.path("file"))
+    text = it["draft"]["text"] if it["draft"] else it["text"]
+    faults = drafts.check_text(ask.hub, it["file"], text)
+    found = drafts.what_would_change(ask.hub, it["file"], text) if it["kind"] == "mapping" else None
+    return ask.page("change.html", it=it, faults=faults, found=found)
+
+
+@ROUTES.post("/mappings/{file}/publish", Right.CONFIGURE)
+def publish(ask: Ask) -> Response:
+    file = ask.path("file")
+    try:
+        drafts.publish(ask.service, file, by=ask.by)
+    except HubError as error:
+        return _draft(ask, error)
+    return ask.go(f"/mappings/{file}", "published")
+
+
+@ROUTES.post("/mappings/{file}/versions/{version}", Right.CONFIGURE)
+def back(ask: Ask) -> Response:
+    file = ask.path("file")
+    try:
+        drafts.roll_back(ask.service, file, ask.number("version"), by=ask.by)
+    except ConfigFault as error:
+        return _draft(ask, error)
+    return ask.go(f"/mappings/{file}", "published")

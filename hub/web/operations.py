@@ -1,0 +1,126 @@
+"""What goes on: the overview, runs and slots, holds, quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from hub.app import listings
+from hub.app.desk import counted, decided_holds, hold_case, holds_open, quarantine_groups, quarantine_page, retry_code
+from hub.app.overview import overview
+from hub.app.people import Right
+from hub.app.review import drop_hold, release_hold, retry_all
+from hub.web.show import moment
+from hub.web.site import Ask, Routes
+
+ROUTES = Routes()
+PAGE = 40
+ROWS_OF_RUN = 100
+
+
+@ROUTES.get("/")
+def front(ask: Ask) -> Response:
+    found = overview(ask.hub)
+    return ask.page("overview.html", it=found, bars=bars(found["hours"]))
+
+
+def bars(hours: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What moved per hour as bars: read above the line, written below."""
+    top = max((max(each["read"], each["written"]) for each in hours), default=0)
+    if not top:
+        return {}
+    return {
+        "top": top,
+        "bars": [
+            {
+                "x": 8 + place * 26, "up": round(70 * each["read"] / top, 1),
+                "down": round(70 * each["written"] / top, 1), "hour": each["at"][11:13], **each,
+            }
+            for place, each in enumerate(hours)
+        ],
+    }  # fmt: skip
+
+
+# Runs
+
+
+@ROUTES.get("/runs")
+def runs(ask: Ask) -> Response:
+    connection, before = ask.query("connection"), ask.edge("before")
+    found = listings.runs(ask.hub, connection=connection, limit=PAGE + 1, before_id=before or 2**62)
+    shown = found[:PAGE]
+    kept = {"connection": connection} if connection else {}
+    more = f"/runs?{urlencode({**kept, 'before': shown[-1]['run']})}" if len(found) > PAGE else ""
+    took = [_took(each) for each in shown if each["ended_at"]][::-1]
+    slots = listings.slots(ask.hub, connection=connection, limit=30)
+    return ask.page("runs.html", runs=shown, more=more, connection=connection, took=took, slots=slots)
+
+
+def _took(run: Mapping[str, Any]) -> float:
+    began, ended = moment(run["started_at"]), moment(run["ended_at"])
+    return (ended - began).total_seconds() if began and ended else 0.0
+
+
+@ROUTES.get("/runs/{run}")
+def one_run(ask: Ask) -> Response:
+    it = listings.run(ask.hub, ask.number("run"), most=ROWS_OF_RUN)
+    return ask.page("run.html", it=it, most=ROWS_OF_RUN, took=_took(it))
+
+
+# Holds
+
+
+@ROUTES.get("/holds")
+def holds(ask: Ask) -> Response:
+    return ask.page("holds.html", holds=holds_open(ask.hub), decided=decided_holds(ask.hub))
+
+
+@ROUTES.get("/holds/{hold}")
+def one_hold(ask: Ask) -> Response:
+    return ask.page("hold.html", it=hold_case(ask.hub, ask.number("hold")))
+
+
+@ROUTES.post("/holds/{hold}/release", Right.APPROVE)
+def release(ask: Ask) -> Response:
+    release_hold(ask.hub, ask.number("hold"), by=ask.by)
+    ask.service.poke()
+    return ask.go("/holds", "released")
+
+
+@ROUTES.post("/holds/{hold}/drop", Right.APPROVE)
+def drop(ask: Ask) -> Response:
+    drop_hold(ask.hub, ask.number("hold"), by=ask.by)
+    ask.service.poke()
+    return ask.go("/holds", "dropped")
+
+
+# Quarantine
+
+
+@ROUTES.get("/quarantine")
+def quarantine(ask: Ask) -> Response:
+    return ask.page("quarantine.html", it=quarantine_groups(ask.hub))
+
+
+@ROUTES.get("/quarantine/{code}")
+def of_code(ask: Ask) -> Response:
+    found = quarantine_page(ask.hub, ask.path("code"), connection=ask.query("connection"), after_id=ask.edge() or 0)
+    kept = {"connection": found["connection"]} if found["connection"] else {}
+    more = ""
+    if found["next"] is not None:
+        more = f"/quarantine/{found['code']}?{urlencode({**kept, 'after': found['next']})}"
+    return ask.page("quarantine_code.html", it=found, more=more)
+
+
+@ROUTES.post("/quarantine/{code}/retry", Right.RETRY)
+def retry(ask: Ask) -> Response:
+    code, rows = ask.path("code"), [int(each) for each in ask.all_said("row") if each.isdigit() and len(each) < 19]
+    if ask.said("which") == "all":
+        found = retry_code(ask.hub, code, connection=ask.said("connection") or None, by=ask.by)
+    else:
+        found = counted(retry_all(ask.hub, rows, by=ask.by)) if rows else {"mended": 0}
+    ask.service.poke()
+    return ask.go(f"/quarantine/{code}", "retried", found["mended"])

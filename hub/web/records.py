@@ -1,0 +1,64 @@
+"""Records: search, lists by type, one record whole, and why a value stands."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from hub.app.notes import add_note
+from hub.app.past import parse_moment, show
+from hub.app.people import Right
+from hub.app.records import browse, record, search
+from hub.app.why import why
+from hub.web.site import Ask, Routes
+
+ROUTES = Routes()
+
+
+@ROUTES.get("/search")
+def find(ask: Ask) -> Response:
+    text = ask.query("q") or ""
+    found = search(ask.hub, text, before_id=ask.edge("before"))
+    if ask.wants_part:
+        return ask.page("found.html", found=found)
+    only = found["rows"][0] if len(found["rows"]) == 1 else None
+    if only is not None and ":" in text:
+        return ask.go(f"/records/{only['entity']}")
+    return ask.page("search.html", found=found)
+
+
+@ROUTES.get("/records")
+def kinds(ask: Ask) -> Response:
+    with ask.hub.store.reading() as tx:
+        counts = tx.count_entities()
+    return ask.page("kinds.html", types=ask.hub.canonical.entities, counts=counts)
+
+
+@ROUTES.get("/records/{target}")
+def one(ask: Ask) -> Response:
+    target = ask.path("target")
+    if target in ask.hub.canonical.entities:
+        return ask.page("browse.html", found=browse(ask.hub, target, after_id=ask.edge() or 0))
+    return ask.page("record.html", it=record(ask.hub, target))
+
+
+@ROUTES.get("/records/{target}/why/{field}")
+def explain(ask: Ask) -> Response:
+    found = why(ask.hub, ask.path("target"), ask.path("field"))
+    return ask.page("why.html" if ask.wants_part else "why_page.html", it=found)
+
+
+@ROUTES.get("/records/{target}/as-of")
+def as_it_was(ask: Ask) -> Response:
+    """The values as they stood at a moment, UTC; a form's field for it leaves seconds and zone out."""
+    said = ask.query("at") or ""
+    at = parse_moment(f"{said}:00Z" if len(said) == len("2026-11-02T08:10") else said)
+    then = show(ask.hub, ask.path("target"), as_of=at)
+    now = {row["field"]: row["value"] for row in record(ask.hub, ask.path("target"))["fields"]}
+    return ask.page("as_of.html", it=then, now=now, said=said)
+
+
+@ROUTES.post("/records/{target}/notes", Right.DECIDE)
+def note(ask: Ask) -> Response:
+    target = record(ask.hub, ask.path("target"))["entity"]
+    add_note(ask.hub, target, ask.said("text"), by=ask.by)
+    return ask.go(f"/records/{target}", "noted")

@@ -1,0 +1,48 @@
+"""Rewards: rules, budgets, and every grant with its ledger."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from hub.app import listings
+from hub.app.people import Right
+from hub.app.reward_desk import own_grant, reward_page, reward_rules
+from hub.web.site import Ask, Routes
+
+ROUTES = Routes()
+
+
+@ROUTES.get("/rewards")
+def all_of_them(ask: Ask) -> Response:
+    state = ask.query("state")
+    found = reward_page(ask.hub, state=state, after_id=ask.edge() or 0)
+    kept = {"state": state} if state else {}
+    more = f"/rewards?{urlencode({**kept, 'after': found['next']})}" if found["next"] is not None else ""
+    return ask.page("rewards.html", it=found, state=state, more=more, rules=reward_rules(ask.hub))
+
+
+@ROUTES.get("/rewards/{grant}")
+def one(ask: Ask) -> Response:
+    return ask.page("reward.html", it=listings.reward(ask.hub, ask.number("grant")))
+
+
+@ROUTES.post("/rewards/{grant}/approve", Right.APPROVE)
+def approve(ask: Ask) -> Response:
+    own_grant(ask.hub, ask.number("grant"), by=ask.by)
+    listings.approve_reward(ask.hub, ask.number("grant"), by=ask.by)
+    ask.service.poke()
+    return ask.go(f"/rewards/{ask.number('grant')}", "approved")
+
+
+@ROUTES.post("/rewards/{grant}/decline", Right.APPROVE)
+def decline(ask: Ask) -> Response:
+    listings.decline_reward(ask.hub, ask.number("grant"), by=ask.by, note=ask.said("note")[:500])
+    return ask.go(f"/rewards/{ask.number('grant')}", "declined")
+
+
+@ROUTES.post("/rewards/{grant}/confirm", Right.APPROVE)
+def confirm(ask: Ask) -> Response:
+    listings.confirm_reward(ask.hub, ask.number("grant"), by=ask.by, order=ask.said("order").strip()[:80])
+    return ask.go(f"/rewards/{ask.number('grant')}", "confirmed")

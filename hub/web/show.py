@@ -1,0 +1,217 @@
+"""How things look: values, times, sums as people read them; templates with every text escaped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from hub.app.overview import waiting_counts
+from hub.app.people import Right
+from hub.app.reference_errors import meaning_of
+
+if TYPE_CHECKING:
+    from hub.web.site import Ask
+
+HUES = 8  # colours that connections take, in the order of hub.yaml
+NOTHING = "nothing"
+LONGEST = 240  # characters of a value in a list
+
+# What was done, in words; the address says only which.
+DONE: Mapping[str, str] = {
+    "resolved": "Decided. The systems are corrected with the next write.",
+    "resolved-next": "Decided. Here is the next one.",
+    "alike": "Decided, all alike: {n}.",
+    "noted": "Your note is kept.",
+    "retried": "Tried again: {n} of them went through.",
+    "released": "Released. What was held back goes out with the next run.",
+    "dropped": "Dropped. What was held back is not written.",
+    "run": "A run has begun.",
+    "paused": "Paused. Nothing is read or written until it is resumed.",
+    "resumed": "Resumed.",
+    "added": "Added, in mode observe: it is read, and nothing is written.",
+    "mode": "The mode is changed.",
+    "plan-approved": "Approved: exactly these writes go out with the next run.",
+    "plan-rejected": "Rejected: none of these writes is made.",
+    "approved": "Approved. It goes out with the next run.",
+    "declined": "Declined. Its money is free again.",
+    "confirmed": "Noted as ordered.",
+    "user": "Kept.",
+    "token-dropped": "The token opens nothing from now on.",
+    "draft": "The draft is kept. Nothing runs with it yet.",
+    "draft-dropped": "The draft is gone.",
+    "published": "Published. The next runs work with it.",
+    "never": "Kept apart for good.",
+    "merged": "Merged.",
+    "later": "Left for later.",
+}
+
+
+# Values
+
+
+def text_of(value: Any) -> str:
+    """A canonical value as a person would write it."""
+    if value is None or value == "" or value == []:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return _document(value)
+    if isinstance(value, list | tuple | set):
+        return ", ".join(text_of(each) for each in value)
+    return str(value)
+
+
+def _document(value: Mapping[str, Any]) -> str:
+    if "minor" in value and "currency" in value:
+        return money(value["minor"], value["currency"])
+    if "state" in value and set(value) <= {"state", "at", "source"}:
+        since = f" since {str(value['at'])[:10]}" if value.get("at") else ""
+        by = f" ({value['source']})" if value.get("source") else ""
+        return f"{str(value['state']).replace('_', ' ')}{since}{by}"
+    if "last_name" in value:  # a name: its parts are said one after the other
+        return " ".join(str(part) for part in value.values() if part) or NOTHING
+    if all(part is None or isinstance(part, str | int | float | bool) for part in value.values()):
+        return ", ".join(text_of(part) for part in value.values() if part not in (None, "")) or NOTHING
+    return orjson.dumps(value, default=str).decode()
+
+
+def short(value: Any, longest: int = LONGEST) -> str:
+    text = text_of(value)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def money(minor: int, currency: str) -> str:
+    """1250, EUR -> 12.50 EUR. Yen have no minor unit."""
+    if currency in ("JPY", "KRW", "VND", "CLP", "ISK"):
+        return f"{minor:,} {currency}"
+    return f"{minor / 100:,.2f} {currency}"
+
+
+def words(name: Any) -> str:
+    """first_contact -> first contact."""
+    return str(name).replace("_", " ").replace(".", " · ")
+
+
+def pretty(value: Any) -> str:
+    """JSON for people who read JSON."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+
+
+# Times
+
+
+def moment(iso: str | None) -> datetime | None:
+    return datetime.fromisoformat(iso) if iso else None
+
+
+def ago(iso: str | None, now: float) -> str:
+    """How long ago, roughly; with the date where that is more use."""
+    at = moment(iso)
+    if at is None:
+        return "never"
+    gone = now - at.timestamp()
+    if gone > 8 * 86_400:
+        return at.strftime("%d %b %Y")
+    return f"in {span(-gone)}" if gone < -1 else "just now" if gone < 5 else f"{span(gone)} ago"
+
+
+def span(seconds: float | None) -> str:
+    """95 -> 1 min 35 s."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    for size, unit, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            whole, rest = divmod(int(seconds), size)
+            part = rest // smaller
+            return f"{whole} {unit} {part} {below}" if part and whole < 3 else f"{whole} {unit}"
+    return f"{int(seconds)} s"
+
+
+def exact(iso: str | None) -> str:
+    at = moment(iso)
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "at no known time"
+
+
+# Charts
+
+
+def spark(values: list[float], width: int = 120, height: int = 28) -> str:
+    """Points of a polyline."""
+    if len(values) < 2:
+        return ""
+    top = max(values) or 1.0
+    step = width / (len(values) - 1)
+    return " ".join(
+        f"{place * step:.1f},{height - 2 - (height - 4) * each / top:.1f}" for place, each in enumerate(values)
+    )
+
+
+# Templates
+
+
+@cache
+def environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("hub.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    found.filters.update(
+        say=text_of, short=short, words=words, pretty=pretty, span=span, exact=exact, money=lambda m, c: money(m, c),
+        spark=spark,
+    )  # fmt: skip
+    found.globals.update(Right=Right, asset=asset, meaning_of=meaning_of)
+    return found
+
+
+STATIC: Mapping[str, tuple[str, str, str]] = {  # name -> package, path in it, type
+    "console.css": ("hub.web", "static/console.css", "text/css; charset=utf-8"),
+    "console.js": ("hub.web", "static/console.js", "text/javascript; charset=utf-8"),
+    "icon.svg": ("hub.web", "static/icon.svg", "image/svg+xml"),
+    "htmx.js": ("js_lib_htmx", "static/htmx/htmx.min.js", "text/javascript; charset=utf-8"),
+}
+
+
+@cache
+def static(name: str) -> bytes:
+    """A file that pages load, out of the package that holds it."""
+    package, path, _ = STATIC[name]
+    return files(package).joinpath(path).read_bytes()
+
+
+@cache
+def asset(name: str) -> str:
+    """Its address; another one whenever its content is another, so that browsers may keep it for ever."""
+    return f"/static/{name}?v={hashlib.sha256(static(name)).hexdigest()[:12]}"
+
+
+def rendered(ask: Ask, template: str, status: int, **values: Any) -> Response:
+    """A page."""
+    now, hub = ask.hub.clock.now(), ask.hub
+    hues = {name: place % HUES for place, name in enumerate(hub.connections)}
+    person = ask.person
+    done, count = ask.query("done") or "", ask.edge("n")
+    given = {
+        "ask": ask,
+        "person": person,
+        "may": person.may if person else lambda _right: False,
+        "waiting": waiting_counts(hub) if person and not ask.wants_part else {},
+        "path": ask.request.url.path,
+        "hue": lambda name: hues.get(name, HUES),
+        "ago": lambda iso: ago(iso, now),
+        "done": DONE[done].format(n=count if count is not None else "") if done in DONE else "",
+        "theme": ask.request.cookies.get("hub_theme", ""),
+        "hub_name": hub.projects.settings.hub.name if hub.projects is not None else "hub",
+    }
+    html = environment().get_template(template).render(**given, **values)
+    return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})

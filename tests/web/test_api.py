@@ -1,0 +1,165 @@
+"""The JSON API: tokens and their scopes, the same functions as the pages, and calls that nobody would think of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
+
+from hub.app import sessions
+from hub.app.people import Person, Right, change_user
+from hub.web.api import ROUTER
+from tests.web.console import Browser, Console
+
+# Right of every call, written out: (method, path) -> right.
+TABLE = {
+    ("GET", "/overview"): "read", ("GET", "/connections"): "read", ("GET", "/conflicts"): "read",
+    ("GET", "/conflicts/{conflict}"): "read", ("GET", "/records"): "read", ("GET", "/records/{record}"): "read",
+    ("GET", "/records/{record}/why/{field}"): "read", ("GET", "/quarantine"): "read",
+    ("GET", "/quarantine/{code}"): "read", ("GET", "/holds"): "read", ("GET", "/runs"): "read",
+    ("GET", "/runs/{run}"): "read", ("GET", "/rewards"): "read", ("GET", "/rewards/{grant}"): "read",
+    ("GET", "/plan"): "read", ("GET", "/audit"): "people", ("POST", "/conflicts/{conflict}/decision"): "decide",
+    ("POST", "/conflicts/{conflict}/notes"): "decide", ("POST", "/quarantine/{code}/retry"): "retry",
+    ("POST", "/holds/{hold}/release"): "approve", ("POST", "/holds/{hold}/drop"): "approve",
+    ("POST", "/rewards/{grant}/approve"): "approve", ("POST", "/rewards/{grant}/decline"): "approve",
+    ("POST", "/rewards/{grant}/confirm"): "approve", ("POST", "/connections/{connection}/run"): "run",
+    ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",
+}  # fmt: skip
+PLACES = {"{conflict}": "99999", "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
+          "{grant}": "99999", "{hold}": "99999", "{connection}": "nobody"}  # fmt: skip
+BODIES: Mapping[str, Any] = {"/decision": {"candidate": 0}, "/notes": {"text": "x"}, "/confirm": {"order": "1"}}
+
+
+def token(console: Console, *scopes: str, role: str = "admin") -> str:
+    made = sessions.make_token(console.hub, "robot", scopes, person=Person(name=role, role=role))
+    return str(made["token"])
+
+
+def call(console: Console, method: str, path: str, key: str = "", body: Any = None) -> tuple[int, Any]:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    text = orjson.dumps(body).decode() if body is not None else ""
+    answer = Browser(console.port).ask(method, f"/api/v1{path}", text, headers)
+    return answer.status, orjson.loads(answer.body) if answer.body else None
+
+
+def path_of(path: str) -> str:
+    for name, value in PLACES.items():
+        path = path.replace(name, value)
+    return f"{path}?q=ann" if path == "/records" else path
+
+
+def body_of(path: str) -> Any:
+    return next((body for ending, body in BODIES.items() if path.endswith(ending)), {})
+
+
+def test_every_call_is_in_the_table() -> None:
+    found = {(method, route.path) for route in ROUTER.routes for method in route.methods}  # type: ignore[attr-defined]
+    assert found == set(TABLE)
+
+
+@pytest.fixture(scope="module")
+def keys(synced: Console) -> dict[str, str]:
+    """Scope -> a token that has only it."""
+    return {str(scope): token(synced, scope) for scope in Right}
+
+
+@pytest.mark.parametrize(("method", "path"), TABLE, ids=lambda each: str(each))
+def test_a_token_does_what_its_scopes_say_and_nothing_else(
+    synced: Console, keys: dict[str, str], method: str, path: str
+) -> None:
+    before = synced.audit()
+    for scope, key in keys.items():
+        status, found = call(synced, method, path_of(path), key, body_of(path) if method == "POST" else None)
+        assert (status != 403) == (scope == TABLE[method, path]), (scope, status, found)
+        assert status < 500, found
+    assert call(synced, method, path_of(path), body=body_of(path) if method == "POST" else None)[0] in (401, 422)
+    assert call(synced, method, path_of(path), "hub_wrong")[0] in (401, 422)
+    assert synced.audit() == before
+
+
+def test_a_scope_gives_nobody_what_their_role_does_not(console: Console) -> None:
+    key = token(console, "read", "decide", role="viewer")
+    assert call(console, "GET", "/conflicts", key)[0] == 200
+    assert call(console, "POST", f"/conflicts/{console.conflict()}/decision", key, {"candidate": 0})[0] == 403
+
+
+def test_a_token_dies_with_its_person_and_by_being_dropped(console: Console) -> None:
+    first, second = token(console, "read", role="viewer"), token(console, "read")
+    change_user(console.hub, "viewer", active=False, by="admin")
+    assert call(console, "GET", "/overview", first)[0] == 401
+    (row,) = [row for row in sessions.tokens(console.hub) if row["user"] == "admin"]
+    assert row["used_at"] is None
+    assert call(console, "GET", "/overview", second)[0] == 200
+    sessions.drop_token(console.hub, row["id"], by="admin")
+    assert call(console, "GET", "/overview", second)[0] == 401
+
+
+def test_a_cookie_is_no_token(console: Console) -> None:
+    """What another site could make a browser send opens nothing here."""
+    assert console.as_("admin").get("/api/v1/overview").status == 401
+
+
+def test_a_program_decides_a_conflict_as_a_person_would(console: Console) -> None:
+    key, number = token(console, "read", "decide"), console.conflict()
+    status, case = call(console, "GET", f"/conflicts/{number}", key)
+    assert status == 200
+    place = [each["value"] for each in case["candidates"]].index("Anne")
+    wrong = call(console, "POST", f"/conflicts/{number}/decision", key, {"candidate": place, "digest": "old"})
+    assert (wrong[0], wrong[1]["code"]) == (409, "PLAN-DRIFT")
+    body = {"candidate": place, "digest": case["digest"], "note": "robot"}
+    assert call(console, "POST", f"/conflicts/{number}/decision", key, body)[1]["value"] == "Anne"
+    console.sync()
+    assert "1,ann@example.org,Anne," in console.read("data/left.csv")
+    assert ("admin", "conflict resolved", f"conflict {number}") in console.audit()
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"candidate": "x"}, {"candidate": -1}, {"text": 1}, [], "x", {"text": "x", "more": 1}, None]
+)
+def test_a_misshapen_call_is_told_what_is_wrong(console: Console, body: Any) -> None:
+    key = token(console, "decide")
+    status, found = call(console, "POST", f"/conflicts/{console.conflict()}/notes", key, body)
+    assert (status, found["code"]) == (422, "API-REQUEST")
+
+
+# Calls that nobody would think of
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Console, str]]:
+    found = Console(tmp_path_factory.mktemp("fuzz"))
+    found.start()
+    found.sync()
+    yield found, token(found, *Right)
+    found.stop()
+
+
+def test_no_call_that_can_be_made_is_a_bug(fuzzed: tuple[Console, str]) -> None:
+    """Schemathesis makes calls of every kind that the description allows, and some that it does not."""
+    console, key = fuzzed
+    schema = schemathesis.openapi.from_url(f"{console.url}/api/v1/openapi.json")
+    tried: list[int] = []
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+        for mode in GenerationMode:
+            _fuzz(operation.as_strategy(generation_mode=mode), f"{console.url}/api/v1", key, tried)
+    assert len(tried) > 300
+    assert {200, 404, 422} <= set(tried)
+
+
+def _fuzz(cases: Any, url: str, key: str, tried: list[int]) -> None:
+    @settings(max_examples=10, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(case=cases)
+    def run(case: Any) -> None:
+        answer = case.call(base_url=url, headers={"Authorization": f"Bearer {key}"})
+        tried.append(answer.status_code)
+        assert answer.status_code < 500, (case.method, case.formatted_path, answer.text[:500])
+
+    run()

@@ -1,0 +1,280 @@
+"""The console in a real browser: by keyboard, on a phone, light and dark, with JavaScript and without.
+
+Needs Chromium, which is no Python package: without it these tests are left out, and say so.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from hub.app.sessions import make_link
+from tests.web.company import HOSTILE, PEOPLE, Company, open_company, until
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: the console is not tried in a browser"),
+    pytest.mark.timeout(600),
+]
+WIDE: Any = {"width": 1440, "height": 900}
+PHONE: Any = {"width": 390, "height": 844}
+PAGES = (
+    "/", "/conflicts", "/conflicts?state=decided", "/conflicts?state=decided&kind=first_contact", "/conflicts/@open",
+    "/conflicts/@open/alike?candidate=0", "/records", "/records/contact", "/records/@record", "/search?q=person",
+    "/records/@record/why/name", "/records/@record/as-of?at=2999-01-01",
+    "/quarantine", "/quarantine/MAP-PARENT-NONE", "/holds", "/plan", "/runs", "/runs/1",
+    "/rewards", "/identity", "/connections", "/connections/hubspot", "/connections/add",
+    "/connections/add?connector=salesforce", "/connections/add?connector=csv", "/mappings", "/mappings/hubspot.yaml",
+    "/mappings/canonical.yaml", "/mappings/hubspot.yaml/draft", "/mappings/hubspot.yaml/change",
+    "/mappings/hubspot.yaml/versions/1", "/audit", "/users", "/settings", "/codes/NET-429", "/nowhere",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Company]:
+    with open_company(tmp_path) as found:
+        yield found
+
+
+def enter(company: Company, chromium: Browser, role: str, **options: Any) -> Page:
+    """A page in which the person of this role is signed in, by a link; nothing may go wrong in it unseen."""
+    options = {"viewport": WIDE, **options}
+    context = chromium.new_context(base_url=company.console.url, **options)
+    page = context.new_page()
+    watch(page, company.console.url)
+    page.goto(make_link(company.console.hub, role, by="test"))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile(r"/$"))
+    return page
+
+
+def watch(page: Page, url: str) -> None:
+    """Errors of scripts, requests to elsewhere and dialogs fail the test."""
+
+    def asked(request: Any) -> None:
+        assert request.url.startswith(url), f"asked elsewhere: {request.url}"
+
+    def dialog(found: Any) -> None:
+        raise AssertionError(f"a dialog: {found.message}")
+
+    page.on("request", asked)
+    page.on("dialog", dialog)
+    page.on("pageerror", lambda error: pytest.fail(f"a script failed: {error}"))
+
+
+# A support agent with a customer on the phone
+
+
+def test_a_conflict_takes_three_keystrokes_and_the_write_arrives(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "support")
+    page.goto("/conflicts?field=job_title")
+    first = page.locator("a.row").first.inner_text()
+    person = next(n for n, (_, last, _, _) in enumerate(PEOPLE) if last in first)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("job title")
+    wanted = page.locator("label[for=c1] .value").inner_text()
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Decided")
+    email = f"person{person}@example.org"
+    until(lambda: company.held("salesforce", email, "Title") == wanted, "the title in Salesforce")
+    until(lambda: company.held("hubspot", email, "jobtitle") == wanted, "the title in HubSpot")
+
+
+def test_another_value_is_typed_by_keyboard_alone(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "support")
+    page.goto("/conflicts?field=job_title")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("job title")
+    page.keyboard.press("t")
+    page.keyboard.type("Chief 1 / 2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Decided")
+    until(lambda: "Chief 1 / 2" in titles(company, "salesforce"), "the typed title in Salesforce")
+    until(lambda: "Chief 1 / 2" in titles(company, "hubspot"), "the typed title in HubSpot")
+
+
+def titles(company: Company, system: str) -> list[Any]:
+    field = {"salesforce": "Title", "hubspot": "jobtitle"}[system]
+    return [record["fields"].get(field) for record in company.twins[system].snapshot("contacts").values()]
+
+
+def test_an_automatic_decision_is_overruled_and_the_write_arrives(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "support")
+    page.goto("/conflicts?state=decided&kind=first_contact&field=name")
+    page.get_by_role("link", name=re.compile("Ann Lee")).click()
+    expect(page.get_by_text("So the rule chose")).to_be_visible()
+    page.get_by_label("Last name").fill("Overruled")
+    page.get_by_role("button", name="Overrule").click()
+    expect(page.get_by_role("status")).to_contain_text("Decided")
+    until(lambda: company.held("hubspot", "person0@example.org", "lastname") == "Overruled", "the name in HubSpot")
+    until(lambda: company.held("salesforce", "person0@example.org", "LastName") == "Overruled", "in Salesforce")
+
+
+def test_a_viewer_can_do_neither(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "viewer")
+    for path in ("/conflicts", "/conflicts?state=decided&kind=first_contact"):
+        page.goto(path)
+        page.locator("a.row").first.click()
+        expect(page.get_by_text("Your role may look, and not decide.")).to_be_visible()
+        expect(page.locator("main form")).to_have_count(0)
+        before = page.url
+        for key in ("1", "Enter"):
+            page.keyboard.press(key)
+        assert page.url == before
+
+
+def test_without_javascript_a_conflict_is_read_and_decided(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "support", java_script_enabled=False)
+    page.goto("/conflicts?field=job_title")
+    page.locator("a.row").first.click()
+    wanted = page.locator("label[for=c2] .value").inner_text()
+    page.locator("#c2").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("Decided")
+    until(lambda: wanted in titles(company, "hubspot") and wanted in titles(company, "salesforce"), "the write")
+
+
+def test_a_record_is_found_while_its_name_is_typed(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "viewer")
+    page.keyboard.press("/")
+    page.keyboard.type("person1")
+    page.get_by_role("link", name=re.compile("Bob")).first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Bob Ray")
+    page.get_by_label(re.compile("^Why job title")).click()
+    expect(page.locator(".why-box")).to_contain_text("rule manual")
+
+
+def test_hostile_text_in_names_stays_text(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "admin")
+    page.goto("/search?q=Tables")
+    page.locator("main a.row").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(HOSTILE)
+    for path in ("/conflicts", "/plan", "/records/contact", "/mappings/hubspot.yaml/draft"):
+        page.goto(path)
+        expect(page.locator("main img")).to_have_count(0)
+
+
+# An admin who has never seen it
+
+
+def test_an_admin_adds_a_connection_maps_a_field_publishes_and_rolls_back(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "admin")
+    page.goto("/connections")
+    page.get_by_role("link", name="Add a connection").click()
+    page.get_by_role("link", name=re.compile("^Stripe")).click()
+    page.get_by_label("Token").fill("sk_test_twin")
+    page.get_by_text("A server on this machine").click()
+    page.get_by_label("Its address").fill(company.urls["stripe"])
+    page.get_by_role("button", name="Add, in mode observe").click()
+    expect(page.get_by_role("status").first).to_contain_text("Added")
+    page.get_by_role("button", name="Test").click()
+    expect(page.get_by_text("It answers")).to_be_visible()
+
+    page.goto("/mappings/hubspot.yaml/draft")
+    page.get_by_label("Stream").select_option("contacts")
+    page.get_by_label("Field over there").fill("jobtitle")
+    page.get_by_label("Way").select_option("in")
+    page.get_by_label("Field here").fill("role_text")
+    page.get_by_label("New field of type").select_option("text")
+    page.get_by_role("button", name="Into the draft").click()
+    expect(page.locator("#preview")).to_contain_text("role text")
+    page.get_by_role("link", name="What would change").click()
+    expect(page.get_by_role("cell", name="role text").first).to_be_visible()
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("status")).to_contain_text("Published")
+    expect(page.get_by_role("cell", name=re.compile("^role_text"))).to_be_visible()
+    page.get_by_role("link", name="1", exact=True).click()
+    page.get_by_role("button", name="Roll back to this version").click()
+    expect(page.get_by_role("status")).to_contain_text("Published")
+    expect(page.get_by_role("cell", name=re.compile("^role_text"))).to_have_count(0)
+
+
+def test_what_is_typed_into_a_draft_is_checked_while_it_is_typed(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "admin")
+    page.goto("/mappings/hubspot.yaml/draft")
+    text = page.locator("#text").input_value()
+    page.locator("#text").fill(text.replace("job_title: {remote", "job_titel: {remote"))
+    expect(page.locator("#preview")).to_contain_text("MAP-001")
+
+
+def test_a_run_shows_how_far_it_is(company: Company, chromium: Browser) -> None:
+    page = enter(company, chromium, "admin")
+    company.twins["hubspot"].set_faults(latency_s=0.4)
+    page.goto("/connections/hubspot")
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator("#progress")).to_be_visible()
+    company.twins["hubspot"].set_faults(latency_s=0.0)
+    expect(page.locator("#progress")).to_contain_text("ended", timeout=60_000)
+
+
+# Everybody
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    with open_company(tmp_path_factory.mktemp("company")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible_and_fits(shown: Company, chromium: Browser, size: Any, scheme: Any) -> None:
+    page = enter(shown, chromium, "admin", viewport=size, color_scheme=scheme)
+    page.goto("/conflicts")
+    open_one = str(page.locator("a.row").first.get_attribute("href")).rpartition("/")[2]
+    page.goto("/search?q=person0")
+    record = str(page.locator("main a.row").first.get_attribute("href")).rpartition("/")[2]
+    wrong = [
+        found for path in PAGES if (found := faults(page, path.replace("@open", open_one).replace("@record", record)))
+    ]
+    stranger = chromium.new_context(base_url=shown.console.url, viewport=size, color_scheme=scheme).new_page()
+    wrong += [found for path in ("/sign-in", "/sign-in/x") if (found := faults(stranger, path))]
+    assert wrong == []
+
+
+def faults(page: Page, path: str) -> str:
+    """What axe finds on a page, and whether it is wider than the screen."""
+    page.goto(path)
+    found = [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in Axe().run(page).response["violations"]]
+    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if over > 0:
+        found.append(f"{over} px wider than the screen")
+    return f"{path}: {'; '.join(found)}" if found else ""
+
+
+def test_a_menu_folds_out_on_a_phone(shown: Company, chromium: Browser) -> None:
+    page = enter(shown, chromium, "admin", viewport=PHONE)
+    expect(page.get_by_role("link", name="Runs")).not_to_be_visible()
+    page.get_by_text("Menu").click()
+    page.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+
+
+def test_axe_and_the_measure_see_what_is_wrong(chromium: Browser) -> None:
+    """A page that is wrong on purpose: these checks can fail."""
+    context: BrowserContext = chromium.new_context(viewport=PHONE)
+    page = context.new_page()
+    page.route("http://wrong.test/", lambda route: route.fulfill(
+        content_type="text/html", body="<html><body><img src=x><div style='width:900px'>x</div></body></html>"
+    ))  # fmt: skip
+    page.route("http://wrong.test/x", lambda route: route.fulfill(status=404, body=""))
+    told = faults(page, "http://wrong.test/")
+    assert "image-alt" in told
+    assert "wider than the screen" in told
