@@ -39,8 +39,9 @@ How to read the tables:
 - **the same create twice** is what becomes of a create that had to be sent again, its first answer being lost.
 - **fields** are canonical fields of the shipped mapping; see [the mapping reference](mapping.md) to change them.
 
-For every connector: the hub does not delete or archive records at a system yet, and a record that merely vanishes from
-a list is not taken for deleted.
+For every connector: what a delete over there asks of other systems, and whether records are archived or deleted here,
+stands in `deletes:` of its mapping (nothing and never, unless you say so). A record that merely vanishes from a list is
+taken for deleted only where the table says "missing in a complete listing".
 """
 
 PACKAGE = "connectors"
