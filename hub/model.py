@@ -252,7 +252,7 @@ class Intent:
     created_at: float
     first_sent: float | None = None
     last_possible: float | None = None  # latest instant at which the last attempt can still land
-    state: str = "open"  # open (not sent yet, or unknown), acked, done, not_done
+    state: str = "open"  # open (not sent yet, or unknown), acked; closed: done, not_done, unexplained, superseded, gone
     before: dict[str, Json] = field(default_factory=dict)  # before-image: canonical field -> held
     run_id: int | None = None
     landed_at: float | None = None  # hub's clock when the read began that proved it; what it shows besides is not news

@@ -19,6 +19,10 @@ from tests.postgres import Server, Session
 _session = pytest.StashKey[Session]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=20, help="how often real processes are killed, on both databases")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The process that was started by hand names the session; those that it starts are told the name."""
     config.stash[_session] = Session(getattr(config, "workerinput", {}).get("postgres_session"))

@@ -15,20 +15,40 @@ from hub.app.voices import SPEAKING
 from hub.core.guards import allowance
 from hub.core.mapping import keys_of
 from hub.core.planted import PLANTED
-from hub.model import LinkRow, LinkState, SourceRecord
+from hub.model import Intent, LinkRow, LinkState, SourceRecord
 from hub.store.rows import TombstoneRow
 
 DELETED = "deleted"  # state of an entity that no system speaks of any more
 SLACK_S = 1.0  # a hint is due a little after every replica must show the last state
+GONE = "gone"  # an intent whose record went away before it was settled
+
+
+def settle_later(page: PageContext, link: LinkRow) -> Intent | None:
+    """The write that was in doubt when a record went away; it is back, and what it holds may be ours."""
+    known = [each for each in page.scene.tx.intents_of_entities([link.entity_id]) if each.link_id == link.id]
+    last = max(known, key=lambda each: each.id, default=None)
+    if last is None or last.state != GONE:
+        return None
+    last.state = "open"
+    page.scene.tx.update_intents([last])
+    page.intents[link.id] = last
+    return last
 
 
 def take_gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
     """A record is deleted, archived or merged away over there."""
     scene, root = page.scene, page.scene.root_of[link.entity_id]
+    merged = record.op == "merged_into" and "merge_is_delete" not in PLANTED
+    if link.state == LinkState.GONE and merged:  # it was missed before anybody told where it went
+        link.state = LinkState.MERGED_INTO
+        _mark_gone(page, link, record)
+        page.counts["merged_away"] += 1
+        return
     if link.state in (LinkState.GONE, LinkState.MERGED_INTO):
+        if record.stamp is not None and record.stamp != link.stamp:  # it was back, unseen: no old read shall show it
+            _mark_gone(page, link, record)
         page.counts["unchanged"] += 1
         return
-    merged = record.op == "merged_into"
     ours = not merged and is_ours(page, link)
     if not merged and not ours and not _delete_allowed(page, link):
         return
@@ -41,13 +61,11 @@ def take_gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
     link.state = LinkState.MERGED_INTO if merged else LinkState.GONE
     if merged and record.merged_into:
         scene.findings.seen_merged(link, record.merged_into)
-    link.stamp = record.stamp if record.stamp is not None else link.stamp
-    link.read_at, link.hash, link.behind_since = page.read_at, content_hash(record), None
     link.leaving, link.hold_id = None, None
-    scene.dirty(link)
+    _mark_gone(page, link, record)
     intent = page.intents.pop(link.id, None)
     if intent is not None:
-        intent.state = "done" if ours else "not_done"
+        intent.state = "done" if ours else GONE  # whether it landed, the record tells if it ever comes back
         scene.tx.update_intents([intent])
     if "no_tombstones" not in PLANTED:
         page.tombstones.append(_tombstone(page, link, record))
@@ -133,6 +151,7 @@ def revive(page: PageContext, link: LinkRow) -> None:
         if other.state == LinkState.GONE and other.external_id is None:  # its create was called off
             other.state, other.behind_since = LinkState.WANTED, scene.now
             scene.dirty(other)
+    scene.returned.add(link.id)
     scene.set_state(root, "live")
     close_question(page, root, "restored")
     page.counts["restored"] += 1
@@ -154,6 +173,13 @@ def keyed(instance: str, entity: str, name: str, value: str) -> str:
     """An identity key as a tombstone keeps it: it can be recognised by this hub, and not be read."""
     text = f"{entity} {name} {value}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, key=instance.encode()[:64], digest_size=16).hexdigest()
+
+
+def _mark_gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
+    """The read counts; nothing is written there any more."""
+    link.stamp = record.stamp if record.stamp is not None else link.stamp
+    link.read_at, link.hash, link.behind_since = page.read_at, content_hash(record), None
+    page.scene.dirty(link)
 
 
 def _delete_allowed(page: PageContext, link: LinkRow) -> bool:

@@ -18,8 +18,8 @@ import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from hub.app.context import Connection, Hub
-from hub.app.gone import is_buried, is_dead, revive, take_gone, take_unknown
-from hub.app.matching import link_for, moved_ids, rulings_on
+from hub.app.gone import is_buried, is_dead, revive, settle_later, take_gone, take_unknown
+from hub.app.matching import link_for, link_of_tombstone, moved_ids, rulings_on
 from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_row
 from hub.app.removals import contest
 from hub.app.scene import Cells, Scene
@@ -32,7 +32,7 @@ from hub.core.plan import erases
 from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
-from hub.errors import RetryLater
+from hub.errors import RecordRejected, RetryLater
 from hub.model import (
     NO_VERSION,
     Cell,
@@ -262,8 +262,11 @@ def _known_as(page: PageContext, link: LinkRow, name: str) -> list[int]:
 
 def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapped: MappedRecord | None) -> None:
     link = page.links.get(external_id)
-    if link is None and mapped is not None and not is_buried(page, record, external_id):
+    if link is None and mapped is None:
+        link = link_of_tombstone(page, record, external_id)
+    elif link is None and mapped is not None and not is_buried(page, record, external_id):
         link = link_for(page, record, mapped, external_id)
+    if external_id not in page.links:
         if link is not None:
             page.links[external_id] = link
             page.scene.link_index[page.connection.name, page.mapping.name, external_id] = link
@@ -312,20 +315,32 @@ def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord, mapped
     every replica must show the last of them. A read that answers or may settle a write of ours is never put off.
     Until it was read again nothing is written to it, since a write would land on an edit that no claim speaks for (L4).
     """
-    if record.stamp is None or record.stamp != link.stamp or link.id in page.intents:
+    if link.id in page.intents:
         return False
-    early = (link.read_at or 0.0) + page.stream.stamp_tick_s + page.lag_s - page.read_at
+    early = _early_s(page, link, record)
     fields, cells = page.mapping.entity_type.fields, page.scene.cells(link.id)
     if early <= 0 or all(same(fields[n], v, cells[n].held) for n, v in mapped.values.items() if n in cells):
         return False
+    _put_off(page, link, record, early)
+    page.counts["deferred"] += 1
+    return True
+
+
+def _early_s(page: PageContext, link: LinkRow, record: SourceRecord) -> float:
+    """For how long a read may still show any of several contents under the accepted stamp; 0 for another stamp."""
+    if record.stamp is None or record.stamp != link.stamp:
+        return 0.0
+    return (link.read_at or 0.0) + page.stream.stamp_tick_s + page.lag_s - page.read_at
+
+
+def _put_off(page: PageContext, link: LinkRow, record: SourceRecord, early_s: float) -> None:
+    """Read it again when every replica shows the last of them, and write nothing to it until then."""
     strong = page.stream.stamp_tick_s + page.stream.fetch_lag_s  # the hint reads it by id
-    due_at = page.scene.now + min(early, strong) + STAMP_SLACK_S
+    due_at = page.scene.now + min(early_s, strong) + STAMP_SLACK_S
     page.hints.append((link.connection, page.mapping.source, record.external_id, None, due_at, "edits within one tick"))
     if "no_put_off" not in PLANTED:
         link.retry_at = max(link.retry_at or 0.0, due_at)
         page.scene.dirty(link)
-    page.counts["deferred"] += 1
-    return True
 
 
 # What does it say
@@ -337,9 +352,10 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     root = scene.root_of[link.entity_id]
     first = not scene.cells(link.id)
     shown = with_references(page, link, mapped)
-    intent = page.intents.get(link.id)
+    intent = page.intents.get(link.id) if link.state != LinkState.GONE else settle_later(page, link)
     unsettled = False
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
+        early_s = _early_s(page, link, record) if link.hash is None else 0.0
         if intent.id in page.answers:
             close_landed(scene, link, intent, stored_by(intent, shown), read_at=page.read_at)
         elif settle_intent(page, link, intent, shown, record):
@@ -349,6 +365,10 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
             page.hints.append(
                 (link.connection, page.mapping.source, record.external_id, None, due_at, "a write to settle")
             )
+        elif early_s > 0.0:  # it was read otherwise, under this very stamp, when nothing could be settled by it
+            _put_off(page, link, record, early_s)
+    if "poison_stops_page" in PLANTED and mapped.faults:
+        raise RecordRejected("a value cannot be read", where=record.external_id)
     window = _window(page, link, record, mapped)
     cells, edits = None, 0
     if not (first and intent is None and _observe_first(page, link, root, shown, window)):
@@ -431,7 +451,7 @@ def _observe_field(
         cells[name] = cell
     if edited:
         scene.touch(root, name)
-    elif cell != old:
+    elif cell != old and "no_recheck" not in PLANTED:
         scene.recheck(root, name)
     return int(edited)
 
@@ -448,7 +468,7 @@ def _accept_read(
     link.mapping_version = page.connection.mapping_version
     if link.state == LinkState.MERGED_INTO:
         page.scene.findings.parted.append(link)
-    if link.state in SILENT:
+    if link.state in SILENT and "no_restore" not in PLANTED:
         revive(page, link)
     if cells is not None:
         page.scene.set_cells(link.id, cells)
@@ -462,6 +482,8 @@ def _window(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Mapp
     stamp = None
     if record.stamp is not None and page.offset is not None:
         stamp = record.stamp - page.offset + page.stream.stamp_tick_s + STAMP_SLACK_S
+    if "vendor_clock" in PLANTED and record.stamp is not None:
+        return Window(after=record.stamp - 1.0, before=record.stamp)
     return Window.of_read(last_known=known, read_at=page.read_at, stamp=stamp)
 
 
@@ -560,7 +582,8 @@ def store_reviews(page: PageContext) -> None:
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
     if page.mended:
         tx.mend_quarantine(name, stream, "in", page.mended)
-    tx.add_quarantine(page.quarantine)
+    if "no_quarantine" not in PLANTED:
+        tx.add_quarantine(page.quarantine)
     tx.add_hints(page.hints)
     tx.add_tombstones(page.tombstones)
 

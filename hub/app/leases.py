@@ -14,6 +14,7 @@ from typing import Self
 
 from hub.app.context import Hub
 from hub.app.ingest import again
+from hub.core.planted import PLANTED
 from hub.errors import HubError
 from hub.runtime.process import has_died
 from hub.store import Tx
@@ -45,7 +46,9 @@ def connection_lease(connection: str) -> str:
 
 def take(tx: Tx, name: str, owner: str, now: float) -> int | None:
     """The lease's new epoch, or None if somebody alive holds it."""
-    epoch = tx.lease(name, owner, now, LEASE_S)
+    if "no_lease" in PLANTED and (other := tx.lease_holder(name)) is not None:
+        tx.release(name, other.owner)
+    epoch = tx.lease(name, owner, now, 1e9 if "lease_for_ever" in PLANTED else LEASE_S)
     if epoch is None:
         holder = tx.lease_holder(name)
         if holder is not None and has_died(holder.owner):

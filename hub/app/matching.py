@@ -123,9 +123,20 @@ def _here(page: PageContext, owners: Mapping[tuple[str, str], Sequence[int]]) ->
     return counted
 
 
+def link_of_tombstone(page: PageContext, record: SourceRecord, external_id: str) -> LinkRow | None:
+    """A record that is gone before it was ever read: if it bears our id, a create of ours landed, and was undone."""
+    marked = page.hub.entity_of_marker(record.marker)
+    if marked is None or marked not in page.scene.root_of or "no_adopt" in PLANTED:
+        return None
+    root, place = page.scene.root_of[marked], (page.connection.name, page.mapping.name, LinkState.WANTED)
+    if any((link.connection, link.stream, link.state) == place for link in page.scene.links_at[root]):
+        return _attach(page, root, external_id, adopted=True)
+    return None
+
+
 def _create_in_flight(page: PageContext, root: int, external_id: str) -> bool:
     """True while a create of ours for this entity may still land: the record is read again when that is settled."""
-    for link in page.scene.links_at[root]:
+    for link in page.scene.links_at[root] if "no_patience" not in PLANTED else ():
         intent = page.intents.get(link.id)
         if (link.connection, link.stream, link.state) != (page.connection.name, page.mapping.name, LinkState.WANTED):
             continue

@@ -200,7 +200,7 @@ def _take_delivered(
 
 def _is_served(hint: Hint, record: SourceRecord | None) -> bool:
     """A hint is done only when a read new enough came back; a stale one must not eat it."""
-    if hint.attempts >= HINT_TRIES:
+    if hint.attempts >= HINT_TRIES or "hints_eaten" in PLANTED:
         return True
     if record is None:
         return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hub.app.context import Connection, Hub
 from hub.app.freezing import freeze_cycles
@@ -141,10 +141,10 @@ def plan_links(
     """
     busy, blocked = scene.tx.intents_for(link_ids), scene.tx.blocked_fields(link_ids)
     held = scene.tx.held_items(link_ids)  # what a person has yet to decide about is not written over
-    planned = []
+    planned, listed = [], scene.is_listed(batch.connection, batch.mapping)
     for link_id in link_ids:
         link = scene.links.get(link_id)
-        if link is None or link.behind_since is None:
+        if link is None or link.behind_since is None or (link.state == LinkState.WANTED and not listed):
             continue
         if link_id in busy:
             link.retry_at = (busy[link_id].last_possible or scene.now) + batch.stream.lag_s + BACKOFF_S
@@ -173,7 +173,7 @@ def _lacking(batch: Batch, scene: Scene, link: LinkRow, blocked: dict[str, Json]
             return ()
         names = tuple(n for n in batch.mapping.out_fields if values.get(n) not in (None, [], ""))
     elif link.state == LinkState.LIVE:
-        names = scene.due(link).fields
+        names = tuple(batch.mapping.out_fields) if "write_all" in PLANTED else scene.due(link).fields
     else:
         return ()
     if "" in blocked and blocked[""] == scene.entities[root].version:
@@ -248,7 +248,8 @@ def change_of(intent: Intent, stamp: float | None) -> ChangeSet:
     """The change set that an intent froze; sent again, it is the same."""
     return ChangeSet(
         link_id=intent.link_id, entity_id=intent.entity_id, op=intent.op, external_id=intent.external_id,
-        values=intent.values, before=intent.before, stamp=stamp, body=intent.body, reference=intent.reference,
+        values=intent.values, before=intent.before, stamp=None if "no_precondition" in PLANTED else stamp,
+        body=intent.body, reference="" if "no_reference" in PLANTED else intent.reference,
         idempotency_key=intent.idempotency_key,
     )  # fmt: skip
 
@@ -270,7 +271,7 @@ def send(batch: Batch) -> None:
     hub, push = batch.hub, batch.connection.connector.push
     if push is None:
         return
-    if hub.clock.now() > batch.intents[0].created_at + START_WITHIN_S:
+    if hub.clock.now() > batch.intents[0].created_at + START_WITHIN_S and "late_start" not in PLANTED:
         return  # too late to start: the intents are settled as not landed once their time is over
     sent_at = hub.clock.now()
     try:
@@ -305,7 +306,11 @@ def _postpone(batch: Batch, indexes: range | Sequence[int], error: Exception | N
 
 def settle_answers(batch: Batch, results: Sequence[PushResult], sent_at: float) -> None:
     """Close what the answers prove; read back what they do not show."""
-    told = {result.index: result for result in results}
+    if "answers_in_order" in PLANTED:
+        results = [replace(result, index=place) for place, result in enumerate(results)]
+    told = {result.index: _doubted(result) if batch.resent else result for result in results}
+    if "unknown_is_failed" in PLANTED:
+        told = {i: replace(r, outcome="throttled") if r.outcome == "unknown" else r for i, r in told.items()}
     batch.answers |= {batch.intents[i].id: result for i, result in told.items()}
     missing = [i for i in range(len(batch.changes)) if i not in told]  # a row without answer is unknown, never assumed
     unknown = missing + [i for i, result in told.items() if result.outcome == "unknown"]
@@ -321,12 +326,17 @@ def settle_answers(batch: Batch, results: Sequence[PushResult], sent_at: float) 
     gone = [
         SourceRecord(external_id=batch.changes[i].external_id or "", data={}, op="delete")
         for i, result in told.items()
-        if result.outcome == "not_found" and batch.changes[i].external_id
+        if result.outcome == "not_found" and batch.changes[i].external_id and "no_404" not in PLANTED
     ]
     if gone:
         ingest_page(
             batch.hub, batch.connection, batch.mapping.source, gone, read_at=batch.hub.clock.now(), run_id=batch.run_id
         )
+
+
+def _doubted(result: PushResult) -> PushResult:
+    """What a repeated create's answer proves: that this attempt did not happen says nothing of the first one."""
+    return replace(result, outcome="unknown") if result.outcome in ("throttled", "auth_expired") else result
 
 
 def _acknowledge(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Counter[str]:

@@ -23,6 +23,7 @@ from hub.core.canonical import CanonicalField
 from hub.core.changes import Window, observe_cell
 from hub.core.mapping import StreamMapping, to_canonical
 from hub.core.plan import erases
+from hub.core.planted import PLANTED
 from hub.core.values import normalise, same
 from hub.errors import Drifted, HubError, NeedsReview, NotFound
 from hub.model import (
@@ -97,6 +98,7 @@ def resolve_conflict(
         declared = scene.entity_type(root).fields[conflict.field]
         standing = scene.values(root).get(conflict.field)
         _refuse_drift(conflict, declared, standing, digest)
+        _refuse_old_question(tx, conflict, root)
         ruling = RulingRow(
             id=tx.reserve_ids("ruling", 1)[0], entity_id=root, field=conflict.field,
             value=_chosen(conflict, declared, standing, value, candidate), version=scene.version, by=by, at=scene.now,
@@ -152,12 +154,22 @@ def _decide_record(
 
 def _refuse_drift(conflict: ConflictRow, declared: CanonicalField, standing: Json, digest: str | None) -> None:
     where = f"conflict {conflict.id}"
-    if digest is not None and digest != conflict.digest:
+    if digest is not None and digest != conflict.digest and "no_digest" not in PLANTED:
         raise Drifted("this conflict has changed since it was shown", where=where, fix="look at it again, then decide")
     if conflict.state == "closed" and not same(declared, standing, conflict.winner):
         raise Drifted(
             "it was decided before, and the value has moved on since", where=where, fix="hub why shows what stands now"
         )
+
+
+def _refuse_old_question(tx: Tx, conflict: ConflictRow, root: int) -> None:
+    """A decided conflict is not decided anew over one that is open: the person would decide what nobody showed."""
+    asked = tx.conflicts(state="open", entity_id=root, field=conflict.field, limit=1)
+    if conflict.state == "closed" and asked and "no_digest" not in PLANTED:
+        raise Drifted(
+            f"{conflict.field} is in question again since", where=f"conflict {conflict.id}",
+            fix=f"hub conflicts show {asked[0].id}",
+        )  # fmt: skip
 
 
 def _chosen(

@@ -21,6 +21,7 @@ from hub.app.push import BACKOFF_S, START_WITHIN_S
 from hub.app.reward_moves import kinds_of, locked, move, note
 from hub.app.transact import commit
 from hub.connector import Stream
+from hub.core.planted import PLANTED
 from hub.core.rewards import (
     Entry,
     GrantState,
@@ -177,7 +178,7 @@ def _claim(desk: Desk, grant_id: int) -> Attempt:
 def _mark_sent(desk: Desk, tx: Tx, grant: Grant, now: float, *, clean: bool) -> None:
     """A call may leave from now on, and land until `last_possible`. The key's life counts from its first use."""
     grant.attempts += 1
-    grant.first_sent = now if clean else grant.first_sent
+    grant.first_sent = now if clean or "key_of_last_try" in PLANTED else grant.first_sent
     life_s = desk.timing.request_life_s
     latest = now + desk.timing.start_within_s + (desk.connection.longest_write_s if life_s is None else life_s)
     grant.last_possible = max(latest, grant.last_possible or 0.0)
@@ -190,7 +191,8 @@ def _mark_sent(desk: Desk, tx: Tx, grant: Grant, now: float, *, clean: bool) -> 
 
 def _send(desk: Desk, attempt: Attempt) -> Answer:
     push = desk.connection.connector.push
-    if push is None or desk.hub.clock.now() > attempt.at + desk.timing.start_within_s:
+    late = desk.hub.clock.now() > attempt.at + desk.timing.start_within_s
+    if push is None or (late and "late_order" not in PLANTED):
         return Answer(kind="throttled", text="too late to start")  # the waits count on the deadline being kept
     try:
         results = push(desk.connection.api, ORDERS, [change_of(attempt.grant)])
@@ -208,9 +210,10 @@ def _send(desk: Desk, attempt: Attempt) -> Answer:
 
 def change_of(grant: Grant) -> ChangeSet:
     """The order as a change set; sent again, it is the same to the byte."""
+    reference = f"{grant.reference}-{grant.attempts}" if "new_reference" in PLANTED else grant.reference
     return ChangeSet(
         link_id=0, entity_id=grant.subject_id, op="create", external_id=None, values={}, before={},
-        body=order_body(grant), reference=grant.reference, idempotency_key=grant.reference,
+        body=order_body(grant), reference=reference, idempotency_key=reference,
     )  # fmt: skip
 
 
@@ -304,7 +307,7 @@ def _apply(desk: Desk, tx: Tx, grant: Grant, attempt: Attempt, answer: Answer, n
             grant.order_id = answer.order_id
             move(tx, grant, GrantState.NEEDS_PERSON, Entry.NEEDS_PERSON, at=now, detail=answer.text)
             return "rewards_needs_person"
-        case "rejected" if attempt.clean:
+        case "rejected" if attempt.clean or "rejected_is_all" in PLANTED:
             move(tx, grant, GrantState.REJECTED, Entry.REJECTED, at=now, detail=answer.text)
             return "rewards_rejected"
         case "throttled" if attempt.clean:

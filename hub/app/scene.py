@@ -63,6 +63,7 @@ class Scene:
     merged_at: int = NO_VERSION  # version of the merge that is being undone
     under_way: set[tuple[int, str]] = field(default_factory=set)  # (link, field) written since, and not settled yet
     findings: Findings = field(default_factory=Findings)
+    returned: set[int] = field(default_factory=set)  # links whose records were gone, and are back
     departed: dict[tuple[int, str], dict[str, list[Claim]]] = field(default_factory=dict)
     fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
@@ -247,6 +248,7 @@ class Scene:
                     also=self._also(root, declared, joint),
                     since=self.merged_at if root in self.joining or joint is not None else None,
                     departed=self.departed.pop((root, name), None),
+                    returned=self.returned,
                 )
                 if joint is not None:
                     given = self._given(root, name)
@@ -428,7 +430,8 @@ class Scene:
         self._recheck.clear()
         for link_id in self._written:
             link = self.links[link_id]
-            link.behind_since = self.now if link.state == LinkState.LIVE and self.due(link).fields else None
+            lacks = link.state == LinkState.LIVE and "written_is_done" not in PLANTED and self.due(link).fields
+            link.behind_since = self.now if lacks else None
         self._written.clear()
 
     def _may_lack(self, root: int, link: LinkRow) -> bool:
@@ -511,17 +514,17 @@ class Scene:
             here = [each for each in here if each.state != LinkState.MERGED_INTO]
         for mapping in streams.values():
             creates = bool(connection.stream_of(mapping).writes & {"create", "upsert"}) and connection.writes
-            if wants_create(mapping, values, here, creates=creates) and self._listed(connection, mapping):
+            if wants_create(mapping, values, here, creates=creates) and self.is_listed(connection, mapping):
                 return mapping
         return None
 
-    def _listed(self, connection: Connection, mapping: StreamMapping) -> bool:
+    def is_listed(self, connection: Connection, mapping: StreamMapping) -> bool:
         """Nothing is created where the hub has not yet seen everything that is there."""
         key = (connection.name, mapping.source)
         if key not in self._read_whole:
             cursor = self.tx.cursor(*key)
             self._read_whole[key] = bool(cursor and cursor.get("first_done"))
-        return self._read_whole[key]
+        return self._read_whole[key] or "no_listing" in PLANTED
 
     def new_wanted(self, root: int, connection: Connection, mapping: StreamMapping) -> None:
         """A record is to be created there."""
@@ -574,10 +577,9 @@ class Scene:
         rekeyed = sorted(self._new_entities | self._dirty_entities | self._rekeyed)
         self.tx.set_keys([(root, self.entities[root].type, self._keys(root)) for root in rekeyed])
         links = [link for links in self.links_at.values() for link in links]
+        told = self._history if "no_history" not in PLANTED else {}
         self.tx.add_history(
-            history_rows(
-                self._history, links, version=lambda: self.version, at=self.now, run_id=self.run_id, actor=self.actor
-            )
+            history_rows(told, links, version=lambda: self.version, at=self.now, run_id=self.run_id, actor=self.actor)
         )
         self.tx.add_conflicts(self.conflicts)
         store_findings(self.tx, self.findings, self.entity_type, at=self.now, run_id=self.run_id)

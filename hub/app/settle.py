@@ -15,6 +15,7 @@ from hub.app.scene import Scene
 from hub.core.changes import Verdict, judge_intent, settle_cells
 from hub.core.mapping import held_form
 from hub.core.plan import CASE, REMOVALS
+from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
 from hub.model import NO_VERSION, Cell, ConflictKind, Intent, Json, LinkRow, SourceRecord
@@ -108,6 +109,8 @@ def _unexplained(scene: Scene, intent: Intent) -> dict[str, int]:
 
 def stored_by(intent: Intent, shown: Mapping[str, Json]) -> dict[str, Json]:
     """What a landed write left: the fields as read; computed values, which are not read, as they were sent."""
+    if "sent_is_held" in PLANTED:
+        return dict(intent.values)
     return {
         name: shown.get(name, value) for name, value in intent.values.items() if name in shown or name.startswith(CASE)
     }

@@ -9,6 +9,7 @@ from hub.app.ingest import again
 from hub.app.scene import Scene
 
 PAGE = 500
+SWEPT = "wanted:"  # settings that remember what was swept
 ONCE = ":once"  # swept, and to be swept once more by a later run
 
 
@@ -23,7 +24,7 @@ def want_missing(hub: Hub, connection: Connection) -> int:
     """
     total = 0
     for kind in {mapping.entity for mapping in connection.mappings.values() if mapping.create != "never"}:
-        key = f"wanted:{connection.name}:{kind}"
+        key = f"{SWEPT}{connection.name}:{kind}"
         done = f"{connection.mapping_version}:{connection.mode}"
         with hub.store.reading() as tx:
             listed = all(

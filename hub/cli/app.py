@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import configuring, explaining, identifying, people, planning, reviewing, running
+from hub.cli import configuring, explaining, identifying, people, planning, reviewing, running, verifying
 from hub.cli.options import AsJson
 from hub.errors import ConfigFault, HubError
 
@@ -135,12 +135,17 @@ app.add_typer(users, name="user")
 
 db = _group("The hub's database.")
 db.command("upgrade")(configuring.upgrade_database)
-db.callback()(lambda: None)
+db.command("restored")(configuring.restored_database)
 app.add_typer(db, name="db")
 
 verify = _group("Proofs that the engine keeps its laws.")
-verify.command("convergence")(running.verify_convergence)
-verify.callback()(lambda: None)
+verify.command("convergence")(verifying.convergence)
+verify.command("consent")(verifying.consent)
+verify.command("rewards")(verifying.rewards)
+verify.command("unmerge")(verifying.unmerge)
+verify.command("undo")(verifying.undo)
+verify.command("mapping")(verifying.mapping)
+verify.command("all")(verifying.every)
 app.add_typer(verify, name="verify")
 
 

@@ -153,3 +153,12 @@ def upgrade_database(folder: Folder = HERE, json: AsJson = False) -> None:
 
     number, views = upgrade(project(folder))
     show.record({"database": number, "views": views}, json=json)
+
+
+def restored_database(folder: Folder = HERE, json: AsJson = False) -> None:
+    """After a backup was put back: read everything again before anything is created, doubt what may be ordered."""
+    from hub.app import bootstrap
+    from hub.app.restored import after_restore
+
+    with bootstrap.opened(project(folder)) as hub:
+        show.record(after_restore(hub, by=bootstrap.user_name()), json=json)

@@ -1,4 +1,4 @@
-"""Commands that run something: demo, twins, sync, run, verify; and what ran."""
+"""Commands that run something: demo, twins, sync, run; and what ran."""
 
 from __future__ import annotations
 
@@ -138,18 +138,3 @@ def show_run(
 
     with bootstrap.opened(project(folder), connect=False) as hub:
         show.record(listings.run(hub, run), json=json)
-
-
-def verify_convergence(
-    seeds: Annotated[int, typer.Option(min=1, help="How many histories.")] = 500,
-    steps: Annotated[int, typer.Option(min=1, help="Of each.")] = 200,
-    systems: Annotated[int | None, typer.Option(min=2, max=4, help="How many systems; none: drawn.")] = None,
-    first: Annotated[int, typer.Option(min=0, help="First seed.")] = 0,
-    planted: Annotated[list[str] | None, typer.Option(help="A fault to plant: the laws must find it.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    json: AsJson = False,
-) -> None:
-    """Random edits, faults and crashes over the real engine must settle to one state, losing nothing."""
-    from hub.cli.serving import verify
-
-    raise typer.Exit(verify(range(first, first + seeds), steps, systems, planted or [], jobs, json=json))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -99,52 +98,3 @@ def serve_worker(folder: Path, *, jobs: int) -> None:
         stop.wait()
         clean = fleet.stop()
     raise typer.Exit(0 if clean else 1)
-
-
-# The simulator
-
-
-def verify(
-    seeds: Iterable[int], steps: int, systems: int | None, planted: Sequence[str], jobs: int, *, json: bool
-) -> int:
-    """Run seeds and print the report; gives the exit code: 1 if a law broke."""
-    from hub.verify.convergence import PLANTABLE
-    from hub.verify.convergence import verify as run
-
-    unknown = [name for name in planted if name not in PLANTABLE]
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is no fault; known: {', '.join(PLANTABLE)}", param_hint="--planted")
-    with show.progress(quiet=json) as watch:
-        done = Counter[str]()
-
-        def progress(_result: Any) -> None:
-            done["seeds"] += 1
-            watch("convergence", "seeds", "", done["seeds"])
-
-        report = run(seeds, steps=steps, systems=systems, jobs=jobs, planted=planted, progress=progress)
-    _report(report, json=json)
-    return 0 if report.ok else 1
-
-
-def _report(report: Any, *, json: bool) -> None:
-    """Counts, the laws that broke, and the story of each failing seed with the command that replays it."""
-    broken = [
-        {"seed": each.seed, "error": each.errors[0], "story": each.story, "replay": _replay(each.seed)}
-        for each in report.failures
-    ]
-    if json:
-        show.as_json({"seeds": report.seeds, "counts": dict(report.counts), "broken": broken})
-        return
-    for each in broken:
-        show.line(f"seed {each['seed']}: {each['error']}")
-        for line in each["story"]:
-            show.line(f"    {line}")
-        show.line(f"    again: {each['replay']}")
-    names = ("edits", "writes", "calls", "crash", "exposed")
-    counts = ", ".join(f"{report.counts[name]} {name}" for name in names)
-    laws = ", ".join(f"{law} {n}" for law, n in report.laws_broken().items())
-    show.line(f"{report.seeds} seeds, {len(broken)} broken{f' ({laws})' if laws else ''}: {counts}")
-
-
-def _replay(seed: int) -> str:
-    return f"hub verify convergence --first {seed} --seeds 1"

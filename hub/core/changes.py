@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hub.core.canonical import CanonicalField
+from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
 from hub.model import LONG_AGO, NO_VERSION, WHOLE, Cell, Claim, Intent, Json
@@ -52,7 +53,7 @@ def observe_cell(
         return _observe_set(old, value or [], known=known, link=link, window=window, version=version)
     if field.kind == "consent" and value is not None and value.get("state") not in ("opted_in", "opted_out"):
         value = None  # unknown is blank, never a claim
-    if known and (value == old.held or same(field, value, old.held)):
+    if known and (value == old.held or _says_the_same(field, value, old.held)):
         return (old if value == old.held else Cell(held=value, agreed=old.agreed, own=_restate(old.own, value))), False
     if not known and is_empty(value):
         return Cell(held=value), False
@@ -63,6 +64,14 @@ def observe_cell(
         after = before = _instant(value["at"])  # evidence of its own
     claim = Claim(link, value, after, before, old.agreed, version)
     return Cell(held=value, agreed=old.agreed, own={WHOLE: claim}), True
+
+
+def _says_the_same(field: CanonicalField, value: Json, held: Json) -> bool:
+    """Equal by the type's own equality. Consent given once more is a statement of its own: it may be later than an
+    opt-out that the first one is not."""
+    if field.kind == "consent" and not is_empty(value) and not is_empty(held) and value.get("at"):
+        return bool(value == held)
+    return same(field, value, held)
 
 
 def _restate(own: Mapping[str, Claim], value: Json) -> Mapping[str, Claim]:
@@ -80,7 +89,7 @@ def _observe_set(
     old: Cell, value: list[str], *, known: bool, link: int, window: Window, version: int
 ) -> tuple[Cell, bool]:
     """An edit of a set claims the elements it added and removed against *held*."""
-    changed = set(value) ^ set(old.held or [])
+    changed = set(value) - set(old.held or []) if "union_only" in PLANTED else set(value) ^ set(old.held or [])
     if not changed:
         return (old if known else Cell(held=sorted(value))), False
     after = window.after if known else LONG_AGO
@@ -171,7 +180,7 @@ def judge_intent(
         return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
     if acked and sent and ours == set(sent):  # whether or not it moved the stamp (associations often do not)
         return Judgement(verdict=Verdict.LANDED, stored=sent, strange={})
-    if now < (intent.last_possible or intent.created_at) + lag_s:
+    if now < (intent.last_possible or intent.created_at) + lag_s and "judge_early" not in PLANTED:
         return Judgement(verdict=Verdict.WAIT, stored={}, strange={})
     if acked:  # it landed; what does not show our form was written by a stranger since, or re-formed by the vendor
         told = tries or {}

@@ -7,7 +7,7 @@ at the order of arrival, never folds in pairs, and reads neither clock nor store
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hub.core.canonical import CanonicalField
@@ -56,7 +56,7 @@ def is_later(c: Claim, d: Claim, *, by_base: bool = True) -> bool:
     """c was certainly made after d, or by someone shown a value that d had already been weighed for."""
     if c.after >= d.before and c.before > d.before:  # two statements of one instant are concurrent
         return True
-    return by_base and d.after < c.before and c.base >= d.taken
+    return by_base and "no_base" not in PLANTED and d.after < c.before and c.base >= d.taken
 
 
 def _top(claims: Sequence[Claim], *, by_base: bool = True) -> Sequence[Claim]:
@@ -66,6 +66,8 @@ def _top(claims: Sequence[Claim], *, by_base: bool = True) -> Sequence[Claim]:
 
 def _pick_consent(claims: Sequence[Claim]) -> Claim:
     """Later evidence wins, concurrent: the opt-out. An opt-in without time and source is no evidence (L20)."""
+    if "consent_newest" in PLANTED:
+        return max(claims, key=lambda c: (c.taken, c.link))
     if any(c.value["state"] == "opted_out" for c in claims):
         claims = [c for c in claims if c.value["state"] == "opted_out" or (c.value["at"] and c.value["source"])]
     free = _top(claims, by_base=False)  # having seen an opt-out is no evidence for an opt-in
@@ -83,7 +85,7 @@ def place_of(rule: tuple[str, ...], voice: Voice | None) -> tuple[int, int]:
 
 def pick(claims: Sequence[Claim], field: CanonicalField, rank: Rank, voices: Mapping[int, Voice]) -> Claim:
     """The winner of a set, for one part of one field. Same set, same winner."""
-    if len(claims) == 1:
+    if len(claims) == 1 or "first_come" in PLANTED:
         return claims[0]
     rule = field.survivorship.rule
     if field.kind == "consent":
@@ -205,15 +207,16 @@ def _losers(
     *,
     version: int,
     since: int,
+    returned: Collection[int],
 ) -> list[Loser]:
-    """Claims that differ from the value and that nobody has put on record yet (law L4)."""
+    """Claims that differ from the value and that nobody has put on record yet, or not since they came back (law L4)."""
     losers: list[Loser] = []
     if "no_conflict_log" in PLANTED:
         return losers
     for part, claims in found.items():
         winner = winners.get(part if field.kind == "set" else WHOLE)
         stands = part in value if field.kind == "set" else value
-        fresh = any(claim.taken >= since for claim in claims)
+        fresh = any(claim.taken >= since or claim.link in returned for claim in claims)
         for claim in claims:
             if (
                 claim is winner
@@ -246,7 +249,7 @@ def _ended(
     A claim leaves the set when a write of ours lands on it, when its link is gone, or when a new memory replaces it.
     What it had ended must not come back to life for that: the value would go back (law L5).
     """
-    if not departed or not _uses_order(field):
+    if not departed or not _uses_order(field) or "no_retire" in PLANTED:
         return []
     return [
         (link, part)
@@ -267,6 +270,7 @@ def decide_field(
     also: Sequence[FieldState] = (),
     since: int | None = None,
     departed: Mapping[str, Sequence[Claim]] | None = None,
+    returned: Collection[int] = (),
 ) -> Decision:
     """Derive one field of one entity anew, in the running transaction.
 
@@ -280,6 +284,7 @@ def decide_field(
         also: states that join as memory (a merge).
         since: claims taken in from that version on were not held against each other yet; None: those of `version`.
         departed: part -> claims that leave the set in this transaction; what they had ended leaves with them.
+        returned: links whose records are back from being gone: what they claim is in question again.
     """
     retired = _ended(field, cells, departed or {})
     cells = without(cells, retired)
@@ -289,10 +294,10 @@ def decide_field(
     value, memory = decide(field, found, state.value, voices)
     winner = memory.get(WHOLE) if field.kind != "set" else None
     decided_by = f"rule:{field.survivorship.rule}" if field.kind != "consent" else "rule:consent"
-    if ruling is not None:
+    if ruling is not None and "ruling_yields" not in PLANTED:
         value, winner, decided_by = ruling.value, None, f"ruling:{ruling.id}"
     unheard = version if since is None else since
-    losers = _losers(field, found, value, {} if ruling else memory, version=version, since=unheard)
+    losers = _losers(field, found, value, {} if ruling else memory, version=version, since=unheard, returned=returned)
     asks = ruling is not None or field.survivorship.rule == "manual"
     bar = ruling.version if ruling else NO_VERSION
     waits = asks and any(claim.taken > bar for loser in losers for claim in (loser.claim,))
@@ -300,6 +305,8 @@ def decide_field(
     if any(other.value != value for other in also):
         changed = True
     retired += _ended(field, cells, _replaced(field, state, memory, cells))
+    if "no_memory" in PLANTED:
+        memory = {}
     new_version = version if changed else max([state.version, *(other.version for other in also)])
     if new_version == NO_VERSION and memory:
         new_version = version

@@ -16,7 +16,7 @@ from hub.core.merge import is_frozen, is_open
 from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
-from hub.model import NO_VERSION, Cell, FieldState, Json, LinkRow, RulingRow
+from hub.model import NO_VERSION, Cell, FieldState, Json, LinkRow, LinkState, RulingRow
 
 NEVER_GIVEN = Cell()
 
@@ -48,7 +48,9 @@ def is_due(
     if is_frozen(state, ruling):
         return "waits"
     expected = held_form(mapping, field.name, state.value)
-    if cell.own and is_open(cell, field, ruling, expected):
+    if "push_if_differs" not in PLANTED and same(field, expected, cell.held):
+        return ""  # all of the value that this system has a form for
+    if "write_over_questions" not in PLANTED and cell.own and is_open(cell, field, ruling, expected):
         return "waits"
     return "due"
 
@@ -113,6 +115,8 @@ def wants_create(
             streams of acts), whatever its state: a record that is gone is not made again (law L7).
         creates: the connector can create in this stream.
     """
+    if "recreate_gone" in PLANTED:
+        siblings = [link for link in siblings if link.state != LinkState.GONE]
     if not creates or any(True for _ in siblings):
         return False
     return mapping.allows_create(values) and mapping.in_scope(values)

@@ -22,6 +22,7 @@ from hub.core.conditions import Condition, condition_of
 from hub.core.expressions import Expression, entity_values
 from hub.core.formats import email_key
 from hub.core.guards import Bound
+from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import currency_exponent, plain_decimal, to_instant
 from hub.model import EventRow, Grant, Json
@@ -392,6 +393,8 @@ def next_step(grant: Grant, kinds: Sequence[str], provider: Provider, now: float
 
 def _after_unknown(grant: Grant, kinds: Sequence[str], provider: Provider, now: float) -> Step:
     """An order may exist. Repeat only where the provider makes a repeat harmless, else look, else ask."""
+    if "blind_resend" in PLANTED:
+        return Step.SEND
     if not (is_reversed(kinds) or is_doubtful(kinds)):
         if provider.kind == "A":
             return Step.SEND
@@ -399,7 +402,8 @@ def _after_unknown(grant: Grant, kinds: Sequence[str], provider: Provider, now: 
             return Step.SEND
     if provider.kind == "D" or not provider.can_look_up:
         return Step.PERSON
-    return Step.LOOK_UP if now > (grant.last_possible or 0.0) + provider.settle_s else Step.WAIT
+    early = now <= (grant.last_possible or 0.0) + provider.settle_s
+    return Step.WAIT if early and "look_up_order_early" not in PLANTED else Step.LOOK_UP
 
 
 def is_reversed(kinds: Sequence[str]) -> bool:

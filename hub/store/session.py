@@ -33,6 +33,11 @@ class Session:
         last = self._drawn(kind, n)
         return range(last - n + 1, last + 1)
 
+    def skip_numbers(self, n: int) -> None:
+        """Leaves out the next `n` ids of every kind, and versions: somebody may have been given them already."""
+        for kind in (*ID_KINDS, VERSION):
+            self._drawn(kind, n)
+
     def _drawn(self, kind: str, n: int) -> int:
         found: int = self._rows(DRAW, kind=kind, many=n)[0][0]
         return found

@@ -1,8 +1,10 @@
 """One simulated history: a seed decides the systems, the people, the faults, the schedule, the crashes.
 
 The hub in it is the real one: engine, mappings and store (SQLite in memory), driven through its seams. At every call
-and commit the seam may let somebody else run (a person, a webhook, another worker) or end the process as kill -9
-does: from that instant every seam raises, the open transaction is gone, and a new hub starts on the store.
+and commit the seam may let somebody else run (a person, a webhook, another worker), let the process sleep, or end it
+as kill -9 does: from that instant every seam raises, the open transaction is gone, and a new hub starts on the store.
+
+Each concern has dice of its own, thrown anew for every step: what is left out of one step moves nothing in the others.
 """
 
 from __future__ import annotations
@@ -16,23 +18,26 @@ from functools import partial
 from hub.app.context import Connection, Hub
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
+from hub.app.runs import sync
 from hub.app.wants import want_missing
-from hub.connector import Idempotency, Settings
-from hub.core.canonical import Canonical, CanonicalField, EntityType, Key, Survivorship
-from hub.core.document import Sheet
-from hub.core.mapping import StreamMapping
-from hub.core.mapping_file import Hub as Shared
-from hub.core.mapping_file import read_mapping
-from hub.core.planted import PLANTED
-from hub.errors import ConfigFault, HubError
+from hub.connector import Settings
+from hub.errors import HubError, RetryLater
 from hub.model import ChangeSet, Json
 from hub.runtime.clock import VirtualClock
-from hub.runtime.yaml import parse_yaml
 from hub.store import Store
-from hub.verify.vendor import FIELDS, NORMALISERS, STREAM, SimVendor, Traits
+from hub.verify import steps
+from hub.verify.backup import Backups
+from hub.verify.people import People
+from hub.verify.vendor import STREAM, SimVendor
+from hub.verify.world import NAMES, draw_canonical, draw_swarm, draw_traits, read_sim_mapping
 
 NESTED = 2  # how deep others may run inside a call
-TAGS = ("vip", "lead", "press", "partner")
+LOOK_EVERY = 20  # steps between two looks at what must hold all the time
+PAUSES_S = (1.0, 40.0, 400.0)  # how long a process may sleep; the last is longer than any lease or write
+ROUND_S = 61.0
+START = VirtualClock().now()
+FOR_EVER = 1e12  # a time after every due date
+NEVER = frozenset[int]()
 
 
 class Crash(BaseException):
@@ -41,121 +46,121 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class Story:
-    """What happened, for people; the newest lines are kept."""
+    """What happened, for people, and how often, for the report."""
 
     lines: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def tell(self, at: float, line: str) -> None:
-        self.lines.append(f"{at - 1_790_000_000.0:10.2f}  {line}")
+        self.lines.append(f"{at - START:10.2f}  {line}")
 
 
-def sim_canonical(rng: random.Random, names: list[str]) -> Canonical:
-    """The entity type of the simulated company; survivorship is drawn per seed."""
-    order = names[:]
-    rng.shuffle(order)
-    rule = rng.choice(("newest", "newest", "source", "longest", "manual"))
-    fields = {
-        "code": CanonicalField(name="code", type="text"),
-        "email": CanonicalField(name="email", type="text"),
-        "name": CanonicalField(name="name", type="text"),
-        "note": CanonicalField(name="note", type="text"),
-        "phone": CanonicalField(
-            name="phone", type="text",
-            survivorship=Survivorship(rule=rule, source=tuple(order) if rule == "source" else ()),
-        ),
-        "tags": CanonicalField(name="tags", type="set", kind="set", survivorship=Survivorship(rule="union")),
-    }  # fmt: skip
-    entity = EntityType(name="contact", keys=(Key(on=("code",)),), fields=fields)
-    return Canonical(sources=tuple(order), entities={"contact": entity})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cuts:
+    """What is left out of a history: to shrink one that fails, or to count how it does without."""
+
+    acts: frozenset[int] = NEVER  # steps in which nobody does anything; time passes all the same
+    shocks: frozenset[int] = NEVER  # steps without a crash, without others inside calls, without sleep
+    faults: frozenset[int] = NEVER  # steps in which the systems answer as they should
 
 
-MAPPING = """
-connector: {connector}
-language: 1
-streams:
-  people:
-    entity: contact
-    create: always
-    fields:
-      code: {{remote: code}}
-      email: {{remote: email}}
-      name: {{remote: name}}
-      note: {{remote: note}}
-      phone: {{remote: phone}}
-      tags: {{remote: tags}}
-"""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """One thing that goes wrong, once or from then on, instead of the seed's chance."""
+
+    kind: str  # crash (at a seam), call, commit
+    at: int  # the n-th, from 1
+    sticky: bool = False
 
 
-def sim_mapping(connector: str, canonical: Canonical) -> StreamMapping:
-    """Every field both ways under its own name, in the language that everybody's mappings are written in."""
-    sheet = Sheet(parse_yaml(MAPPING.format(connector=connector), f"{connector}.yaml"))
-    streams = read_mapping(sheet, canonical, Shared()).streams
-    if sheet.faults:
-        raise ConfigFault(sheet.faults)
-    return streams[STREAM]
+class Dice:
+    """Chance, a stream per concern."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.people, self.faults, self.work, self.shocks = (random.Random() for _ in range(4))
+        self.turn("start")
+
+    def turn(self, step: int | str) -> None:
+        """New dice for a step."""
+        for name, stream in (("p", self.people), ("f", self.faults), ("w", self.work), ("s", self.shocks)):
+            stream.seed(f"{name}{self._seed}.{step}")
 
 
 class History:
     """One seed, from drawing the world to the laws."""
 
-    def __init__(self, seed: int, *, steps: int = 200, systems: int | None = None, url: str = "sqlite://") -> None:
-        self.seed, self.steps = seed, steps
-        self.rng = random.Random(f"world-{seed}")
-        self.people = random.Random(f"people-{seed}")
-        self.faults = random.Random(f"faults-{seed}")
-        self.clock = VirtualClock()
-        self.story = Story()
-        self.dead = False
-        self.depth = 0
-        self.token = 0
+    def __init__(
+        self,
+        seed: int,
+        *,
+        steps: int = 200,
+        systems: int | None = None,
+        url: str = "sqlite://",
+        focus: str = "",
+        cuts: Cuts | None = None,
+        strike: Strike | None = None,
+    ) -> None:
+        self.seed, self.steps, self.cuts, self.strike = seed, steps, cuts or Cuts(), strike
+        rng = random.Random(f"world-{seed}")
+        self.swarm = draw_swarm(rng)
+        self.dice, self.clock, self.story = Dice(seed), VirtualClock(), Story()
+        self.people, self.token = self.dice.people, 0  # every text that anybody types carries a number of its own
+        self.dead, self.shaken, self.depth, self.workers = False, False, 0, 0
+        self.points: Counter[str] = Counter()  # seams passed, by kind
         self.errors: list[str] = []
-        self.crash_rate = self.rng.choice((0.0, 0.005, 0.02))
-        self.nest_rate = self.rng.choice((0.0, 0.05, 0.2))
-        self.edit_rate = self.rng.choice((0.5, 0.2, 0.05))
-        self.polls = self.rng.random() < 0.85
-        self.haste = self.rng.choice((0.0, 0.03)) if self.polls else 0.0
+        self.stamps: dict[int, float] = {}  # of links, as last looked at
+        self.restored = False
         self.store = Store(url, seam=self.seam)
-        names = ["A", "B", "C", "D"][: systems or self.rng.choice((2, 2, 3))]
-        self.canonical = sim_canonical(self.rng, names)
-        self.vendors = {name: self._vendor(name) for name in names}
-        self.mappings = {name: sim_mapping(name, self.canonical) for name in names}
+        names = list(NAMES[: systems or rng.choice((2, 2, 3))])
+        self.canonical = draw_canonical(rng, names)
+        self.crowd = People(self, focus)
+        self.vendors = {name: self._vendor(name, rng) for name in names}
+        one_way = rng.choice((None, None, None, names[0]))  # a system whose note is only ever read
+        self.mappings = {
+            name: read_sim_mapping(
+                name, self.canonical, consent=vendor.traits.consent, note="in" if name == one_way else "both"
+            )
+            for name, vendor in self.vendors.items()
+        }
+        self.first = rng.choice((1, 2, 2, 6))  # people whom the systems knew before the hub
+        self.backups = Backups(self) if self.swarm.restores and url == "sqlite://" else None
         self.hub = self._start()
 
     # The world
 
-    def _vendor(self, name: str) -> SimVendor:
-        draw = self.rng
-        fault_rate = draw.choice((0.0, 0.04, 0.12))
-        traits = Traits(
-            normalise=draw.choice(NORMALISERS), precondition=draw.random() < 0.4, tick_s=draw.choice((1.0, 0.001)),
-            skew_s=draw.choice((0.0, 0.0, -300.0, 300.0)), search_lag_s=draw.choice((0.0, 5.0, 20.0)),
-            replica_lag_s=draw.choice((0.0, 2.0, 8.0)), late_rows=draw.random() < 0.4,
-            answers_with_record=draw.random() < 0.6, tells_writer=draw.random() < 0.7,
-            hooks=draw.random() < 0.7 or not self.polls, page_size=draw.choice((1, 2, 3, 5)),
-            idempotency=draw.choice((Idempotency.UNIQUE_REFERENCE, Idempotency.SEARCHABLE_REFERENCE)),
-            fault_rate=fault_rate, max_batch=draw.choice((1, 2, 5)),
+    def _vendor(self, name: str, rng: random.Random) -> SimVendor:
+        return SimVendor(
+            name=name, traits=draw_traits(rng, self.swarm), clock=self.clock.now,
+            rng=random.Random(f"{name}{self.seed}"), seam=self.seam, check_intent=self.check_write,
+            depth=lambda: self.depth, told=self.tell,
         )  # fmt: skip
-        vendor = SimVendor(
-            name=name, traits=traits, clock=self.clock.now, rng=random.Random(f"vendor-{name}-{self.seed}"),
-            seam=self.seam, check_intent=self.check_intent, depth=lambda: self.depth,
-        )  # fmt: skip
-        vendor.no_overlap = "no_overlap" in PLANTED
-        return vendor
 
     def _start(self) -> Hub:
         """A new process on the store."""
         connections = {}
         for name, vendor in self.vendors.items():
             connector = vendor.connector()
-            mapping = self.mappings[name]
             connections[name] = Connection(
                 name=name, connector=connector, api=vendor, settings=Settings(values={}, auth={}), mode="live",
-                mappings={STREAM: mapping}, streams={STREAM: connector.streams[0]},
+                mappings={STREAM: self.mappings[name]}, streams={STREAM: connector.streams[0]},
             )  # fmt: skip
         return Hub(
             store=self.store, canonical=self.canonical, connections=connections, clock=self.clock, instance="sim"
         )
+
+    def anew(self) -> None:
+        """The old process is gone, and everything that it was shown and had not stored."""
+        self.dead, self.depth = False, 0
+        for vendor in self.vendors.values():
+            vendor.forget_readers()
+        self.hub = self._start()
+
+    def tell(self, line: str) -> None:
+        self.story.tell(self.clock.now(), line)
+
+    def check_write(self, system: str, change: ChangeSet) -> None:
+        self.errors += steps.check_write(self, self.vendors[system], change)
 
     # Seams
 
@@ -163,61 +168,107 @@ class History:
         """Called around every call and commit."""
         if self.dead:
             raise Crash
-        if point.startswith("call"):
-            self.clock.advance(0.01 if self.depth else self.faults.choice((0.01, 0.1, 0.5)))
-        if self.crash_rate and self.faults.random() < self.crash_rate:
-            self.dead = True
-            self.story.tell(self.clock.now(), f"crash at {point}")
-            raise Crash
-        if point.startswith("call") and self.depth < NESTED and self.faults.random() < self.nest_rate:
-            self.depth += 1
-            try:
-                self.act()
-            finally:
-                self.depth -= 1
+        call = point.startswith("call")
+        self.points["seam"] += 1
+        if call:
+            self.clock.advance(0.01 if self.depth else self.dice.work.choice((0.01, 0.1, 0.5)))
+        self._strike(point)
+        if not self.shaken:
+            return
+        if self.swarm.crash_rate and self.dice.shocks.random() < self.swarm.crash_rate:
+            self._die(point)
+        if self.swarm.pause_rate and not self.depth and point in ("commit:after", "call:after"):
+            if self.dice.shocks.random() < self.swarm.pause_rate:
+                self.tell(f"the process sleeps at {point}")
+                self.story.counts["pause"] += 1
+                self.clock.advance(self.dice.shocks.choice(PAUSES_S))
+        if (call or point == "begin") and self.depth < NESTED:
+            if self.dice.shocks.random() < self.swarm.nest_rate * (1.0 if call else 0.1):
+                self.depth += 1
+                try:
+                    self.act()
+                finally:
+                    self.depth -= 1
 
-    def check_intent(self, system: str, change: ChangeSet) -> None:
-        """L15: no call leaves without its intent, with the same body; a resent create may just have been proved."""
-        with self.store.reading() as tx:
-            known = [each for each in tx.intents_of_entities([change.entity_id]) if each.link_id == change.link_id]
-        fits = [each for each in known if each.body == dict(change.body) and each.op == change.op]
-        if not any(each.state in ("open", "acked") or (each.op, each.state) == ("create", "done") for each in fits):
-            self.errors.append(f"L15 write without intent at {system}: {change.op} {change.external_id}")
+    def _die(self, point: str) -> None:
+        self.dead = True
+        self.tell(f"crash at {point}")
+        raise Crash
+
+    def _strike(self, point: str) -> None:
+        """Count, and let happen what was ordered for just this place."""
+        kind, strike = {"call:before": "call", "begin": "commit"}.get(point, ""), self.strike
+        self.points[kind] += 1
+        if strike is None:
+            return
+        if strike.kind == "crash" and self.points["seam"] == strike.at:
+            self._die(point)
+        now = self.points[kind]
+        if kind == strike.kind and (now == strike.at or (strike.sticky and now > strike.at)):
+            self.tell(f"{kind} {now} fails")
+            raise RetryLater("struck", code="STORE-BUSY" if kind == "commit" else "NET-RETRY")
 
     # Actions
 
     def act(self) -> None:
         """Somebody does something."""
-        if self.people.random() < self.edit_rate:
-            self.person_edits()
+        if self.people.random() < self.swarm.edit_rate:
+            self.crowd.act()
             return
-        vendor = self.vendors[self.faults.choice(sorted(self.vendors))]
-        connection = self.hub.connections[vendor.name]
-        choice = self.faults.random()
-        if choice < 0.35 and self.polls:
-            self.run(
-                "pull", vendor.name, lambda: pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter())
-            )
-        elif choice < 0.6:
-            self.deliver_hooks(vendor)
-            self.run("hints", vendor.name, lambda: serve_hints(self.hub, connection, run_id=None, tally=Counter()))
+        name = self.dice.work.choice(sorted(self.vendors))
+        luck = self.dice.work.random()
+        if luck < 0.35 and self.swarm.polls:
+            self.work("pull", name)
+        elif luck < 0.6:
+            self.work("hints", name)
         else:
-            self.run("push", vendor.name, partial(self.push, connection))
+            self.work("push", name)
 
-    def push(self, connection: Connection) -> None:
-        push_stream(self.hub, connection, connection.mappings[STREAM], run_id=None)
+    def work(self, what: str, name: str) -> None:
+        """One worker does one thing for a connection; an error of the outside world ends it, as in a run."""
+        if self.swarm.runs:
+            self.run(name, pull=what == "pull", push=what == "push")
+            return
+        connection = self.hub.connections[name]
+        task = {"pull": self.pull, "hints": self.hints, "push": self.push}[what]
+        self.guarded(what, partial(task, connection))
 
-    def pull(self, connection: Connection) -> None:
-        pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter())
-        want_missing(self.hub, connection)
-
-    def run(self, what: str, name: str, task: Callable[[], object]) -> None:
-        """One worker's task; an error of the outside world ends it, as in a run."""
+    def guarded(self, what: str, task: Callable[[], object]) -> None:
         try:
             task()
             self.story.counts[what] += 1
         except HubError as error:
             self.story.counts[f"{what}:{type(error).__name__}"] += 1
+
+    def pull(self, connection: Connection) -> None:
+        counts = pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter())
+        self.count("in", counts)
+        self.errors += steps.check_sum(connection.name, counts)
+        want_missing(self.hub, connection)
+
+    def hints(self, connection: Connection) -> None:
+        self.deliver_hooks(self.vendors[connection.name])
+        self.count("in", serve_hints(self.hub, connection, run_id=None, tally=Counter()))
+
+    def push(self, connection: Connection) -> None:
+        self.count("out", push_stream(self.hub, connection, connection.mappings[STREAM], run_id=None))
+
+    def run(self, name: str, *, pull: bool, push: bool) -> None:
+        """The same by a whole run, under the connection's lease, by a worker of its own name."""
+        self.workers += 1
+        self.deliver_hooks(self.vendors[name])
+        before = steps.lease_of(self, name)
+        runs = sync(self.hub, [name], owner=f"worker {self.workers}", pull=pull, push=push)
+        self.errors += steps.check_lease(self, name, before, runs)
+        for each in runs:
+            self.count("run", Counter({each.status: 1}))
+            for (_, direction), counts in each.streams.items():
+                self.count(direction, counts)
+
+    def count(self, prefix: str, counts: Counter[str]) -> None:
+        """For the list of what happened at least once."""
+        for name, number in counts.items():
+            self.story.counts[f"{prefix}:{name}"] += number
 
     def deliver_hooks(self, vendor: SimVendor) -> None:
         """Due webhooks, in any order, become hints."""
@@ -225,48 +276,15 @@ class History:
         vendor.hooks = [hook for hook in vendor.hooks if hook[0] > self.clock.now()]
         if not due:
             return
-        self.faults.shuffle(due)
-        with self.store.transaction() as tx:
-            tx.add_hints([(vendor.name, STREAM, each, stamp, self.clock.now(), "webhook") for _, each, stamp in due])
-
-    def person_edits(self) -> None:
-        vendor = self.vendors[self.people.choice(sorted(self.vendors))]
-        alive = vendor.alive()
-        if not alive:
-            return
-        if self.people.random() < 0.05:  # a bulk edit: many records, one tick
-            name = self.people.choice(("name", "note"))
-            for external_id in alive:
-                self.edit(vendor, external_id, name)
-            return
-        self.edit(vendor, self.people.choice(alive), self.people.choice(FIELDS))
-
-    def edit(self, vendor: SimVendor, external_id: str, name: str) -> None:
-        fields = vendor.current(external_id).fields
-        assert fields is not None
-        if name == "tags":
-            value: Json = sorted(set(fields["tags"] or []) ^ {self.people.choice(TAGS)})
-        else:
-            self.token += 1
-            value = f"{self.token}{vendor.name} {'Long Text' if self.people.random() < 0.3 else ''} "
-        if vendor.user_edit(external_id, name, value):
-            self.story.tell(self.clock.now(), f"{vendor.name} person sets {external_id}.{name} = {value!r}")
-
-    def hasty_people(self) -> None:
-        """One field of one person, edited in every system and then again, with the hub at work between and after.
-
-        Edits so close to the hub's own writes fall within one tick of a coarse clock.
-        """
-        codes = {fields["code"] for _, _, fields in self.records()}
-        code, name = self.people.choice(sorted(codes)), self.people.choice(("name", "note", "phone"))
-        for _ in range(2):
-            for vendor, external_id, fields in self.records():
-                if fields["code"] == code and self.people.random() < 0.7:
-                    self.edit(vendor, external_id, name)
-            for connection in self.hub.connections.values():
-                self.run("pull", connection.name, partial(self.pull, connection))
-            for connection in self.hub.connections.values():
-                self.run("push", connection.name, partial(self.push, connection))
+        self.dice.faults.shuffle(due)
+        try:
+            with self.store.transaction() as tx:
+                tx.add_hints(
+                    [(vendor.name, STREAM, each, stamp, self.clock.now(), "webhook") for _, each, stamp in due]
+                )
+        except (HubError, Crash):  # it was not stored, so it was not acknowledged: it comes again
+            vendor.hooks += due
+            raise
 
     def records(self) -> list[tuple[SimVendor, str, dict[str, Json]]]:
         """All that is alive, in every system."""
@@ -274,68 +292,103 @@ class History:
         return [(vendor, each, fields) for vendor, each in found if (fields := vendor.current(each).fields) is not None]
 
     def person_creates(self, vendor: SimVendor, code: str) -> None:
-        self.token += 1
-        fields = {name: f"{name} {vendor.name}{self.token}" for name in FIELDS}
-        external_id = vendor.user_create({**fields, "tags": [], "code": code})
-        self.story.tell(self.clock.now(), f"{vendor.name} person creates {external_id} ({code})")
+        self.crowd.create(vendor, code)
+
+    def person_edits(self) -> None:
+        self.crowd.edit_something(self.vendors[self.people.choice(sorted(self.vendors))])
 
     # Phases
 
     def chaos(self) -> None:
         """People, faults and crashes."""
-        for number in range(self.rng.choice((1, 2, 2, 6))):
-            for vendor in self.rng.sample(sorted(self.vendors), self.rng.choice((1, 1, 2))):
-                self.person_creates(self.vendors[vendor], f"P{number}")
+        for _ in range(self.first):
+            code = self.crowd.new_code()
+            for name in self.people.sample(sorted(self.vendors), self.people.choice((1, 1, 2))):
+                self.crowd.create(self.vendors[name], code)
         self.clock.advance(60.0)  # what was there before the hub came is in every index
-        for _ in range(self.steps):
-            self.clock.advance(self.faults.choice((0.01, 0.1, 1.0, 3.0, 20.0)))
-            try:
-                self.hasty_people() if self.people.random() < self.haste else self.act()
-            except Crash:
-                self.restart()
+        if not self.swarm.polls:
+            self.first_load()
+        for step in range(self.steps):
+            self.dice.turn(step)
+            self.clock.advance(self.dice.work.choice((0.01, 0.1, 1.0, 3.0, 20.0)))
+            if step not in self.cuts.acts:
+                self._step(step)
+            if step % LOOK_EVERY == LOOK_EVERY - 1:
+                self.errors += steps.check_always(self)
+            if self.errors:
+                return
+
+    def first_load(self) -> None:
+        """Where nothing is polled, each system is read once, when it is connected."""
+        for vendor in self.vendors.values():
+            vendor.faulty = False
+        for connection in self.hub.connections.values():
+            self.guarded("pull", partial(self.pull, connection))
+        for vendor in self.vendors.values():
+            vendor.faulty = True
+
+    def _step(self, step: int) -> None:
+        self.shaken = step not in self.cuts.shocks
+        for vendor in self.vendors.values():
+            vendor.faulty = step not in self.cuts.faults
+            vendor.rng.seed(f"{vendor.name}{self.seed}.{step}")
+        try:
+            if self.backups is not None:
+                self.backups.step(step)
+            self.crowd.hurry() if self.people.random() < self.swarm.haste else self.act()
+        except Crash:
+            self.restart()
+        except RetryLater:
+            self.story.counts["intake refused"] += 1  # of a webhook; it comes again
 
     def restart(self) -> None:
-        self.dead, self.depth = False, 0
-        for vendor in self.vendors.values():
-            vendor.forget_readers()
+        self.anew()
         self.story.counts["crash"] += 1
-        self.hub = self._start()
+        self.errors += steps.check_cursors(self)
 
     def calm(self) -> None:
         """Faults stop; whatever is under way may still land."""
-        self.crash_rate = self.nest_rate = 0.0
+        self.dice.turn("calm")
+        for name in ("seam", "call", "commit"):
+            self.story.counts[f"chaos {name}"] = self.points[name]
+        self.shaken, self.strike = False, None
         for vendor in self.vendors.values():
             vendor.faulty = False
 
-    def round(self, *, pull: bool = True) -> None:
-        """One pull of every stream, all hints, all due writes."""
-        for name, vendor in self.vendors.items():
-            connection = self.hub.connections[name]
+    def round(self, *, pull: bool | None = None) -> None:
+        """One pull of every stream that is polled, all hints, all due writes; who is down stops nobody."""
+        pull = self.swarm.polls if pull is None else pull
+        tasks: list[tuple[str, Callable[[Connection], object]]] = [("hints", self.hints)]
+        tasks += [("pull", self.pull)] if pull else []
+        tasks += [("want", partial(want_missing, self.hub)), ("push", self.push)]
+        for vendor in self.vendors.values():
             vendor.land_late()
-            self.deliver_hooks(vendor)
-            serve_hints(self.hub, connection, run_id=None, tally=Counter())
-            if pull:
-                pull_stream(self.hub, connection, STREAM, run_id=None, tally=Counter())
-        for connection in self.hub.connections.values():
-            want_missing(self.hub, connection)
-        for name in self.vendors:
-            self.push(self.hub.connections[name])
+        for what, task in tasks:
+            for name, vendor in self.vendors.items():
+                if self.swarm.runs and what in ("pull", "push"):
+                    self.run(name, pull=what == "pull", push=what == "push")
+                elif vendor.down:
+                    self.guarded(what, partial(task, self.hub.connections[name]))
+                else:
+                    task(self.hub.connections[name])
 
     def writes(self) -> int:
         return sum(vendor.writes for vendor in self.vendors.values())
 
     def is_busy(self) -> bool:
-        """Something is still open: a write, an intent, a hint."""
+        """Something is still open at a system that is up: a write, an intent, a hint."""
+        up = {name for name, vendor in self.vendors.items() if not vendor.down}
         with self.store.reading() as tx:
-            behind = sum(tx.count_behind().values())
-            open_ = len(tx.open_intents())
-        return bool(behind or open_ or any(vendor.hooks or vendor.late for vendor in self.vendors.values()))
+            behind = sum(n for (name, _), n in tx.count_behind().items() if name in up)
+            open_ = [intent for intent in tx.open_intents() if intent.connection in up]
+            hints = [hint for name in up for hint in tx.due_hints(name, FOR_EVER, 1)]
+        return bool(behind or open_ or hints or any(v.hooks or v.late for v in self.vendors.values() if v.name in up))
 
     def drain(self, limit: int = 60) -> int | None:
         """Rounds until nothing is written and nothing is open; None if that never comes."""
         for number in range(limit):
             before = self.writes()
-            self.clock.advance(61.0)
+            self.clock.advance(ROUND_S)
             self.round()
             if number >= 2 and before == self.writes() and not self.is_busy():
                 return number

@@ -377,8 +377,24 @@ def test_rewards_and_status_have_listings(hub: Hub, project: Path) -> None:
 def test_convergence_is_verified_and_a_planted_fault_is_found(hub: Hub) -> None:
     argv = ["verify", "convergence", "--seeds", "2", "--steps", "20", "--jobs", "1", "--json"]
     code, said, _ = hub(*argv)
-    assert (code, data(said)["seeds"], data(said)["broken"]) == (0, 2, [])
+    (proof,) = data(said)["proofs"]
+    assert (code, proof["seeds"], proof["broken_seeds"], proof["lost"]) == (0, 2, [], 0)
     assert hub(*argv, "--planted", "nonsense")[0] == 2
+    code, said, _ = hub(*argv, "--planted", "no_intent")
+    assert (code, list(data(said)["proofs"][0]["planted"])) == (0, ["no_intent"])
+
+
+def test_other_proofs_are_run_by_name(hub: Hub) -> None:
+    code, said, _ = hub("verify", "rewards", "--seeds", "20", "--jobs", "1")
+    assert (code, said.splitlines()[-1].split()[0]) == (0, "lost=0")
+    code, said, _ = hub("verify", "consent", "--seeds", "1", "--jobs", "1")
+    assert (code, said.splitlines()[-1].split()[0]) == (0, "lost=0")
+
+
+def test_a_store_that_was_put_back_is_made_fit_for_use(hub: Hub, project: Path) -> None:
+    hub("sync")
+    assert data(hub("db", "restored", "--json")[1])["grants_in_doubt"] == 0
+    assert hub("sync")[0] == 0
 
 
 def test_every_listing_speaks_json(hub: Hub, project: Path) -> None:

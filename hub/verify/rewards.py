@@ -1,0 +1,288 @@
+"""`hub verify rewards`: one order per grant and never over the budget, whatever happens (law L12, G3).
+
+The issuing is the real one (hub.app.reward_orders, its moves, the step that core.rewards decides); the ledger is in
+memory, so that there is time for tens of thousands of histories: grants that come, are approved or taken back, several
+workers, processes that die or sleep anywhere, providers of every class that lose answers and let orders land late, and
+a ledger that is put back to a backup. The provider's own book judges. The same laws over the whole engine and the real
+store, with fewer histories: tests/properties/test_reward_laws.py.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from hub.app.context import Connection, Hub
+from hub.app.restored import after_restore
+from hub.app.reward_moves import locked, move, note
+from hub.app.reward_orders import issue_due
+from hub.app.transact import commit
+from hub.connector import Settings
+from hub.core.canonical import Canonical
+from hub.core.planted import PLANTED
+from hub.core.rewards import HOLDING, Entry, GrantState
+from hub.errors import HubError
+from hub.model import Grant
+from hub.runtime.clock import VirtualClock
+from hub.verify.cards import CardProvider
+from hub.verify.convergence import Report, Result, spread
+from hub.verify.history import Crash
+from hub.verify.ledger import Books, Ledger, LedgerTx
+from hub.verify.planted import Fault
+
+STEPS = 30
+PRICE = 25
+CENTS = 100
+SETTLE_S = 1900.0  # longer than any wait of any class
+BACKUP_WAIT_S = 300.0
+ENDS = frozenset(
+    {GrantState.ISSUED, GrantState.REJECTED, GrantState.REVERSED, GrantState.REFUSED, GrantState.NEEDS_PERSON}
+)
+
+PLANTABLE = {
+    "new_reference": Fault("every try has a reference of its own", "L12"),
+    "blind_resend": Fault("what may have been ordered is ordered again", "L12"),
+    "look_up_order_early": Fault("an order is looked up while it may still land", "L12"),
+    "key_of_last_try": Fault("a key's life is counted from its last use", "L12"),
+    "late_order": Fault("an order leaves however long its process slept", "L12"),
+    "rejected_is_all": Fault("a refused repeat counts as if nothing had been ordered", "L12"),
+    "no_doubt": Fault("a restored ledger believes that nothing was ordered since", "L12"),
+}
+
+
+class RewardHistory:
+    """One seed: a provider, a budget, and what happens."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(f"rewards-{seed}")
+        self.clock = VirtualClock()
+        self.dead, self.depth, self.calm = False, 0, False
+        self.crash_rate = self.draw.choice((0.0, 0.01, 0.03))
+        self.nest_rate = self.draw.choice((0.0, 0.1, 0.3))
+        self.restores = self.draw.random() < 0.2
+        self.cap = self.draw.choice((50, 100, 200, 400)) * CENTS
+        self.counts: Counter[str] = Counter()
+        self.lines: list[str] = []
+        self.owed = 0
+        self.lost: set[int] = set()  # grants of which a restored ledger knows nothing
+        self.backup: Books | None = None
+        kind = self.draw.choice("ABCD")
+        self.provider = CardProvider(kind, self.clock.now, rng=random.Random(f"provider-{seed}"), seam=self.seam)
+        self.provider.fault_rate = self.draw.choice((0.1, 0.4, 0.7))
+        self.provider.latest_s = 90.0  # with the waits inside a call, below the life of a request
+        self.ledger = Ledger(self.seam)
+        self.hub = self.start()
+
+    def start(self) -> Hub:
+        """A new process on the ledger."""
+        self.dead, self.depth = False, 0
+        connector = self.provider.connector()
+        plum = Connection(
+            name="plum", connector=connector, api=None, settings=Settings(values={}, auth={}), mode="live",
+            mappings={}, streams={stream.name: stream for stream in connector.streams},
+        )  # fmt: skip
+        canonical = Canonical(sources=(), entities={})
+        return Hub(
+            store=cast(Any, self.ledger), canonical=canonical, connections={"plum": plum}, clock=self.clock,
+            instance="sim",
+        )  # fmt: skip
+
+    def tell(self, line: str) -> None:
+        self.lines.append(f"{self.clock.now() - 1_790_000_000.0:10.2f}  {line}")
+
+    def seam(self, point: str) -> None:
+        """Around every commit and call: the process may sleep or die, and others may run."""
+        if self.calm:
+            return
+        if self.dead:
+            raise Crash
+        if point == "commit:after" and self.draw.random() < 0.1:
+            self.clock.advance(self.draw.choice((1.0, 40.0, 400.0)) if not self.depth else 1.0)
+        if self.draw.random() < self.crash_rate:
+            self.dead = True
+            self.tell(f"crash at {point}")
+            raise Crash
+        if point in ("begin", "call:before", "call:after") and self.depth < 2 and self.draw.random() < self.nest_rate:
+            self.depth += 1
+            try:
+                self.act()
+            finally:
+                self.depth -= 1
+
+    # What happens
+
+    def act(self) -> None:
+        luck = self.draw.random()
+        if luck < 0.35:
+            self.owe()
+        elif luck < 0.45:
+            self.take_back()
+        else:
+            issue_due(self.hub, "plum", run_id=None)
+
+    def owe(self) -> None:
+        """Somebody has earned a card: one grant, if the budget allows it."""
+        number = self.draw.randrange(1, self.owed + 2)
+        self.owed = max(self.owed, number)
+
+        def grant(tx: LedgerTx) -> bool:
+            row = Grant(
+                id=number, key=f"event {number}", rule="thanks", subject_id=number, event_id=number, connection="plum",
+                product="5671", amount=str(PRICE), currency="EUR", budget="thanks@ever", reference=f"sim-{number}-",
+                state=GrantState.RESERVED, recipient={"email": f"p{number}@example.com"}, not_before=0.0,
+                created_at=self.clock.now(),
+            )  # fmt: skip
+            known = any(each.key == row.key for each in tx.grants(limit=10_000))
+            if known or number in self.lost or not tx.reserve("thanks", "ever", PRICE * CENTS, self.cap):
+                return False
+            tx.add_grant_entry(number, Entry.RESERVED, row.amount, self.clock.now())
+            return tx.add_grant(row)
+
+        if commit(self.hub, cast(Any, grant)):
+            self.tell(f"grant {number} is owed")
+            self.counts["owed"] += 1
+
+    def take_back(self) -> None:
+        """A refund: what is not under way is taken back, the rest is marked."""
+        waiting = [grant for grant in self.ledger.books.grants.values() if grant.state in HOLDING]
+        if not waiting:
+            return
+        number = self.draw.choice(sorted(grant.id for grant in waiting))
+
+        def back(tx: Any) -> None:
+            grant, now = locked(tx, number), self.clock.now()
+            if grant.state == GrantState.RESERVED:
+                move(tx, grant, GrantState.REVERSED, Entry.REVERSAL, at=now, detail="refunded")
+            elif grant.state in HOLDING:
+                note(tx, grant, Entry.REVERSAL, at=now, detail="refunded")
+
+        commit(self.hub, back)
+        self.counts["taken back"] += 1
+
+    def restore(self) -> None:
+        """The ledger is put back; what was granted since is granted to nobody again."""
+        assert self.backup is not None
+        self.clock.advance(BACKUP_WAIT_S)
+        self.provider.land()
+        self.lost |= self.ledger.books.grants.keys() - self.backup.grants.keys()
+        self.ledger.books, self.backup = self.backup, None
+        self.tell("the ledger is put back to its backup")
+        self.counts["store restored"] += 1
+        done = False
+        while not done:  # an admin whose command died gives it again
+            self.hub = self.start()
+            with suppress(Crash):
+                done = bool(after_restore(self.hub, by="sim"))
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except HubError as error:
+            self.counts[f"rewards:{type(error).__name__}"] += 1
+        except Crash:
+            self.counts["crash"] += 1
+            self.hub = self.start()
+
+    def run(self) -> list[str]:
+        """Chaos, then calm; the laws all along."""
+        for step in range(STEPS):
+            self.clock.advance(self.draw.choice((0.1, 1.0, 10.0, 100.0, 100.0, 2000.0)))
+            if self.restores and step == STEPS // 3:
+                self.backup = self.ledger.copy()
+            if self.backup is not None and step == 2 * STEPS // 3:
+                self.attempt(self.restore)
+            self.attempt(self.act)
+            if broken := self.check():
+                return broken
+        self.calm, self.provider.fault_rate = True, 0.0
+        for _ in range(12):
+            self.clock.advance(SETTLE_S)
+            issue_due(self.hub, "plum", run_id=None)
+        return self.check() or self.check_end()
+
+    # Laws
+
+    def check(self) -> list[str]:
+        """One order per grant, and what is set aside and spent is within the budget and what the grants say."""
+        books, placed = self.ledger.books, Counter(self._grant_of(order.reference) for order in self.provider.book)
+        broken = [f"L12 {count} orders of grant {each}" for each, count in placed.items() if count > 1]
+        held = sum(PRICE for grant in books.grants.values() if grant.state in HOLDING) * CENTS
+        spent = sum(PRICE for grant in books.grants.values() if grant.state == GrantState.ISSUED) * CENTS
+        if (held, spent) != (books.reserved, books.spent) or held + spent > self.cap:
+            broken.append(
+                f"L12 the ledger says {held} + {spent} of {self.cap}, the budget {books.reserved} + {books.spent}"
+            )
+        known = [each for each in placed if each not in self.lost]
+        if len(known) * PRICE * CENTS > self.cap:
+            broken.append(f"L12 {len(known)} orders of {PRICE}, the budget is {self.cap / CENTS:.0f}")
+        for grant in books.grants.values():
+            if placed[grant.id] and grant.state in (GrantState.REFUSED, GrantState.REVERSED, GrantState.REJECTED):
+                broken.append(f"L12 grant {grant.id} is {grant.state}, and there is an order of it")
+        return broken
+
+    def check_end(self) -> list[str]:
+        """Nothing is in the air; where the provider can be asked, nobody is asked in vain."""
+        grants = self.ledger.books.grants.values()
+        broken = [f"L12 grant {grant.id} ends as {grant.state}" for grant in grants if grant.state not in ENDS]
+        ordered = {self._grant_of(order.reference): order.id for order in self.provider.book}
+        for grant in grants:
+            if grant.state == GrantState.ISSUED and grant.order_id != ordered.get(grant.id):
+                broken.append(f"L12 grant {grant.id} is issued as {grant.order_id}, the book says {ordered}")
+            if self.provider.kind in "AC" and grant.state == GrantState.NEEDS_PERSON:
+                broken.append(f"L12 somebody is asked about grant {grant.id}, and the provider could be")
+        return broken
+
+    def _grant_of(self, reference: str) -> int:
+        return int(reference.split("-")[1])
+
+
+def run_rewards(seed: int) -> Result:
+    """One reward history."""
+    history = RewardHistory(seed)
+    errors = history.run()
+    counts = history.counts
+    counts["orders"] += len(history.provider.book)
+    counts["calls"] += sum(history.provider.calls.values())
+    counts[f"class {history.provider.kind}"] += 1
+    counts["needs a person"] += sum(g.state == GrantState.NEEDS_PERSON for g in history.ledger.books.grants.values())
+    return Result(seed, errors, history.lines[-20:] if errors else [], counts)
+
+
+def _job(order: tuple[Sequence[int], tuple[str, ...]]) -> list[Result]:
+    seeds, planted = order
+    before = set(PLANTED)
+    PLANTED.update(planted)
+    try:
+        return [run_rewards(seed) for seed in seeds]
+    finally:
+        PLANTED.intersection_update(before)
+
+
+CHUNK = 100
+
+
+def verify_rewards(
+    seeds: Iterable[int],
+    *,
+    jobs: int = 2,
+    planted: Sequence[str] = (),
+    stop_at_first: bool = False,
+    progress: Callable[[Result], None] | None = None,
+) -> Report:
+    """Run reward histories over all cores."""
+    report, wanted = Report(), list(seeds)
+    size = 1 if stop_at_first else CHUNK
+    chunks = [(wanted[start : start + size], tuple(planted)) for start in range(0, len(wanted), size)]
+    with spread(_job, chunks, jobs) as pages:
+        for results in pages:
+            for result in results:
+                report.add(result)
+                if progress is not None:
+                    progress(result)
+            if report.failures and stop_at_first:
+                break
+    report.failures.sort(key=lambda result: result.seed)
+    return report

@@ -1,0 +1,285 @@
+"""`make verify`: everything that a change has to show, by one command, and a page that says what it came to.
+
+Each goal of the plan (G1 …) is run for real and timed; the page is written anew each time, so that no figure on it is
+older than its date. Goals that pytest proves are run through pytest. Ends with 0 only if every goal was met.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from hub.verify import crashes, proofs
+from hub.verify.convergence import Report, run_seed, verify
+from hub.verify.mapping import verify_mappings
+from hub.verify.report import Proof
+from hub.verify.rewards import verify_rewards
+from hub.verify.situations import SITUATIONS, missing
+
+HISTORIES, STEPS = 1000, 200
+REWARDS = 20_000
+EXAMPLES = 2000
+CURATED = 15  # histories that are crashed at every point
+STRUCK = 5  # histories of which every call and commit fails
+TWICE = 20  # seeds whose traces are compared
+LEAST_CRASHES = 5000
+KILLS = 100  # of real processes, on each database
+JOBS = 2
+ALONE = 0.15  # least share of histories that live by one channel, or without an overlap
+
+PAGE = "docs/trust.md"
+KILL_TESTS = ("tests/e2e/test_kill.py", "tests/e2e/test_kill_rewards.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One goal and what it came to."""
+
+    goal: str  # G1 …, as in the plan
+    what: str
+    reached: str
+    ok: bool
+    seconds: float
+
+
+@dataclass(slots=True)
+class Trust:
+    """All goals, run in order."""
+
+    base: int  # first seed
+    lines: list[Line]
+    say: Callable[[str], None]
+
+    def add(self, goal: str, what: str, run: Callable[[], tuple[str, bool]]) -> None:
+        """Run one goal and keep what it came to."""
+        began = time.monotonic()
+        reached, ok = run()
+        line = Line(goal=goal, what=what, reached=reached, ok=ok, seconds=time.monotonic() - began)
+        self.lines.append(line)
+        self.say(f"{'ok ' if ok else 'NOT'} {goal:4} {what}: {reached} ({line.seconds:.0f} s)")
+
+
+def seed_of_day(now: datetime) -> int:
+    """The first seed of a day: new histories every day, the same on every machine."""
+    return now.toordinal() * 10_000
+
+
+def run(root: Path, *, base: int | None = None, say: Callable[[str], None]) -> bool:
+    """Prove everything, and write the page. True if every goal was met."""
+    now = datetime.now(UTC)
+    trust = Trust(seed_of_day(now) if base is None else base, [], say)
+    say(f"seeds from {trust.base} (of the day; --base runs the same again)")
+    _simulator(trust, root)
+    _crashes(trust)
+    _rewards_and_mappings(trust, root)
+    _planted(trust)
+    _pytest_goals(trust, root)
+    (root / PAGE).write_text(page(trust, now), "utf-8")
+    return all(line.ok for line in trust.lines)
+
+
+# The goals
+
+
+def stored_seeds(root: Path) -> list[int]:
+    """Seeds that once failed, and run for ever (tests/verify/seeds.txt)."""
+    lines = (root / "tests" / "verify" / "seeds.txt").read_text("utf-8").splitlines()
+    return [int(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
+
+
+def _simulator(trust: Trust, root: Path) -> None:
+    report = Report()
+
+    def histories() -> tuple[str, bool]:
+        stored = stored_seeds(root)
+        fresh = range(trust.base, trust.base + HISTORIES - len(stored))
+        nonlocal report
+        report = verify([*stored, *fresh], steps=STEPS, jobs=JOBS)
+        for line in Proof(name="convergence", report=report, replay=proofs.replay("convergence", None)).lines():
+            trust.say(line)
+        return f"{report.seeds} histories of {STEPS} steps, {len(report.failures)} broken", report.ok
+
+    trust.add("G1", "simulated histories, whole engine, 2–3 systems", histories)
+    counts = report.counts
+    trust.add("G4", "crashes survived in them", lambda: (f"{counts['crash']}", counts["crash"] >= LEAST_CRASHES))
+    names = ("channel polls", "channel hooks", "no overlap")
+    shares = {name: counts[name] / max(1, report.seeds) for name in names}
+    told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    trust.add("G8", "single channel, no overlap: at least 15 % each", lambda: (told, min(shares.values()) >= ALONE))
+    never = missing(counts)
+    met = f"{len(SITUATIONS) - len(never)} of {len(SITUATIONS)}" + (f"; never: {', '.join(never)}" if never else "")
+    trust.add("G10", "situations met at least once", lambda: (met, not never))
+    zeros = Proof(name="convergence", report=report).zeros
+    trust.add("G11", "violations of any law", lambda: (str(sum(zeros.values())), report.ok))
+    trust.add("G22", "found by a full sweep before it repairs", lambda: _none(report, "L13"))
+    guarded = counts["exposed, though guarded"]
+    trust.add("G23", "edits lost where there are preconditions", lambda: (str(guarded), guarded == 0))
+    trust.add("G24", "edits in the window of systems without, counted", lambda: (str(counts["exposed"]), True))
+    trust.add("G25", "duplicate people after ambiguous creates", lambda: _none(report, "duplicate"))
+    trust.add("G12", "same seed, same trace, in two processes", lambda: _traces(trust.base))
+
+
+def _none(report: Report, law: str) -> tuple[str, bool]:
+    found = sum(each.errors[0].startswith(law) for each in report.failures)
+    return str(found), found == 0
+
+
+def _trace(seed: int) -> str:
+    return run_seed(seed, steps=80).trace
+
+
+def _traces(base: int) -> tuple[str, bool]:
+    """Each process has a hash seed of its own: what hangs on the order of a set shows here."""
+    seeds = range(base, base + TWICE)
+    told = []
+    for _ in range(2):
+        with get_context("spawn").Pool(JOBS) as pool:
+            told.append(pool.map(_trace, seeds))
+    differ = sum(one != other for one, other in zip(*told, strict=True))
+    return f"{TWICE} seeds twice, {differ} differ", differ == 0
+
+
+def _struck(order: tuple[int, bool]) -> Report:
+    seed, crash = order
+    return crashes.everywhere([seed], crash=crash)
+
+
+def _all_points(seeds: Sequence[int], *, crash: bool) -> Report:
+    total = Report()
+    with get_context("spawn").Pool(JOBS) as pool:
+        for report in pool.imap_unordered(_struck, [(seed, crash) for seed in seeds]):
+            total.seeds += report.seeds
+            total.counts += report.counts
+            total.failures += report.failures
+    return total
+
+
+def _crashes(trust: Trust) -> None:
+    def points() -> tuple[str, bool]:
+        found = _all_points(range(CURATED), crash=True)
+        _tell_broken(trust, found)
+        return f"{CURATED} histories, {found.seeds} runs, {len(found.failures)} broken", found.ok
+
+    def calls() -> tuple[str, bool]:
+        found = _all_points(range(STRUCK), crash=False)
+        _tell_broken(trust, found)
+        return f"{STRUCK} histories, {found.seeds} runs, {len(found.failures)} broken", found.ok
+
+    trust.add("G5", "a crash at every point", points)
+    trust.add("G6", "every call and every commit fails, once and for good", calls)
+
+
+def _tell_broken(trust: Trust, report: Report) -> None:
+    for each in report.failures[:5]:
+        trust.say(f"    {each.errors[0]}")
+
+
+def _rewards_and_mappings(trust: Trust, root: Path) -> None:
+    def histories() -> tuple[str, bool]:
+        found = verify_rewards(range(trust.base, trust.base + REWARDS), jobs=JOBS)
+        _tell_broken(trust, found)
+        counts = found.counts
+        return f"{found.seeds} histories, {counts['orders']} orders, {len(found.failures)} broken", found.ok
+
+    def files() -> tuple[str, bool]:
+        paths = [each for each in sorted((root / "mappings").glob("*.yaml")) if each.stem not in NO_MAPPING]
+        found = verify_mappings(paths, examples=EXAMPLES)
+        _tell_broken(trust, found)
+        return f"{found.seeds} streams, {EXAMPLES} examples of each law, {len(found.failures)} broken", found.ok
+
+    trust.add("G3", "reward histories", histories)
+    trust.add("G17", "round trips of the shipped mappings", files)
+    for name in ("unmerge", "undo"):
+        if name in proofs.known_proofs():
+            trust.add("D14" if name == "undo" else "L19", name, partial(_proved, trust, name))
+
+
+NO_MAPPING = ("canonical", "hub", "rewards", "triggers", "kpis", "goals")
+
+
+def _proved(trust: Trust, name: str) -> tuple[str, bool]:
+    proof = proofs.prove(name, jobs=JOBS, faults=None)
+    _tell_broken(trust, proof.report)
+    caught = sum(bool(how) for how in proof.planted.values())
+    return f"{proof.report.seeds} cases, {caught} of {len(proof.planted)} planted faults caught", proof.ok
+
+
+def _caught(order: tuple[str, str]) -> tuple[str, str]:
+    name, fault = order
+    return fault, proofs.catch(name, fault)
+
+
+def _planted(trust: Trust) -> None:
+    def plant() -> tuple[str, bool]:
+        orders = [(name, fault) for name in ("convergence", "rewards") for fault in proofs.plantable(name)]
+        with get_context("spawn").Pool(JOBS) as pool:
+            found = dict(pool.imap_unordered(_caught, orders))
+        free = [fault for fault, how in found.items() if not how]
+        for fault in free:
+            trust.say(f"    not caught: {fault}")
+        return f"{len(found) - len(free)} of {len(found)} caught", not free
+
+    trust.add("G9", f"planted faults, each within {proofs.WITHIN} histories", plant)
+
+
+def _pytest_goals(trust: Trust, root: Path) -> None:
+    """What is proved by tests of its own."""
+    goals = (
+        ("G2", "pure decisions: merges, mappings, properties", ["tests/properties", "tests/core"]),
+        ("G7", f"real processes killed, {KILLS} on each database", [*KILL_TESTS, "--kills", str(KILLS)]),
+        ("G16", "bad input has code, place and fix", ["tests/e2e/test_bad_input.py"]),
+        ("G26", "a failing history is made small", ["tests/verify/test_shrink.py"]),
+    )  # fmt: skip
+    for goal, what, arguments in goals:
+        trust.add(goal, what, partial(_pytest, root, arguments))
+
+
+def _pytest(root: Path, arguments: Sequence[str]) -> tuple[str, bool]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "3600", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    return (lines[-1].strip("= ") if lines else done.stderr[-200:]), done.returncode == 0
+
+
+# The page
+
+
+def page(trust: Trust, now: datetime) -> str:
+    """docs/trust.md."""
+    rows = [
+        f"| {line.goal} | {line.what} | {line.reached} | {'yes' if line.ok else '**no**'} | {line.seconds:.0f} s |"
+        for line in trust.lines
+    ]
+    machine = f"{platform.machine()}, Python {platform.python_version()}"
+    faults = [f"| `{name}` | {fault.text} | {fault.law} |" for name, fault in proofs.planted.PLANTABLE.items()]
+    return "\n".join(
+        [
+            "# What was tried, and what it came to", "",
+            "Written by `make verify`; do not edit. How it works: [concepts](concepts.md#laws).", "",
+            f"Run on {now:%Y-%m-%d} ({machine}, {JOBS} processes), seeds from {trust.base}.", "",
+            "| goal | what | reached | met | took |", "| --- | --- | --- | --- | --- |", *rows, "",
+            "## Faults that are planted to prove that the laws can fail", "",
+            "| fault | what the engine then does | law that should notice |", "| --- | --- | --- |", *faults, "",
+            *_survivors(),
+        ]
+    )  # fmt: skip
+
+
+def _survivors() -> list[str]:
+    if not proofs.planted.SURVIVORS:
+        return []
+    rows = [f"- `{name}`: {why}" for name, why in proofs.planted.SURVIVORS.items()]
+    return [
+        "Mechanisms that can be taken out without any law noticing, and why they are there all the same:",
+        "",
+        *rows,
+        "",
+    ]
