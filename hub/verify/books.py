@@ -27,6 +27,7 @@ def check_deletes(history: History) -> list[str]:
         asked = tx.conflicts(kind=ConflictKind.EDIT_DELETE, state="closed", limit=100_000)
     kept = {row.entity_id for row in asked if row.decided_by.startswith("person")}  # somebody wanted it made again
     by_id = {(link.connection, link.external_id): link for found in links.values() for link in found}
+    mates = {link.id: found for found in links.values() for link in found}
     for vendor in history.vendors.values():
         for external_id, versions in vendor.records.items():
             broken += [
@@ -34,9 +35,8 @@ def check_deletes(history: History) -> list[str]:
             ]
             link = by_id.get((vendor.name, external_id))
             if link is not None:
-                siblings = [
-                    each for each in links[link.entity_id] if each.connection == vendor.name and each is not link
-                ]
+                mine = [each for each in mates[link.id] if each.entity_id == link.entity_id]
+                siblings = [each for each in mine if each.connection == vendor.name and each is not link]
                 broken += _fate(history, vendor, link, siblings if link.entity_id not in kept else [])
     return broken
 
@@ -76,7 +76,7 @@ def check_evidence(history: History) -> list[str]:
             ruling = rulings.get(entity.id, {}).get(name)
             if ruling is not None and (state.value != ruling.value or state.ruling != ruling.id):
                 broken.append(f"L18 contact:{entity.id}.{name} is {state.value!r}, {ruling.by} ruled {ruling.value!r}")
-            if ruling is None and not kind.fields[name].derived:
+            if ruling is None and state.ruling is None and not kind.fields[name].derived:
                 broken += _from_evidence(history, entity, name, state, links[entity.id])
     return broken
 

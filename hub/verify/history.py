@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hub.app.context import Connection, Hub
@@ -90,6 +90,8 @@ class Dice:
 class History:
     """One seed, from drawing the world to the laws."""
 
+    plain = False  # True: every field stands alone, goes both ways, by every channel (for proofs that build on it)
+
     def __init__(
         self,
         seed: int,
@@ -104,6 +106,8 @@ class History:
         self.seed, self.steps, self.cuts, self.strike = seed, steps, cuts or Cuts(), strike
         rng = random.Random(f"world-{seed}")
         self.swarm = draw_swarm(rng)
+        if self.plain:
+            self.swarm = replace(self.swarm, channel="both", runs=False, restores=False, merges=False, poison=False)
         self.dice, self.clock, self.story = Dice(seed), VirtualClock(), Story()
         self.people, self.token = self.dice.people, 0  # every text that anybody types carries a number of its own
         self.dead, self.shaken, self.depth, self.workers = False, False, 0, 0
@@ -116,7 +120,7 @@ class History:
         self.canonical = draw_canonical(rng, names)
         self.crowd = People(self, focus)
         self.vendors = {name: self._vendor(name, rng) for name in names}
-        one_way = rng.choice((None, None, None, names[0]))  # a system whose note is only ever read
+        one_way = rng.choice((None, None, None, names[0])) if not self.plain else None  # its note is only ever read
         self.mappings = {
             name: read_sim_mapping(
                 name, self.canonical, consent=vendor.traits.consent, note="in" if name == one_way else "both"

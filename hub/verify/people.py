@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hub.app.review import resolve_conflict
 from hub.errors import Drifted
 from hub.model import ConflictRow, Json
-from hub.verify.vendor import ADDRESS, CONSENT, TEXTS, SimVendor, blank_record
+from hub.verify.vendor import ADDRESS, CONSENT, FIELDS, TEXTS, SimVendor, blank_record
 
 if TYPE_CHECKING:
     from hub.verify.history import History
@@ -30,6 +30,8 @@ class People:
     def __init__(self, history: History, focus: str = "") -> None:
         self._history = history
         self._edited = (*EDITED, *(focus for _ in EDITED for _ in range(3))) if focus else EDITED
+        if history.plain:
+            self._edited = FIELDS
         self.codes = 0
         self.desk: list[ConflictRow] = []  # conflicts that somebody looked at and has not decided yet
 
@@ -57,7 +59,8 @@ class People:
     def create(self, vendor: SimVendor, code: str) -> None:
         self._history.token += 1
         fields = {**blank_record(vendor.traits), "code": code}
-        fields |= {name: self._text(name, vendor) for name in (*TEXTS, *ADDRESS)}
+        names = TEXTS if self._history.plain else (*TEXTS, *ADDRESS)
+        fields |= {name: self._text(name, vendor) for name in names}
         external_id = vendor.user_create(fields)
         self._history.tell(f"{vendor.name} person creates {external_id} ({code})")
 

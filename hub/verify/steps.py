@@ -45,7 +45,7 @@ def check_write(history: History, vendor: SimVendor, change: ChangeSet) -> list[
         *_against_mapping(history, vendor, change),
         *([] if joined else _to_another(vendor, change, entity.values)),
         *_not_due(history, change),
-        *_over_a_question(change, link, asked, rulings),
+        *([] if joined else _over_a_question(change, link, asked, rulings)),
     ]
 
 
@@ -71,8 +71,8 @@ def _against_mapping(history: History, vendor: SimVendor, change: ChangeSet) -> 
 
 def _to_another(vendor: SimVendor, change: ChangeSet, values: Mapping[str, Json]) -> list[str]:
     """Codes are for ever: a write goes to the record that bears the entity's."""
-    if change.op == "create" or change.external_id not in vendor.records:
-        return []
+    if change.op == "create" or change.external_id not in vendor.records or "code" in change.body:
+        return []  # after a split it is given its own code back
     fields = next((v.fields for v in reversed(vendor.records[change.external_id]) if v.fields is not None), {})
     if fields.get("code") == values.get("code"):
         return []

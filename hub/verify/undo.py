@@ -40,6 +40,8 @@ State = dict[Place, dict[str, Json]]
 class UndoHistory(History):
     """A history with a sync to undo."""
 
+    plain = True
+
     def __init__(self, seed: int, *, steps: int, systems: int | None, url: str) -> None:
         super().__init__(seed, steps=steps, systems=systems, url=url)
         for name, mapping in self.mappings.items():

@@ -38,6 +38,8 @@ State = Mapping[str, Json]
 class Company(History):
     """A history without faults, in which a person merges and splits."""
 
+    plain = True
+
     def __init__(self, seed: int, *, systems: int | None = None, url: str = "sqlite://") -> None:
         super().__init__(seed, steps=0, systems=systems, url=url)
         self.deciding = random.Random(f"deciding-{seed}")
@@ -113,7 +115,7 @@ class Company(History):
         )
         return survivor.entity_id
 
-    def round(self, *, pull: bool = True) -> None:
+    def round(self, *, pull: bool | None = None) -> None:
         super().round(pull=pull)
         carry_out_merges(self.hub)
 
