@@ -207,7 +207,7 @@ def _losers(
     *,
     version: int,
     since: int,
-    returned: Collection[int],
+    returned: Collection[int] = (),
 ) -> list[Loser]:
     """Claims that differ from the value and that nobody has put on record yet, or not since they came back (law L4)."""
     losers: list[Loser] = []
@@ -301,9 +301,7 @@ def decide_field(
     asks = ruling is not None or field.survivorship.rule == "manual"
     bar = ruling.version if ruling else NO_VERSION
     waits = asks and any(claim.taken > bar for loser in losers for claim in (loser.claim,))
-    changed = value != state.value
-    if any(other.value != value for other in also):
-        changed = True
+    changed = any(other.value != value for other in (state, *also))
     retired += _ended(field, cells, _replaced(field, state, memory, cells))
     if "no_memory" in PLANTED:
         memory = {}
