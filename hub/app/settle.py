@@ -18,7 +18,7 @@ from hub.core.plan import CASE, REMOVALS
 from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import same
-from hub.model import NO_VERSION, Cell, ConflictKind, Intent, Json, LinkRow, SourceRecord
+from hub.model import NO_VERSION, Cell, ConflictKind, Intent, Json, LinkRow, LinkState, SourceRecord
 
 if TYPE_CHECKING:
     from hub.app.ingest import PageContext
@@ -138,7 +138,8 @@ def close_not_done(scene: Scene, link: LinkRow, intent: Intent) -> None:
     """It certainly did not happen and never will: plan again."""
     intent.state = "not_done"
     scene.tx.update_intents([intent])
-    link.behind_since = link.behind_since or scene.now
+    if link.state in (LinkState.LIVE, LinkState.WANTED):  # it may have become the second of two since
+        link.behind_since = link.behind_since or scene.now
     scene.dirty(link)
 
 

@@ -64,6 +64,7 @@ class Backups:
         put_back(history.store, copy)
         history.restored = True
         history.stamps.clear()
+        history.crowd.desk.clear()  # what people had before them shows other conflicts now
         history.anew()
         after_restore(history.hub, by="sim")
         if not history.swarm.polls:

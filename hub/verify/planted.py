@@ -45,8 +45,8 @@ PLANTABLE = {
     "late_start": Fault("a call leaves however long its process slept", "L16", 18),
     "sent_is_held": Fault("what was sent counts as what is held", "L5", 1),
     "answers_in_order": Fault("the answers of a batch are taken in their order", "L16"),
-    "unknown_is_failed": Fault("a lost answer counts as a failure", "L16", 9),
-    "no_preread": Fault("a record is written without a look at it", "L4", 16),
+    "unknown_is_failed": Fault("a lost answer counts as a failure", "L16", 6),
+    "no_preread": Fault("a record is written without a look at it", "L4", 20),
     "no_precondition": Fault("a write is sent without its precondition", "L4", 4),
     "written_is_done": Fault("after a write nobody looks at what is still lacking", "L2"),
     # Creating, deleting
