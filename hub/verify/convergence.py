@@ -106,7 +106,7 @@ def _counts(history: History) -> Counter[str]:
     counts["seams"] += history.points["seam"]
     counts["calls"] += sum(vendor.calls for vendor in vendors)
     counts["exposed"] += sum(len(vendor.exposed) for vendor in vendors)
-    counts["exposed, though guarded"] += sum(len(v.exposed) for v in vendors if v.traits.precondition)
+    counts["exposed, though guarded"] += sum(len(v.exposed) for v in vendors if v.guards)
     counts["edits"] += sum(len(vendor.edits) for vendor in vendors)
     counts[f"channel {history.swarm.channel}"] += 1
     counts["no overlap"] += all(not vendor.traits.overlap for vendor in vendors)

@@ -123,6 +123,8 @@ def check_everywhere(history: History) -> list[str]:
             continue  # of two records that are one person, both bear the code that won
         broken += [f"duplicate: {vendor.name} has {n} records of {code}" for code, n in twice.items()]
     for entity in entities:
+        if entity.state != "live":
+            continue  # nobody speaks of it any more: it is made nowhere
         states = {(link.connection, link.state) for link in links[entity.id]}
         for name in history.vendors:
             if not any(connection == name for connection, _ in states):
@@ -174,11 +176,11 @@ def _lost(vendor: SimVendor, known: set[tuple[str, str]]) -> list[tuple[str, Jso
 
 
 def check_guarded(history: History) -> list[str]:
-    """L4: where a system takes a precondition, no edit falls under a write of ours at all (G23)."""
+    """L4: where a system takes a precondition that tells any two edits apart, no edit falls under a write of ours at all (G23)."""
     return [
         f"L4 {external_id}.{name} = {value!r} was overwritten unseen, though {vendor.name} takes preconditions"
         for vendor in history.vendors.values()
-        if vendor.traits.precondition
+        if vendor.guards
         for external_id, name, value in sorted(vendor.exposed)
     ]
 

@@ -23,7 +23,7 @@ PLANTABLE = {
     "strict_cursor": Fault("a page starts behind the stamp of the last one, though several records share it", "L13", 1),
     "cursor_first": Fault("the cursor is stored before its page", "L14", 2),
     "union_only": Fault("an element taken out of a set is not missed", "L2"),
-    "no_put_off": Fault("a record whose new content is put off is written over all the same", "L4", 74),
+    "no_put_off": Fault("a record whose new content is put off is written over all the same", "L4", 238),
     "poison_stops_page": Fault("a value that cannot be read stops its page", "L17", 8),
     "no_quarantine": Fault("what cannot be read is not put on record", "L4", 8),
     # Deciding

@@ -129,6 +129,11 @@ class SimVendor:
 
     # State
 
+    @property
+    def guards(self) -> bool:
+        """Its precondition tells any two edits apart; one of whole seconds does not (reliability.md, T22)."""
+        return self.traits.precondition and self.traits.tick_s < 1.0
+
     def here(self) -> float:
         """The true time at which something happens."""
         return self.clock() if self.moment is None else self.moment
