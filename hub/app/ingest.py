@@ -24,6 +24,7 @@ from hub.app.page import PageContext, body_of, content_hash, live_links, packed,
 from hub.app.removals import contest
 from hub.app.scene import Cells, Scene
 from hub.app.settle import close_landed, settle_intent, stored_by
+from hub.app.ticks import STAMP_SLACK_S, early_s_of, is_same_tick, put_off
 from hub.core.changes import Window, observe_cell
 from hub.core.first import first_claim, first_held
 from hub.core.guards import allowance, cell_guards, exceeds
@@ -49,7 +50,6 @@ Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" ->
 LISTING = "listing"  # deletes of a stream: what a complete listing lacks
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
 SILENT = (LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO)  # a read brings such a link back
-STAMP_SLACK_S = 2.0  # what a measured clock offset may be wrong by: request time plus whole-second Date headers
 
 
 def again(hub: Hub) -> Retrying:
@@ -280,7 +280,7 @@ def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapp
     if "stale_reads" not in PLANTED and _is_stale(link, record, page.read_at):
         page.counts["stale"] += 1
         return
-    if mapped is not None and _is_same_tick(page, link, record, mapped):
+    if mapped is not None and is_same_tick(page, link, record, mapped):
         return
     if record.op in ("delete", "archive", "merged_into"):
         take_gone(page, link, record)
@@ -308,41 +308,6 @@ def _is_stale(link: LinkRow, record: SourceRecord, read_at: float) -> bool:
     return link.read_at is not None and read_at < link.read_at
 
 
-def _is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord, mapped: MappedRecord) -> bool:
-    """True for another content under the accepted stamp, while a lagging read could still show the older of the two.
-
-    Vendor stamps have a grain: two edits within it cannot be told apart by their stamps. The record is read again when
-    every replica must show the last of them. A read that answers or may settle a write of ours is never put off.
-    Until it was read again nothing is written to it, since a write would land on an edit that no claim speaks for (L4).
-    """
-    if link.id in page.intents:
-        return False
-    early = _early_s(page, link, record)
-    fields, cells = page.mapping.entity_type.fields, page.scene.cells(link.id)
-    if early <= 0 or all(same(fields[n], v, cells[n].held) for n, v in mapped.values.items() if n in cells):
-        return False
-    _put_off(page, link, record, early)
-    page.counts["deferred"] += 1
-    return True
-
-
-def _early_s(page: PageContext, link: LinkRow, record: SourceRecord) -> float:
-    """For how long a read may still show any of several contents under the accepted stamp; 0 for another stamp."""
-    if record.stamp is None or record.stamp != link.stamp:
-        return 0.0
-    return (link.read_at or 0.0) + page.stream.stamp_tick_s + page.lag_s - page.read_at
-
-
-def _put_off(page: PageContext, link: LinkRow, record: SourceRecord, early_s: float) -> None:
-    """Read it again when every replica shows the last of them, and write nothing to it until then."""
-    strong = page.stream.stamp_tick_s + page.stream.fetch_lag_s  # the hint reads it by id
-    due_at = page.scene.now + min(early_s, strong) + STAMP_SLACK_S
-    page.hints.append((link.connection, page.mapping.source, record.external_id, None, due_at, "edits within one tick"))
-    if "no_put_off" not in PLANTED:
-        link.retry_at = max(link.retry_at or 0.0, due_at)
-        page.scene.dirty(link)
-
-
 # What does it say
 
 
@@ -355,7 +320,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     intent = page.intents.get(link.id) if link.state != LinkState.GONE else settle_later(page, link)
     unsettled = False
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
-        early_s = _early_s(page, link, record) if link.hash is None else 0.0
+        early_s = early_s_of(page, link, record) if link.hash is None else 0.0
         if intent.id in page.answers:
             close_landed(scene, link, intent, stored_by(intent, shown), read_at=page.read_at)
         elif settle_intent(page, link, intent, shown, record):
@@ -366,7 +331,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
                 (link.connection, page.mapping.source, record.external_id, None, due_at, "a write to settle")
             )
         elif early_s > 0.0:  # it was read otherwise, under this very stamp, when nothing could be settled by it
-            _put_off(page, link, record, early_s)
+            put_off(page, link, record, early_s)
     if "poison_stops_page" in PLANTED and mapped.faults:
         raise RecordRejected("a value cannot be read", where=record.external_id)
     window = _window(page, link, record, mapped)

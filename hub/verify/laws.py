@@ -176,7 +176,7 @@ def _lost(vendor: SimVendor, known: set[tuple[str, str]]) -> list[tuple[str, Jso
 
 
 def check_guarded(history: History) -> list[str]:
-    """L4: where a system takes a precondition that tells any two edits apart, no edit falls under a write of ours at all (G23)."""
+    """L4: a precondition that tells any two edits apart lets no edit fall under a write of ours (G23)."""
     return [
         f"L4 {external_id}.{name} = {value!r} was overwritten unseen, though {vendor.name} takes preconditions"
         for vendor in history.vendors.values()

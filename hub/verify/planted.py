@@ -34,7 +34,7 @@ PLANTABLE = {
     "no_history": Fault("changes of values are not put on record", "L4"),
     "consent_newest": Fault("of consent, the last that came in counts", "L20", 28),
     "ruling_yields": Fault("a machine overrules a person", "L18", 1),
-    "no_digest": Fault("a ruling counts for a conflict that has changed since it was shown", "L18", 4),
+    "no_digest": Fault("a ruling counts for a conflict that has changed since it was shown", "L18", 9),
     "write_over_questions": Fault("a system is corrected while a person has yet to decide", "L18", 2),
     # Writing
     "push_if_differs": Fault("a write is due whenever values differ", "L1", 1),
@@ -47,7 +47,7 @@ PLANTABLE = {
     "answers_in_order": Fault("the answers of a batch are taken in their order", "L16"),
     "unknown_is_failed": Fault("a lost answer counts as a failure", "L16", 6),
     "no_preread": Fault("a record is written without a look at it", "L4", 20),
-    "no_precondition": Fault("a write is sent without its precondition", "L4", 4),
+    "no_precondition": Fault("a write is sent without its precondition", "L4", 33),
     "written_is_done": Fault("after a write nobody looks at what is still lacking", "L2"),
     # Creating, deleting
     "no_adopt": Fault("records that carry the hub's id are not adopted", "duplicate", 1),
