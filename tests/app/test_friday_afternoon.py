@@ -52,6 +52,7 @@ def record_of(vendor: SimVendor, code: str) -> str:
     return next(each for each in vendor.alive() if (vendor.current(each).fields or {})["code"] == code)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_nothing_happens_before_somebody_approves_and_all_of_it_can_be_taken_back(world: World) -> None:
     crm, shop = world.vendors["A"], world.vendors["B"]

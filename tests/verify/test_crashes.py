@@ -7,6 +7,7 @@ import pytest
 from hub.verify.crashes import everywhere, points
 
 SEED = 0
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.timeout(600)
