@@ -17,7 +17,7 @@ from hub.app.freezing import freeze_cycles
 from hub.app.ingest import again, ingest_page
 from hub.app.pull import Progress, fetch_now, nothing
 from hub.app.removals import OUTGOING
-from hub.app.resend import resolve_open_creates
+from hub.app.resend import call_off, resolve_open_creates
 from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.guards import allowance
@@ -346,13 +346,18 @@ def _acknowledge(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Counte
     links = tx.links_by_ids([batch.intents[i].link_id for i in told], raw=False)
     open_now = tx.intents_for(links)
     rows, closed, changed = [], [], []
+    known = _known_records(batch, tx, told)
     for i, result in told.items():
         intent, link = batch.intents[i], links[batch.intents[i].link_id]
         current = open_now.get(link.id)
         if result.outcome == "unknown" or ("no_intent" not in PLANTED and (current is None or current.id != intent.id)):
             counts["already_settled"] += result.outcome == "applied"
             continue  # a pull was faster: it settled the write by what the record holds
-        if result.outcome == "applied" or (result.outcome == "not_found" and intent.op in REMOVALS):
+        other = known.get(result.external_id or "")
+        if intent.op == "create" and other is not None and other.id != link.id:
+            intent.state = "not_done"  # nothing was made: our reference is on a record that another link has
+            call_off(tx, intent)
+        elif result.outcome == "applied" or (result.outcome == "not_found" and intent.op in REMOVALS):
             counts[DONE.get(intent.op, "updated")] += 1
             intent.state = "acked"
             if link.state == LinkState.WANTED and result.external_id:
@@ -373,6 +378,14 @@ def _acknowledge(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Counte
     tx.add_quarantine(rows)
     tx.update_links(changed)
     return counts
+
+
+def _known_records(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Mapping[str, LinkRow]:
+    """External id -> link, of records that a repeated create was answered with and that have a link already."""
+    if not batch.resent:
+        return {}
+    named = [result.external_id for result in told.values() if result.outcome == "applied" and result.external_id]
+    return tx.links_by_keys(batch.connection.name, batch.mapping.name, named, raw=False)
 
 
 def _rejection(batch: Batch, tx: Tx, now: float, link: LinkRow, intent: Intent, result: PushResult) -> QuarantineRow:

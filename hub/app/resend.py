@@ -91,10 +91,10 @@ def _look_up(hub: Hub, connection: Connection, mapping: StreamMapping, intent: I
             if current is not None and current.id == intent.id and current.state == "open":
                 current.state = "not_done"  # what was found, if anything, are records that were known before
                 tx.update_intents([current])
-                _call_off(tx, current)
+                call_off(tx, current)
 
 
-def _call_off(tx: Tx, intent: Intent) -> None:
+def call_off(tx: Tx, intent: Intent) -> None:
     """A create that did not happen is not tried again where the record that it was to replace has come back."""
     links = {link.id: link for link in tx.links_of([intent.entity_id])}
     mine = links.pop(intent.link_id)

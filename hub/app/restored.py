@@ -40,7 +40,8 @@ def after_restore(hub: Hub, *, by: str) -> dict[str, Json]:
         for setting in tx.settings():
             if setting.startswith(SWEPT):
                 tx.set_setting(setting, None)
-        doubtful = [grant.id for grant in tx.grants(GrantState.RESERVED, limit=MANY) if "no_doubt" not in PLANTED]
+        open_states = () if "no_doubt" in PLANTED else (GrantState.RESERVED, GrantState.SENDING, GrantState.UNKNOWN)
+        doubtful = [grant.id for state in open_states for grant in tx.grants(state, limit=MANY)]
         for grant_id in doubtful:
             _doubt(hub, tx, grant_id)
         tx.audit(by, "restored from a backup", "store", None, len(streams), hub.clock.now())
@@ -56,5 +57,6 @@ def _doubt(hub: Hub, tx: Tx, grant_id: int) -> None:
     grant.attempts, grant.first_sent = grant.attempts + 1, grant.first_sent or grant.created_at
     grant.last_possible = now + START_WITHIN_S + (connection.longest_write_s if connection is not None else 0.0)
     text = "the store was restored: it may have been ordered since the backup"
-    move(tx, grant, GrantState.SENDING, Entry.SENT, at=now, detail=text)
+    if grant.state == GrantState.RESERVED:  # the others were in doubt already: now their last call may be a later one
+        move(tx, grant, GrantState.SENDING, Entry.SENT, at=now, detail=text)
     move(tx, grant, GrantState.UNKNOWN, Entry.UNKNOWN, at=now, detail=text)

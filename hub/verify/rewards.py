@@ -38,6 +38,7 @@ PRICE = 25
 CENTS = 100
 SETTLE_S = 1900.0  # longer than any wait of any class
 BACKUP_WAIT_S = 300.0
+DEEPEST = 2  # how deep others may run inside a call or commit
 ENDS = frozenset(
     {GrantState.ISSUED, GrantState.REJECTED, GrantState.REVERSED, GrantState.REFUSED, GrantState.NEEDS_PERSON}
 )
@@ -105,7 +106,7 @@ class RewardHistory:
             self.dead = True
             self.tell(f"crash at {point}")
             raise Crash
-        if point in ("begin", "call:before", "call:after") and self.depth < 2 and self.draw.random() < self.nest_rate:
+        if point in ("begin", "call:before", "call:after") and self.depth < DEEPEST and self.draw.random() < self.nest_rate:
             self.depth += 1
             try:
                 self.act()
@@ -174,8 +175,10 @@ class RewardHistory:
         done = False
         while not done:  # an admin whose command died gives it again
             self.hub = self.start()
+            self.depth = DEEPEST  # the hub is stopped meanwhile: nobody else runs
             with suppress(Crash):
                 done = bool(after_restore(self.hub, by="sim"))
+        self.depth = 0
 
     def attempt(self, act: Callable[[], object]) -> None:
         try:

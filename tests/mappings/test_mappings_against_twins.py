@@ -101,7 +101,7 @@ def test_the_live_schema_fits(system: tuple[MappingFile, Desk]) -> None:
 def test_every_field_is_read_and_only_garbage_is_refused(system: tuple[MappingFile, Desk]) -> None:
     file, made = system
     for mapping in file.streams.values():
-        if made.connector.stream(mapping.source).cursor == "none":
+        if any((each.name, each.cursor) == (mapping.source, "none") for each in made.connector.streams):
             continue  # nothing lists these
         mapped = [to_canonical(mapping, record) for record in records(made, mapping)]
         assert mapped, mapping.name
