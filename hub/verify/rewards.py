@@ -106,7 +106,8 @@ class RewardHistory:
             self.dead = True
             self.tell(f"crash at {point}")
             raise Crash
-        if point in ("begin", "call:before", "call:after") and self.depth < DEEPEST and self.draw.random() < self.nest_rate:
+        lets_in = point in ("begin", "call:before", "call:after") and self.depth < DEEPEST
+        if lets_in and self.draw.random() < self.nest_rate:
             self.depth += 1
             try:
                 self.act()
