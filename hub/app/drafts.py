@@ -10,7 +10,6 @@ import hashlib
 import io
 import shutil
 import tempfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,12 +18,12 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
-import orjson
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
+from hub.app.page import stored_record
 from hub.app.publishing import file_of, kind_of, stem_of
 from hub.app.service import Service
 from hub.app.transact import commit
@@ -322,9 +321,7 @@ def _stored(hub: Hub, connection: str, stream: str) -> Iterator[Sequence[LinkRow
 
 def _compared(link: LinkRow, old: StreamMapping | None, new: StreamMapping) -> Dict:
     """One stored record through both mappings, field by field."""
-    record = SourceRecord(
-        external_id=link.external_id or "", data=orjson.loads(zlib.decompress(link.raw or b"")), stamp=link.stamp
-    )  # fmt: skip
+    record = stored_record(link)
     before = _read(old, record) if old is not None else {}
     after = _read(new, record)
     cells = []
