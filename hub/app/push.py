@@ -67,14 +67,18 @@ Choose = Callable[[Batch, Scene, Sequence[int]], list[QuarantineRow]]
 
 
 def push_stream(
-    hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None, progress: Progress = nothing
-) -> Counter[str]:
+    hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None, progress: Progress = nothing,
+    total: Counter[str] | None = None,
+) -> Counter[str]:  # fmt: skip
     """Bring one stream up to date, page by page, until nothing that may leave now is left.
+
+    Args:
+        total: counts to add to, so that they are known also when it raises; new ones unless given.
 
     Raises:
         SignInExpired, RetryLater: the connection as a whole must wait; everything settled so far is kept.
     """
-    total: Counter[str] = Counter()
+    total = Counter() if total is None else total
     if not connection.writes or connection.asks or not may_write(mapping):
         return total
     hold_back(hub, connection, mapping, run_id=run_id)
@@ -90,8 +94,10 @@ def push_stream(
             return total
         after_id = max(link.id for link in links)
         batch = Batch(hub=hub, connection=connection, mapping=mapping, stream=stream, run_id=run_id)
-        push_page(batch, links)
-        total += batch.counts
+        try:
+            push_page(batch, links)
+        finally:
+            total.update(batch.counts)
         progress(mapping.name, total["created"] + total["updated"])
 
 
@@ -367,10 +373,10 @@ def _acknowledge(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Counte
         else:
             intent.state = "not_done"
             counts["failed" if result.outcome == "rejected" else result.outcome] += 1
-            link.attempts += 1
+            link.attempts += result.outcome != "throttled"  # nothing is wrong with the record: its connection waits
             if result.outcome == "rejected":
                 rows.append(_rejection(batch, tx, now, link, intent, result))
-            elif link.attempts > 1 or result.outcome == "throttled":
+            elif link.attempts > 1:
                 link.retry_at = now + BACKOFF_S * min(2**link.attempts, 64)
             changed.append(link)
         closed.append(intent)

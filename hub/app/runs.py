@@ -23,11 +23,13 @@ from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
 from hub.app.rereading import reread
 from hub.app.wants import want_missing
+from hub.core.mapping import StreamMapping
 from hub.core.planted import PLANTED
 from hub.errors import HubError, QuotaUsedUp, RetryLater, SignInExpired
 
 T = TypeVar("T")
 SIDE_BY_SIDE = 4  # connections worked on at once
+PUSH_PATIENCE_S = 60.0  # of one round of writes, for a vendor that names a short wait; a longer one ends the run
 PUSH_ROUNDS = 4  # parents before children, references after both; then whatever is left waits for the next run
 TROUBLE = (
     "quarantined",
@@ -267,12 +269,31 @@ def _push(hub: Hub, connection: Connection, run: ConnectionRun, watch: Watch) ->
         _push_approved(hub, connection, run, watch)
         return
     withdraw(hub, connection)
+    patience_s = PUSH_PATIENCE_S
     for source in connection.in_order():
         for mapping in connection.mappings_from(source):
-            counts = push_stream(
-                hub, connection, mapping, run_id=run.run_id,
+            patience_s = _push_stream(hub, connection, mapping, run, watch, patience_s)
+
+
+def _push_stream(
+    hub: Hub, connection: Connection, mapping: StreamMapping, run: ConnectionRun, watch: Watch, patience_s: float
+) -> float:
+    """Write one stream; a vendor that asks for a moment gets it. Gives what is left of the run's patience."""
+    while True:
+        counts: Counter[str] = Counter()
+        try:
+            push_stream(
+                hub, connection, mapping, run_id=run.run_id, total=counts,
                 progress=lambda stream, rows: watch(connection.name, "push", stream, rows),
             )  # fmt: skip
+            return patience_s
+        except RetryLater as error:
+            if error.after_s is None or error.after_s > patience_s:
+                raise
+            patience_s -= error.after_s
+            hub.clock.sleep(error.after_s)
+            watch(connection.name, "push", mapping.name, 0)
+        finally:
             if counts:
                 run.add(mapping.name, "out", counts)
 

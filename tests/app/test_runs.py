@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from hub.app.leases import LEASE_S, LeaseLost, Stopped, connection_lease
 from hub.app.runs import sync
 from hub.app.syncing import sync_now
 from hub.errors import HubError, NotFound, QuotaUsedUp, SignInExpired
+from hub.model import ChangeSet, PushResult
 from hub.runtime.process import owner_name
 from hub.verify.vendor import STREAM
 from tests.app_world import World
@@ -143,3 +145,43 @@ def test_open_rows_ask_for_a_person_and_a_clean_hub_for_nobody(make: Any) -> Non
     outcome = sync_now(world.hub, owner="test")
     assert (outcome.waiting.conflicts, outcome.exit_code) == (1, 3)
     assert str(outcome.waiting).startswith("waits for a person: 1 conflicts")
+
+
+def throttled_once(world: World, system: str, wait_s: float | None) -> None:
+    """The system's next write is turned away, with a wait or without."""
+    connector = world.hub.connections[system].connector
+    honest = connector.push
+    assert honest is not None
+    waits = [wait_s]
+
+    def push(api: Any, stream: str, changes: Sequence[ChangeSet]) -> Sequence[PushResult]:
+        if not waits:
+            return honest(api, stream, changes)
+        wait = waits.pop()
+        return [PushResult(index=i, outcome="throttled", retry_after_s=wait) for i in range(len(changes))]
+
+    world.change(system, connector=replace(connector, push=push))
+
+
+def test_a_vendor_that_asks_for_a_moment_gets_it_and_then_the_writes(make: Any) -> None:
+    world = make()
+    at_a = world.person("A")
+    world.settle()
+    at_b = world.twin_of("A", at_a, "B")
+    world.edit("A", at_a, note="second")
+    throttled_once(world, "B", 7.0)
+    run = world.sync()["B"]
+    assert (run.status, run.error, run.counts["updated"]) == ("success", "", 1)
+    assert world.held_at("B", at_b)["note"] == "second"
+
+
+def test_a_longer_wait_ends_the_run_and_the_record_is_due_again_at_once(make: Any) -> None:
+    world = make()
+    at_a = world.person("A")
+    world.settle()
+    at_b = world.twin_of("A", at_a, "B")
+    world.edit("A", at_a, note="second")
+    throttled_once(world, "B", 3600.0)
+    assert world.sync()["B"].status == "failed"
+    assert world.links("B")[at_b].attempts == 0
+    assert world.sync(after_s=0.0)["B"].counts["updated"] == 1
