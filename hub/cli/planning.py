@@ -28,13 +28,18 @@ def plan(
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
-    """What a sync would write, per connection, record and field, with its calls. Writes nothing outside."""
+    """What a sync would write, per connection, record and field, with its calls. Writes nothing outside.
+
+    Exit code 1: a connection could not be read, and the plan lacks what it would have brought.
+    """
     from hub.app import bootstrap
     from hub.app import plan as planning
 
     with bootstrap.opened(project(folder), publish=True) as hub, show.progress(quiet=json) as watch:
         found = planning.plan(hub, names, pull=pull, watch=watch)
     _show_plan(found, output, full=full, limit=limit, json=json)
+    if any(row["error"] for row in found["connections"]):
+        raise typer.Exit(1)
 
 
 def apply(

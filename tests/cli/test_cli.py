@@ -223,6 +223,13 @@ def test_a_plan_shows_writes_and_does_none(hub: Hub, project: Path) -> None:
     assert "more" in said
 
 
+def test_a_plan_that_could_not_read_a_connection_ends_with_1_and_shows_the_rest(hub: Hub, project: Path) -> None:
+    (project / "data" / "left.csv").unlink()
+    code, said, _ = hub("plan", "--json")
+    errors = {row["connection"]: row["error"] or "" for row in data(said)["connections"]}
+    assert (code, "FILE-NOT-THERE" in errors["left"], errors["right"]) == (1, True, "")
+
+
 def test_a_plan_is_kept_applied_once_and_undone(hub: Hub, project: Path) -> None:
     files = [project / "data" / name for name in ("left.csv", "right.csv")]
     code, said, _ = hub("plan", "-o", "plan.json")

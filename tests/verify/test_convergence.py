@@ -21,7 +21,7 @@ from hub.verify.world import draw_swarm
 ROOT = Path(__file__).parents[2]
 ASKED = os.environ.get("HUB_SEED_BASE", "0")
 BASE = seed_of_day(datetime.now(UTC)) if ASKED == "day" else int(ASKED)
-CHUNK, CHUNKS = 125, 2
+CHUNK, CHUNKS = 125, 4
 
 
 def broken(report: Report) -> list[str]:
