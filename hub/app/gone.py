@@ -11,6 +11,7 @@ import hashlib
 
 from hub.app.page import PageContext, content_hash, live_links
 from hub.app.removals import carry_on, close_question, edits_unseen, is_ours, last_alive
+from hub.app.scene import Scene
 from hub.app.voices import SPEAKING
 from hub.core.guards import allowance
 from hub.core.mapping import keys_of
@@ -106,11 +107,11 @@ def take_unknown(page: PageContext, record: SourceRecord, external_id: str) -> N
 
 
 def is_buried(page: PageContext, record: SourceRecord, external_id: str) -> bool:
-    """True for a record without a link that is known to be deleted, unless this read proves that it came back."""
+    """True for a record without a link that is known to be deleted, unless this read proves it back; it is asked for."""
     proof = page.buried.get(external_id)
     if proof is None or _proves_restore(page, record, proof["at"], proof.get("stamp")):
         return False
-    page.counts["stale"] += 1
+    _ask_later(page, external_id, proof["at"])
     return True
 
 
@@ -120,13 +121,18 @@ def is_dead(page: PageContext, link: LinkRow, record: SourceRecord) -> bool:
         return False
     if _proves_restore(page, record, link.read_at or 0.0, link.stamp):
         return False
+    _ask_later(page, record.external_id, link.read_at or 0.0)
+    return True
+
+
+def _ask_later(page: PageContext, external_id: str, gone_at: float) -> None:
+    """A page showed what is known to be deleted: once every replica must show the delete, it is read by id."""
     page.counts["stale"] += 1
     if page.connection.connector.fetch is not None and not page.by_id:
-        due_at = max(page.scene.now, (link.read_at or 0.0) + page.stream.fetch_lag_s + page.stream.stamp_tick_s)
+        due_at = max(page.scene.now, gone_at + page.stream.fetch_lag_s + page.stream.stamp_tick_s) + SLACK_S
         page.hints.append(
-            (link.connection, page.mapping.source, record.external_id, None, due_at + SLACK_S, "seen after its delete")
+            (page.connection.name, page.mapping.source, external_id, None, due_at, "seen after its delete")
         )
-    return True
 
 
 def _proves_restore(page: PageContext, record: SourceRecord, gone_at: float, stamp: float | None) -> bool:
@@ -142,20 +148,35 @@ def revive(page: PageContext, link: LinkRow) -> None:
     """It came back: same link, same shadow; what its delete asked of others is asked no more."""
     scene, root = page.scene, page.scene.root_of[link.entity_id]
     others = [each for each in scene.links_at[root] if each is not link]
-    twin = any((e.connection, e.stream, e.state) == (link.connection, link.stream, LinkState.LIVE) for e in others)
+    twin = any(each.state == LinkState.LIVE and _place(each) == _place(link) for each in others)
     link.state = LinkState.DUPLICATE if twin else LinkState.LIVE
     for other in others:
         if other.leaving is not None:
             other.leaving, other.hold_id = None, None
             scene.dirty(other)
-        if other.state == LinkState.GONE and other.external_id is None:  # its create was called off
-            other.state, other.behind_since = LinkState.WANTED, scene.now
+        if other.state == LinkState.GONE and other.external_id is None and not _lives_there(scene, root, other):
+            other.state, other.behind_since = LinkState.WANTED, scene.now  # its create was called off
+            scene.dirty(other)
+        elif other.state == LinkState.WANTED and other.id not in page.intents and _place(other) == _place(link):
+            other.state, other.behind_since, other.hold_id = LinkState.GONE, None, None  # it is back by itself
             scene.dirty(other)
     scene.returned.add(link.id)
     scene.set_state(root, "live")
     close_question(page, root, "restored")
     page.counts["restored"] += 1
     scene.touch_all(root)
+
+
+def _place(link: LinkRow) -> tuple[str, str]:
+    return link.connection, link.stream
+
+
+def _lives_there(scene: Scene, root: int, link: LinkRow) -> bool:
+    """True if another record of the entity lives where this link has none."""
+    return any(
+        each.state in (LinkState.LIVE, LinkState.OUT_OF_SCOPE) and _place(each) == _place(link)
+        for each in scene.links_at[root]
+    )
 
 
 def _tombstone(page: PageContext, link: LinkRow, record: SourceRecord) -> TombstoneRow:

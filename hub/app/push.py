@@ -19,7 +19,7 @@ from hub.app.pull import Progress, fetch_now, nothing
 from hub.app.removals import OUTGOING
 from hub.app.resend import call_off, resolve_open_creates
 from hub.app.scene import Scene
-from hub.connector import Stream
+from hub.connector import Idempotency, Stream
 from hub.core.guards import allowance
 from hub.core.mapping import PARENT_WAITS, StreamMapping, to_external
 from hub.core.plan import CASE, REMOVALS
@@ -387,8 +387,8 @@ def _acknowledge(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Counte
 
 
 def _known_records(batch: Batch, tx: Tx, told: Mapping[int, PushResult]) -> Mapping[str, LinkRow]:
-    """External id -> link, of records that a repeated create was answered with and that have a link already."""
-    if not batch.resent:
+    """External id -> link, of records that a create was answered with and that have a link already."""
+    if not batch.resent and batch.stream.idempotency is not Idempotency.UNIQUE_REFERENCE:
         return {}
     named = [result.external_id for result in told.values() if result.outcome == "applied" and result.external_id]
     return tx.links_by_keys(batch.connection.name, batch.mapping.name, named, raw=False)
