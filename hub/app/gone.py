@@ -107,7 +107,7 @@ def take_unknown(page: PageContext, record: SourceRecord, external_id: str) -> N
 
 
 def is_buried(page: PageContext, record: SourceRecord, external_id: str) -> bool:
-    """True for a record without a link that is known to be deleted, unless this read proves it back; it is asked for."""
+    """True for a record without a link that is known to be deleted, and asked for, unless this read proves it back."""
     proof = page.buried.get(external_id)
     if proof is None or _proves_restore(page, record, proof["at"], proof.get("stamp")):
         return False
