@@ -71,18 +71,19 @@ def _freeze_if_bounced(scene: Scene, link: LinkRow, name: str, writes: Mapping[i
 
 
 def _is_cycle(scene: Scene, root: int, link: LinkRow, name: str, writes: Sequence[Intent]) -> bool:
-    """True if the last writes of this field only ever exchanged the two values that are exchanged now."""
+    """True if the last writes of this field only ever exchanged the two values that are exchanged now, each the same
+    way: a value that both were given once, and that one of them took back, is no cycle."""
     declared = scene.entity_type(root).fields[name]
     state, held = scene.states(root)[name], scene.cells(link.id)[name].held
     writer = _writer(state, link)
     past = [each for each in writes if name in each.values and each.link_id in (link.id, writer)][:WRITES]
     if len(past) < WRITES:
         return False
-    exchanged = all(any(same(declared, each.values[name], value) for value in (state.value, held)) for each in past)
+    given = {writer: held, link.id: state.value}  # one link alone: it is given the same again and again
+    if not all(same(declared, each.values[name], given[each.link_id]) for each in past):
+        return False
     to = [each.link_id for each in past]
-    there_and_back = to == [writer, link.id, writer] and writer != link.id
-    same_again = to == [link.id] * WRITES and all(same(declared, each.values[name], state.value) for each in past)
-    return exchanged and (there_and_back or same_again)
+    return to in ([writer, link.id, writer], [link.id] * WRITES)
 
 
 def _writer(state: FieldState, link: LinkRow) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from hub.app.page import PageContext, content_hash, live_links
-from hub.app.removals import carry_on, close_question, edits_unseen, is_ours, last_alive
+from hub.app.removals import carry_on, close_question, edits_unseen, is_ours
 from hub.app.scene import Scene
 from hub.app.voices import SPEAKING
 from hub.core.guards import allowance
@@ -57,7 +57,7 @@ def take_gone(page: PageContext, link: LinkRow, record: SourceRecord) -> None:
         link.state, link.external_id = LinkState.WANTED, None
         scene.dirty(link)
         return
-    alive = last_alive(page, link)
+    alive = page.last_known(link)
     unseen = [] if merged or ours else edits_unseen(page, root, link, alive)
     link.state = LinkState.MERGED_INTO if merged else LinkState.GONE
     if merged and record.merged_into:

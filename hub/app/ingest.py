@@ -443,13 +443,12 @@ def _window(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Mapp
     """When the edits that this read shows were made, by the hub's clock (design.md §4 rule 1)."""
     if mapped.acted_at is not None:
         return Window(after=mapped.acted_at, before=mapped.acted_at)
-    known = max((each for each in (link.read_at, page.known_since) if each is not None), default=None)
     stamp = None
     if record.stamp is not None and page.offset is not None:
         stamp = record.stamp - page.offset + page.stream.stamp_tick_s + STAMP_SLACK_S
     if "vendor_clock" in PLANTED and record.stamp is not None:
         return Window(after=record.stamp - 1.0, before=record.stamp)
-    return Window.of_read(last_known=known, read_at=page.read_at, stamp=stamp)
+    return Window.of_read(last_known=page.last_known(link), read_at=page.read_at, stamp=stamp)
 
 
 def with_references(page: PageContext, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:

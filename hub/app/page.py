@@ -16,7 +16,7 @@ from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.first import kinds_of
 from hub.core.mapping import StreamMapping
-from hub.model import Intent, Json, LinkRow, QuarantineRow, SourceRecord
+from hub.model import LONG_AGO, Intent, Json, LinkRow, QuarantineRow, SourceRecord
 from hub.store.links import LinkHead
 from hub.store.rows import TombstoneRow
 
@@ -72,6 +72,18 @@ class PageContext:
         self.matched_marks = {name: ("matched", name, stream) for name in self.kinds}
         on = [entity.field_of(path) for key in entity.keys for path in key.on]
         self.keys_by_value = all(each is None or each.kind != "ref" for each in on)
+
+    def last_known(self, link: LinkRow) -> float:
+        """Until then the record was certainly there, and as its link has it; by the hub's clock.
+
+        What a complete pull did not show had not changed when the pull began, its look-back aside: that counts for
+        records that are read by id, too. Else an edit made this minute would pass for one as old as the last change.
+        """
+        since = self.known_since
+        if since is None and self.listed_since is None:
+            state = self.scene.tx.cursor(self.connection.name, self.mapping.source) or {}
+            self.listed_since = (state.get("since") or LONG_AGO) - self.stream.lookback_s
+        return max(each for each in (link.read_at, since, self.listed_since, LONG_AGO) if each is not None)
 
 
 def canonical_json(record: SourceRecord) -> bytes:

@@ -55,15 +55,6 @@ def edits_unseen(page: PageContext, root: int, link: LinkRow, since: float) -> U
     return found
 
 
-def last_alive(page: PageContext, link: LinkRow) -> float:
-    """Until then the record was certainly there, by the hub's clock."""
-    since = page.known_since
-    if since is None and page.listed_since is None:
-        state = page.scene.tx.cursor(page.connection.name, page.mapping.source) or {}
-        page.listed_since = (state.get("since") or LONG_AGO) - page.stream.lookback_s
-    return max(each for each in (link.read_at, since, page.listed_since, LONG_AGO) if each is not None)
-
-
 def carry_on(
     page: PageContext, root: int, link: LinkRow, record: SourceRecord, *, alive: float, unseen: Unseen
 ) -> None:

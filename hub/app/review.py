@@ -28,6 +28,7 @@ from hub.core.values import normalise, same
 from hub.errors import Drifted, HubError, NeedsReview, NotFound
 from hub.model import (
     LONG_AGO,
+    WHOLE,
     Cell,
     ConflictKind,
     ConflictRow,
@@ -187,6 +188,8 @@ def _chosen(
 
 def chosen_value(candidate: Mapping[str, Json], declared: CanonicalField, standing: Json) -> Json:
     """The whole value if this candidate wins: an element joins or leaves the set, parts replace those of the group."""
+    if declared.kind == "set" and candidate["part"] == WHOLE:  # what nobody could attribute is kept as it was read
+        return sorted(candidate["value"] or ())
     if declared.kind == "set":
         others = set(standing or []) - {candidate["part"]}
         return sorted(others | {candidate["part"]}) if candidate["value"] else sorted(others)

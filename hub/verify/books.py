@@ -10,7 +10,7 @@ from hub.core.merge import Voice, decide, evidence
 from hub.core.shadow import is_empty, unpack_fields, unpack_shadow
 from hub.core.values import to_instant
 from hub.model import Cell, ConflictKind, EntityRow, FieldState, HistoryRow, Json, LinkRow, LinkState
-from hub.verify.laws import entities_and_links
+from hub.verify.laws import entities_and_links, standing_rulings
 from hub.verify.vendor import ADDRESS, CONSENT, SimVendor
 
 if TYPE_CHECKING:
@@ -66,14 +66,12 @@ def _fate(history: History, vendor: SimVendor, link: LinkRow, siblings: list[Lin
 def check_evidence(history: History) -> list[str]:
     """L10 the order of claims does not decide, L21 the same winner from stored evidence, L18 a ruling stands."""
     entities, links = entities_and_links(history)
-    broken = []
-    with history.store.reading() as tx:
-        rulings = tx.rulings([entity.id for entity in entities])
+    broken, rulings = [], standing_rulings(history)
     for entity in entities:
         kind = history.canonical.entities[entity.type]
         states = unpack_fields(entity.fields, entity.values)
         for name, state in states.items():
-            ruling = rulings.get(entity.id, {}).get(name)
+            ruling = rulings[entity.id].get(name)
             if ruling is not None and (state.value != ruling.value or state.ruling != ruling.id):
                 broken.append(f"L18 contact:{entity.id}.{name} is {state.value!r}, {ruling.by} ruled {ruling.value!r}")
             if ruling is None and state.ruling is None and not kind.fields[name].derived:
@@ -89,6 +87,12 @@ def _from_evidence(
     cells: dict[int, Cell] = {each: cells[name] for each, cells in shadows.items() if name in cells}
     if not is_empty(state.value) and not state.memory:
         yield f"L21 contact:{entity.id}.{name} is {state.value!r}, and nothing says why"
+        return
+    if state.frozen is not None:  # it stands still, whatever is claimed, until a person decides
+        with history.store.reading() as tx:
+            asked = tx.conflicts(state="open", entity_id=entity.id, field=name, kind=ConflictKind.OSCILLATION)
+        if not asked:
+            yield f"L18 contact:{entity.id}.{name} stands still, and nobody is asked"
         return
     voices = _voices(history, links)
     found = evidence(declared, cells, [state], voices)
@@ -126,7 +130,7 @@ def check_nothing_invented(history: History) -> list[str]:
     entities, _ = entities_and_links(history)
     with history.store.reading() as tx:
         rows = tx.history([entity.id for entity in entities])
-        ruled = {(each, name) for each, found in tx.rulings([e.id for e in entities]).items() for name in found}
+    ruled = {(each, name) for each, found in standing_rulings(history).items() for name in found}
     broken = []
     told = [(row.entity_id, name, change["new"]) for row in rows for name, change in row.changes.items()]
     told += [(entity.id, name, value) for entity in entities for name, value in entity.values.items()]
@@ -148,7 +152,7 @@ def check_consent(history: History) -> list[str]:
     entities, _ = entities_and_links(history)
     with history.store.reading() as tx:
         rows = tx.history([entity.id for entity in entities])
-        ruled = {each for each, found in tx.rulings([e.id for e in entities]).items() if CONSENT in found}
+    ruled = {each for each, found in standing_rulings(history).items() if CONSENT in found}
     broken: list[str] = []
     outs: dict[int, float] = {}
     for row in sorted(rows, key=lambda each: each.version):

@@ -11,7 +11,7 @@ import orjson
 
 from hub.app.ingest import ingest_page
 from hub.core.mapping import held_form
-from hub.model import EntityRow, Json, LinkRow, LinkState
+from hub.model import EntityRow, Json, LinkRow, LinkState, RulingRow
 from hub.verify.vendor import ADDRESS, CONSENT, STREAM, SimVendor, spoken
 from hub.verify.world import NAMES
 
@@ -44,6 +44,18 @@ def entities_and_links(history: History) -> tuple[list[EntityRow], dict[int, lis
         for link in tx.links_of(list(roots)):
             links[roots[link.entity_id]].append(link)
     return [entity for entity in known if entity.id in links], links
+
+
+def standing_rulings(history: History) -> dict[int, dict[str, RulingRow]]:
+    """Entity, each by its own id -> field -> the latest ruling on it or on any that it is one with."""
+    with history.store.reading() as tx:
+        known = [entity.id for entity in tx.entities_page(limit=10_000)]
+        roots, made = tx.roots(known), tx.rulings(known)
+    joint: dict[int, dict[str, RulingRow]] = {root: {} for root in roots.values()}
+    for entity_id, found in made.items():
+        ours = joint[roots[entity_id]]
+        ours |= {name: row for name, row in found.items() if name not in ours or row.version > ours[name].version}
+    return {each: joint[root] for each, root in roots.items()}
 
 
 def check_converged(history: History, only: Collection[str] | None = None) -> list[str]:
@@ -195,9 +207,9 @@ def check_no_revert(history: History) -> list[str]:
         return []  # what stood in the gap, nobody here knows
     broken = []
     entities, _ = entities_and_links(history)
+    ruled = {(each, name) for each, found in standing_rulings(history).items() for name in found}
     with history.store.reading() as tx:
         rows = tx.history([entity.id for entity in entities])
-        ruled = {(each, name) for each, found in tx.rulings([e.id for e in entities]).items() for name in found}
         elections = {
             (conflict.entity_id, conflict.field, conflict.version)
             for conflict in tx.conflicts(limit=100_000)
@@ -280,9 +292,7 @@ def check_calm_edits(history: History) -> list[str]:
     """L6: an edit made at rest becomes the value everywhere, if the policy lets its source speak."""
     entities, links = entities_and_links(history)
     dice, expected = history.people, {}
-    with history.store.reading() as tx:
-        rulings = tx.rulings([entity.id for entity in entities])
-    ruled = {entity_id for entity_id, found in rulings.items() if {"name", "tags"} & found.keys()}
+    ruled = {each for each, found in standing_rulings(history).items() if {"name", "tags"} & found.keys()}
     for entity in entities:
         live = [link for link in links[entity.id] if link.state == LinkState.LIVE and link.external_id]
         if not live or entity.id in ruled or dice.random() < 0.3:
