@@ -126,9 +126,9 @@ def is_dead(page: PageContext, link: LinkRow, record: SourceRecord) -> bool:
 
 
 def _ask_later(page: PageContext, external_id: str, gone_at: float) -> None:
-    """A page showed what is known to be deleted: once every replica must show the delete, it is read by id."""
+    """What is known to be deleted was shown: once every replica must show the delete, it is read by id (again)."""
     page.counts["stale"] += 1
-    if page.connection.connector.fetch is not None and not page.by_id:
+    if page.connection.connector.fetch is not None:
         due_at = max(page.scene.now, gone_at + page.stream.fetch_lag_s + page.stream.stamp_tick_s) + SLACK_S
         page.hints.append(
             (page.connection.name, page.mapping.source, external_id, None, due_at, "seen after its delete")
