@@ -54,7 +54,7 @@ def _fate(history: History, vendor: SimVendor, link: LinkRow, siblings: list[Lin
         return []  # a record of the gap may be made once more: nobody knows that it was deleted
     later = [each for each in siblings if each.state == LinkState.LIVE and each.id > link.id]
     again = [each.external_id for each in later if each.external_id]
-    made = [each for each in again if vendor.records[each][0].by == "hub"]
+    made = [each for each in again if vendor.records[each][0].by == "hub" and each not in vendor.belated]
     if link.state in (LinkState.GONE, LinkState.MERGED_INTO) and made:
         return [f"L7 {external_id} is deleted, and the hub made {made[0]} of it"]
     return []

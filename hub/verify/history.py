@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hub.app.context import Connection, Hub
+from hub.app.merging import carry_out_merges
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
 from hub.app.runs import sync
@@ -368,6 +369,8 @@ class History:
         for vendor in self.vendors.values():
             vendor.land_late()
         for what, task in tasks:
+            if what == "want" and not self.swarm.runs:
+                carry_out_merges(self.hub)  # as a run does before it writes
             for name, vendor in self.vendors.items():
                 if self.swarm.runs and what in ("pull", "push"):
                     self.run(name, pull=what == "pull", push=what == "push")

@@ -118,6 +118,7 @@ class SimVendor:
     late: list[tuple[float, Callable[[], object]]] = field(
         default_factory=list
     )  # writes that land after their answer was lost
+    belated: set[str] = field(default_factory=set)  # made by a create that landed when its first record was deleted
     faulty: bool = True
     down: bool = False  # nobody gets through
     writes: int = 0
@@ -409,6 +410,8 @@ class SimVendor:
             return self._answer(index, known)
         self.serial += 1
         external_id = f"{self.name}{self.serial}"
+        if known is not None and not exists and self.moment is not None:
+            self.belated.add(external_id)
         fields = {n: self.traits.normalise(n, v) for n, v in {**blank_record(self.traits), **change.body}.items()}
         self.markers[external_id] = change.reference
         self.marked[change.reference] = external_id
