@@ -390,3 +390,17 @@ def test_made_again_on_404_it_would_be(make: Any, monkeypatch: pytest.MonkeyPatc
     world.vendors["A"].user_delete(at_a)
     world.settle()
     assert len(world.vendors["A"].alive()) == 1
+
+
+def test_a_record_that_was_to_be_kept_and_comes_back_is_not_made_again(make: Any) -> None:
+    world, at_a, at_b = ann(make, ("delete", "never"), ("detach", "delete"))
+    world.edit("B", at_b, phone="+4930222")
+    delete(world, "A", at_a)
+    world.settle()
+    resolve_conflict(world.hub, world.conflicts()[0].id or 0, candidate=1, by="mia")
+    world.clock.sleep(60.0)
+    restore(world, "A", at_a)
+    world.settle()
+    assert world.vendors["A"].alive() == [at_a]
+    assert world.links("A")[at_a].state == LinkState.LIVE
+    assert world.held_at("A", at_a)["phone"] == "+4930222"

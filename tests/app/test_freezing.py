@@ -164,3 +164,18 @@ def test_a_late_edit_of_low_authority_is_put_back_once_and_explained_once(make: 
         ("B", Y, False), ("A", X, True)
     ]  # fmt: skip
     assert explain_all(world.hub)["differs"] == []
+
+
+def test_what_all_were_given_once_and_one_took_back_is_no_cycle(make: Any) -> None:
+    world: World = make(names="ABC")
+    at = {"A": world.person("A", phone="+49333")}
+    world.settle()
+    at |= {name: world.twin_of("A", at["A"], name) for name in "BC"}
+    world.edit("A", at["A"], phone=X)
+    world.settle()
+    world.edit("C", at["C"], phone=Y)
+    world.settle()
+    world.edit("B", at["B"], phone=X)
+    world.settle()
+    assert world.conflicts() == []
+    assert {world.held_at(name, at[name])["phone"] for name in "ABC"} == {X}

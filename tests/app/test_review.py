@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from hub.app.review import drop_hold, release_hold, resolve_conflict, retry_all, retry_quarantine
+from hub.app.review import chosen_value, drop_hold, release_hold, resolve_conflict, retry_all, retry_quarantine
 from hub.connector import Idempotency
+from hub.core.canonical import CanonicalField
 from hub.core.guards import Bound
 from hub.core.mapping import StreamMapping
 from hub.errors import Drifted, NeedsReview, NotFound, OutcomeUnknown
-from hub.model import ChangeSet, PushResult
+from hub.model import WHOLE, ChangeSet, PushResult
 from hub.verify.vendor import STREAM, Traits
 from tests.app_world import World, mapping_of
 
@@ -358,3 +359,10 @@ def test_a_create_of_which_nobody_can_tell_is_sent_again_once_a_person_has_looke
     retry_quarantine(world.hub, row.id or 0, by="mia")
     world.settle()
     assert len(world.vendors["B"].records) == 1
+
+
+def test_a_set_that_nobody_could_attribute_is_ruled_as_it_was_read() -> None:
+    tags = CanonicalField(name="tags", type="set", kind="set")
+    assert chosen_value({"part": WHOLE, "value": ["vip", "lead"]}, tags, ["press"]) == ["lead", "vip"]
+    assert chosen_value({"part": "vip", "value": True}, tags, ["press"]) == ["press", "vip"]
+    assert chosen_value({"part": "press", "value": False}, tags, ["press"]) == []

@@ -1,6 +1,6 @@
 """Branches of the decision that everyday records never reach, each with the case that needs it.
 
-`make verify` counts the branches that tests of the core take (goal G18): one that none takes is unproved, or superfluous.
+`make verify` counts the branches that tests of the core take (goal G18): one that none takes is unproved or idle.
 """
 
 from __future__ import annotations
