@@ -16,8 +16,11 @@ from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from hub.verify import crashes, proofs
+import orjson
+
+from hub.verify import crashes, days, proofs
 from hub.verify.convergence import Report, run_seed, verify
 from hub.verify.mapping import verify_mappings
 from hub.verify.report import Proof
@@ -36,6 +39,9 @@ JOBS = 2
 ALONE = 0.15  # least share of histories that live by one channel, or without an overlap
 
 PAGE = "docs/trust.md"
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "3600")
+CORE = ("changes", "conditions", "derived", "explain", "first", "guards", "identity", "merge", "plan", "rewards")
+DECISION = (*(f"hub/core/{name}.py" for name in (*CORE, "schedule", "shadow")), "hub/kit/signing.py")
 KILL_TESTS = ("tests/e2e/test_kill.py", "tests/e2e/test_kill_rewards.py")
 
 
@@ -81,6 +87,8 @@ def run(root: Path, *, base: int | None = None, say: Callable[[str], None]) -> b
     _crashes(trust)
     _rewards_and_mappings(trust, root)
     _planted(trust)
+    _days(trust)
+    _decisions(trust, root)
     _pytest_goals(trust, root)
     (root / PAGE).write_text(page(trust, now), "utf-8")
     return all(line.ok for line in trust.lines)
@@ -230,10 +238,48 @@ def _planted(trust: Trust) -> None:
     trust.add("G9", f"planted faults, each within {proofs.WITHIN} histories", plant)
 
 
+def _days(trust: Trust) -> None:
+    def idle() -> tuple[str, bool]:
+        found = days.idle_day()
+        return "; ".join(found) or "0 writes, the store unmoved", not found
+
+    def outage() -> tuple[str, bool]:
+        found = days.outage()
+        told = f"{found.changed:,} changes drained in {found.windows} windows of the quota with {found.calls:,} calls"
+        told += f" (at least {found.least:,}), {found.refused} refused, others late in {found.late} runs"
+        return "; ".join([told, *found.errors]), found.ok
+
+    trust.add("G20", "a day of runs without an edit, 5 systems, 10,000 records", idle)
+    trust.add("G21", "three hours without one system, while another changes", outage)
+
+
+def _decisions(trust: Trust, root: Path) -> None:
+    """The tests of what is pure, under measurement: a branch that none of them takes is unproved or idle."""
+    with TemporaryDirectory() as folder:
+        data = ["--data-file", str(Path(folder) / "coverage")]
+        command = [*PYTEST, "tests/properties", "tests/core", "tests/kit/test_signing.py"]
+        measured = [sys.executable, "-m", "coverage", "run", *data, *command[1:]]
+        trust.add("G2", "pure decisions: merges, mappings, properties", partial(_run_tests, root, measured))
+        trust.add("G18", "branches of the decision that its tests take", lambda: _branches(root, data))
+
+
+def _branches(root: Path, data: Sequence[str]) -> tuple[str, bool]:
+    told = Path(data[1]).with_name("told.json")
+    for step in (["combine", "-q", *data], ["json", "-q", *data, "-o", str(told), "--include", ",".join(DECISION)]):
+        subprocess.run([sys.executable, "-m", "coverage", *step], cwd=root, capture_output=True, check=True)
+    found = orjson.loads(told.read_bytes())
+    total, open_ = found["totals"], []
+    for file, each in found["files"].items():
+        lines = [str(line) for line in each["missing_lines"]]
+        lines += [f"{one}->{other}" for one, other in each["missing_branches"]]
+        open_ += [f"{file}:{', '.join(lines)}"] if lines else []
+    missed = f"; not {'; '.join(open_)}" if open_ else ""
+    return f"{total['covered_branches']} of {total['num_branches']} in {len(found['files'])} files{missed}", not open_
+
+
 def _pytest_goals(trust: Trust, root: Path) -> None:
     """What is proved by tests of its own."""
     goals = (
-        ("G2", "pure decisions: merges, mappings, properties", ["tests/properties", "tests/core"]),
         ("G7", f"real processes killed, {KILLS} on each database", [*KILL_TESTS, "--kills", str(KILLS)]),
         ("G16", "bad input has code, place and fix", ["tests/e2e/test_bad_input.py"]),
         ("G26", "a failing history is made small", ["tests/verify/test_shrink.py"]),
@@ -243,7 +289,10 @@ def _pytest_goals(trust: Trust, root: Path) -> None:
 
 
 def _pytest(root: Path, arguments: Sequence[str]) -> tuple[str, bool]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "3600", *arguments]
+    return _run_tests(root, [*PYTEST, *arguments])
+
+
+def _run_tests(root: Path, command: Sequence[str]) -> tuple[str, bool]:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     return (lines[-1].strip("= ") if lines else done.stderr[-200:]), done.returncode == 0

@@ -123,6 +123,7 @@ class SimVendor:
     down: bool = False  # nobody gets through
     writes: int = 0
     calls: int = 0
+    refused: int = 0  # calls beyond the quota
     serial: int = 0
     used: tuple[int, int] = (0, 0)  # (quota window, calls in it)
     moment: float | None = None
@@ -279,6 +280,7 @@ class SimVendor:
         window = int(self.clock() / QUOTA_S)
         self.used = (window, self.used[1] + 1 if self.used[0] == window else 1)
         if self.traits.quota and self.used[1] > self.traits.quota:
+            self.refused += 1
             raise QuotaUsedUp("the quota is used up", after_s=(window + 1) * QUOTA_S - self.clock())
         if self.rng.random() < self.traits.fault_rate:
             raise RetryLater("throttled or down", after_s=1.0)

@@ -17,7 +17,7 @@ from hub.core.explain import recompute
 from hub.core.first import BY_TIME, STAYS, YIELDS, AllNew, first_claim, first_held, precedence, undecided, values_alone
 from hub.core.guards import Bound, allowance, cell_guards, exceeds
 from hub.core.merge import Voice, after_split, decide_field, evidence, without
-from hub.core.plan import erases, fields_due, is_due, removal
+from hub.core.plan import CASE, erases, fields_due, is_due, removal
 from hub.core.rewards import dialled, recipient_of
 from hub.core.shadow import pack_fields, pack_shadow, unpack_fields, unpack_shadow
 from hub.errors import ConfigFault
@@ -86,7 +86,25 @@ def test_a_statement_in_new_terms_stays_its_author_s_and_ours_stays_ours() -> No
     assert restate_cell(TEXT, Cell(held="030 1", agreed=4), "+49301", link=1, before=5.0, version=9).own == {}
 
 
+def test_consent_of_no_known_state_is_no_claim_and_given_anew_is_one() -> None:
+    window = Window(after=1.0, before=2.0)
+    unknown = {"state": "unknown", "at": None, "source": None}
+    assert observe_cell(CONSENT, None, unknown, link=1, window=window, version=9, erases=False) == (Cell(), False)
+    anew = {**IN, "at": "2026-12-09T00:00:00Z"}
+    seen, edited = observe_cell(CONSENT, says(IN), anew, link=1, window=window, version=9, erases=False)
+    assert (edited, seen.held) == (True, anew)
+    assert not observe_cell(CONSENT, says(IN), IN, link=1, window=window, version=9, erases=False)[1]
+
+
 # Deciding
+
+
+def test_whose_link_is_gone_ranks_last_and_speaks_only_by_memory() -> None:
+    sticky = CanonicalField(name="phone", type="text", survivorship=Survivorship(rule="source", source=("salesforce",)))
+    memory = FieldState(value="x", version=3, memory={WHOLE: claim(9, "x", taken=3)})
+    assert decide_field(sticky, {2: says("y", 2)}, memory, VOICES, version=9).state.value == "y"
+    mute = {**VOICES, 1: Voice(link=1, connection="salesforce", connector="salesforce", rank=0, speaks=False)}
+    assert evidence(TEXT, {1: says("x"), 2: says("y", 2)}, [], mute)[WHOLE] == [claim(2, "y")]
 
 
 def test_a_consent_told_twice_counts_once_and_an_opt_in_stays_without_an_opt_out() -> None:
@@ -251,6 +269,26 @@ def test_a_blank_is_written_only_where_it_clears() -> None:
     assert is_due(contact.fields["consent.email"], says(OUT), without_consent, people(CLEARS), None) == ""
 
 
+def test_a_consent_that_nobody_gave_is_never_written_as_a_blank() -> None:
+    clears = people("    fields: {consent.email: {remote: OptOut, wire: opt_out_flag, blank: {out: clear}}}")
+    field = canonical().entities["contact"].fields["consent.email"]
+    assert is_due(field, says(OUT), FieldState(value=None, version=5), clears, None) == ""
+
+
+def test_what_is_computed_is_written_once_per_change_of_what_it_is_made_of() -> None:
+    tiered = people(
+        """    fields:
+      email: {remote: Email}
+      tier: {direction: out, remote: Tier, cases: [{when: "stage == 'customer'", set: gold}, {otherwise: none}]}"""
+    )
+    contact, states = canonical().entities["contact"], {"stage": FieldState(value="customer", version=5)}
+    due = [
+        fields_due(contact, tiered, states, {CASE + "tier": cell}, {}).fields
+        for cell in (Cell(), Cell(held="none", agreed=4), Cell(held="gold", agreed=4), Cell(held="none", agreed=5))
+    ]
+    assert due == [(CASE + "tier",), (CASE + "tier",), (), ()]
+
+
 def test_a_frozen_field_waits_and_an_unknown_one_is_not_due() -> None:
     contact = canonical().entities["contact"]
     states = {"phone": FieldState(value="+4930123", version=5, frozen=5)}
@@ -318,6 +356,14 @@ def test_a_sum_names_a_cause_once_and_may_come_without_a_moment() -> None:
     paid = {"total": {"minor": 100, "currency": "EUR"}, "contact": 3, "paid_at": "2026-12-05T12:00:00Z"}
     moved = movements(total, [(7, paid, {**paid, "total": {"minor": 300, "currency": "EUR"}})])
     assert (moved[3].delta, moved[3].causes) == (Decimal(2), (7,))
+    lacking = EntityType(name="order", fields={"total": fields["total"]}, events={})
+    with pytest.raises(ConfigFault, match="needs more of order"):
+        derivations(Canonical(entities={"contact": contact, "order": lacking}), currency="EUR")
+    odd = EntityType(
+        name="contact", fields={"spent": CanonicalField(name="spent", type="text", derived="paid_orders_total")}
+    )
+    with pytest.raises(ConfigFault, match="cannot hold"):
+        derivations(Canonical(entities={"contact": odd, "order": order}), currency="EUR")
     with pytest.raises(ConfigFault, match="declare"):
         derivations(Canonical(entities={"contact": contact}), currency="EUR")
     assert "paid_orders_total" in FUNCTIONS
