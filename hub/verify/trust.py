@@ -1,16 +1,18 @@
 """`make verify`: everything that a change has to show, by one command, and a page that says what it came to.
 
-Each goal of the plan (G1 …) is run for real and timed; the page is written anew each time, so that no figure on it is
-older than its date. Goals that pytest proves are run through pytest. Ends with 0 only if every goal was met.
+Each goal of the plan (G1 …) is run for real and timed; its line on the page says when. `--only` runs some of them anew
+and leaves the lines of the others. Goals that pytest proves are run through pytest. Ends with 0 only if every goal that
+was run was met.
 """
 
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -54,6 +56,7 @@ class Line:
     reached: str
     ok: bool
     seconds: float
+    on: str  # date
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class Trust:
     """All goals, run in order."""
 
     base: int  # first seed
+    now: datetime
     lines: list[Line]
     say: Callable[[str], None]
 
@@ -68,7 +72,9 @@ class Trust:
         """Run one goal and keep what it came to."""
         began = time.monotonic()
         reached, ok = run()
-        line = Line(goal=goal, what=what, reached=reached, ok=ok, seconds=time.monotonic() - began)
+        line = Line(
+            goal=goal, what=what, reached=reached, ok=ok, seconds=time.monotonic() - began, on=f"{self.now:%Y-%m-%d}"
+        )
         self.lines.append(line)
         self.say(f"{'ok ' if ok else 'NOT'} {goal:4} {what}: {reached} ({line.seconds:.0f} s)")
 
@@ -78,20 +84,23 @@ def seed_of_day(now: datetime) -> int:
     return now.toordinal() * 10_000
 
 
-def run(root: Path, *, base: int | None = None, say: Callable[[str], None]) -> bool:
-    """Prove everything, and write the page. True if every goal was met."""
+def run(root: Path, *, base: int | None = None, only: Sequence[str] = (), say: Callable[[str], None]) -> bool:
+    """Prove everything, or the named parts of it, and write the page. True if every goal that was run was met."""
     now = datetime.now(UTC)
-    trust = Trust(seed_of_day(now) if base is None else base, [], say)
+    trust = Trust(seed_of_day(now) if base is None else base, now, [], say)
     say(f"seeds from {trust.base} (of the day; --base runs the same again)")
-    _simulator(trust, root)
-    _crashes(trust)
-    _rewards_and_mappings(trust, root)
-    _planted(trust)
-    _days(trust)
-    _decisions(trust, root)
-    _pytest_goals(trust, root)
-    (root / PAGE).write_text(page(trust, now), "utf-8")
+    for name, part in PARTS.items():
+        if not only or name in only:
+            part(trust, root)
+            _write(trust, root, keep=bool(only))
     return all(line.ok for line in trust.lines)
+
+
+def _write(trust: Trust, root: Path, *, keep: bool) -> None:
+    """The page after each part, so that a run that is cut short leaves what it came to."""
+    path = root / PAGE
+    known = _rows_of(path.read_text("utf-8")) if keep and path.exists() else {}
+    path.write_text(page(known | {line.goal: _row(line) for line in trust.lines}, trust.base), "utf-8")
 
 
 # The goals
@@ -170,7 +179,7 @@ def _all_points(seeds: Sequence[int], *, crash: bool) -> Report:
     return total
 
 
-def _crashes(trust: Trust) -> None:
+def _crashes(trust: Trust, _root: Path) -> None:
     def points() -> tuple[str, bool]:
         found = _all_points(range(CURATED), crash=True)
         _tell_broken(trust, found)
@@ -190,21 +199,27 @@ def _tell_broken(trust: Trust, report: Report) -> None:
         trust.say(f"    {each.errors[0]}")
 
 
-def _rewards_and_mappings(trust: Trust, root: Path) -> None:
+def _rewards(trust: Trust, _root: Path) -> None:
     def histories() -> tuple[str, bool]:
         found = verify_rewards(range(trust.base, trust.base + REWARDS), jobs=JOBS)
         _tell_broken(trust, found)
         counts = found.counts
         return f"{found.seeds} histories, {counts['orders']} orders, {len(found.failures)} broken", found.ok
 
+    trust.add("G3", "reward histories", histories)
+
+
+def _mappings(trust: Trust, root: Path) -> None:
     def files() -> tuple[str, bool]:
         paths = [each for each in sorted((root / "mappings").glob("*.yaml")) if each.stem not in NO_MAPPING]
         found = verify_mappings(paths, examples=EXAMPLES)
         _tell_broken(trust, found)
         return f"{found.seeds} streams, {EXAMPLES} examples of each law, {len(found.failures)} broken", found.ok
 
-    trust.add("G3", "reward histories", histories)
     trust.add("G17", "round trips of the shipped mappings", files)
+
+
+def _inverses(trust: Trust, _root: Path) -> None:
     for name in ("unmerge", "undo"):
         if name in proofs.known_proofs():
             trust.add("D14" if name == "undo" else "L19", name, partial(_proved, trust, name))
@@ -225,7 +240,7 @@ def _caught(order: tuple[str, str]) -> tuple[str, str]:
     return fault, proofs.catch(name, fault)
 
 
-def _planted(trust: Trust) -> None:
+def _planted(trust: Trust, _root: Path) -> None:
     def plant() -> tuple[str, bool]:
         orders = [(name, fault) for name in ("convergence", "rewards") for fault in proofs.plantable(name)]
         with get_context("spawn").Pool(JOBS) as pool:
@@ -238,7 +253,7 @@ def _planted(trust: Trust) -> None:
     trust.add("G9", f"planted faults, each within {proofs.WITHIN} histories", plant)
 
 
-def _days(trust: Trust) -> None:
+def _days(trust: Trust, _root: Path) -> None:
     def idle() -> tuple[str, bool]:
         found = days.idle_day()
         return "; ".join(found) or "0 writes, the store unmoved", not found
@@ -277,15 +292,17 @@ def _branches(root: Path, data: Sequence[str]) -> tuple[str, bool]:
     return f"{total['covered_branches']} of {total['num_branches']} in {len(found['files'])} files{missed}", not open_
 
 
-def _pytest_goals(trust: Trust, root: Path) -> None:
-    """What is proved by tests of its own."""
-    goals = (
-        ("G7", f"real processes killed, {KILLS} on each database", [*KILL_TESTS, "--kills", str(KILLS)]),
-        ("G16", "bad input has code, place and fix", ["tests/e2e/test_bad_input.py"]),
-        ("G26", "a failing history is made small", ["tests/verify/test_shrink.py"]),
-    )  # fmt: skip
-    for goal, what, arguments in goals:
-        trust.add(goal, what, partial(_pytest, root, arguments))
+def _kills(trust: Trust, root: Path) -> None:
+    what = f"real processes killed, {KILLS} on each database"
+    trust.add("G7", what, partial(_pytest, root, [*KILL_TESTS, "--kills", str(KILLS)]))
+
+
+def _inputs(trust: Trust, root: Path) -> None:
+    trust.add("G16", "bad input has code, place and fix", partial(_pytest, root, ["tests/e2e/test_bad_input.py"]))
+
+
+def _shrinking(trust: Trust, root: Path) -> None:
+    trust.add("G26", "a failing history is made small", partial(_pytest, root, ["tests/verify/test_shrink.py"]))
 
 
 def _pytest(root: Path, arguments: Sequence[str]) -> tuple[str, bool]:
@@ -298,23 +315,38 @@ def _run_tests(root: Path, command: Sequence[str]) -> tuple[str, bool]:
     return (lines[-1].strip("= ") if lines else done.stderr[-200:]), done.returncode == 0
 
 
+PARTS: Mapping[str, Callable[[Trust, Path], None]] = {
+    "histories": _simulator, "crashes": _crashes, "rewards": _rewards, "mappings": _mappings, "inverses": _inverses,
+    "planted": _planted, "days": _days, "decisions": _decisions, "inputs": _inputs, "shrinking": _shrinking,
+    "kills": _kills,
+}  # fmt: skip
+
+
 # The page
 
 
-def page(trust: Trust, now: datetime) -> str:
-    """docs/trust.md."""
-    rows = [
-        f"| {line.goal} | {line.what} | {line.reached} | {'yes' if line.ok else '**no**'} | {line.seconds:.0f} s |"
-        for line in trust.lines
-    ]
+def _row(line: Line) -> str:
+    met = "yes" if line.ok else "**no**"
+    return f"| {line.goal} | {line.what} | {line.reached} | {met} | {line.seconds:.0f} s | {line.on} |"
+
+
+def _rows_of(page_: str) -> dict[str, str]:
+    """Goal -> its row on a page that was written before."""
+    found = (line for line in page_.splitlines() if re.match(r"\| [A-Z]\d+ \|", line))
+    return {row.split("|")[1].strip(): row for row in found}
+
+
+def page(rows: Mapping[str, str], base: int) -> str:
+    """docs/trust.md. Rows by goal, in the order of their numbers."""
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     faults = [f"| `{name}` | {fault.text} | {fault.law} |" for name, fault in proofs.planted.PLANTABLE.items()]
+    ordered = [rows[goal] for goal in sorted(rows, key=lambda goal: (goal[0], int(goal[1:])))]
     return "\n".join(
         [
             "# What was tried, and what it came to", "",
             "Written by `make verify`; do not edit. How it works: [concepts](concepts.md#laws).", "",
-            f"Run on {now:%Y-%m-%d} ({machine}, {JOBS} processes), seeds from {trust.base}.", "",
-            "| goal | what | reached | met | took |", "| --- | --- | --- | --- | --- |", *rows, "",
+            f"Last run on {machine}, {JOBS} processes, seeds from {base}. Each line tells its day.", "",
+            "| goal | what | reached | met | took | on |", "| --- | --- | --- | --- | --- | --- |", *ordered, "",
             "## Faults that are planted to prove that the laws can fail", "",
             "| fault | what the engine then does | law that should notice |", "| --- | --- | --- |", *faults, "",
             *_survivors(),
