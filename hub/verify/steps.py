@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hub.app.gone import GONE
 from hub.core.shadow import unpack_shadow
 from hub.core.values import same
 from hub.model import NO_VERSION, ChangeSet, ConflictRow, Intent, Json, LinkRow, RulingRow
@@ -52,10 +53,11 @@ def check_write(history: History, vendor: SimVendor, change: ChangeSet) -> list[
 def _without_intent(now: float, vendor: SimVendor, change: ChangeSet, intents: Sequence[Intent]) -> list[str]:
     """No call leaves without its intent, with the same body, or when its time to start is over.
 
-    A resent create may just have been proved.
+    A resent create may just have been proved, and its record may just have been seen to go.
     """
     fits = [each for each in intents if each.body == dict(change.body) and each.op == change.op]
-    alive = [each for each in fits if each.state in ("open", "acked") or (each.op, each.state) == ("create", "done")]
+    under_way = ("open", "acked", GONE)
+    alive = [each for each in fits if each.state in under_way or (each.op, each.state) == ("create", "done")]
     if alive and max(each.last_possible or now for each in alive) < now + LATE_WRITE_S:
         return [f"L16 a call to {vendor.name} left so late that nobody waits for it any more"]
     if alive:
