@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from hub.app.ingest import ingest_page
+from hub.app.pairs import MERGE
 from hub.core.mapping import held_form
 from hub.model import EntityRow, Json, LinkRow, LinkState, RulingRow
 from hub.store import Store
@@ -202,7 +203,8 @@ def check_no_revert(history: History) -> list[str]:
     """L5: no value comes back after another stood, since every edit is unique: an old read never counts as an edit.
 
     One return is no breach: three concurrent claims may elect a, then b, then a again as they become known, since the
-    set decides and not the order (L10). That a is the same claim as before, and a new claim is on record beside it.
+    set decides and not the order (L10). That a is the same claim as before, and what is new is on record beside it: a
+    claim, or those that a merge brought.
     """
     if history.restored:
         return []  # what stood in the gap, nobody here knows
@@ -211,10 +213,14 @@ def check_no_revert(history: History) -> list[str]:
     ruled = {(each, name) for each, found in standing_rulings(history).items() for name in found}
     with history.store.reading() as tx:
         rows = tx.history([entity.id for entity in entities])
+        joined = {
+            (row["entity_id"], row["version"]) for row in tx.identities(kind=MERGE, state="accepted", limit=10_000)
+        }
         elections = {
             (conflict.entity_id, conflict.field, conflict.version)
             for conflict in tx.conflicts(limit=100_000)
             if any(candidate["taken"] == conflict.version for candidate in conflict.candidates)
+            or (conflict.entity_id, conflict.version) in joined
         }
     leave = history.swarm.deletes or history.swarm.merges
     ranked = {n for n, f in history.canonical.entities["contact"].fields.items() if f.survivorship.rule == "source"}
