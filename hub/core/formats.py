@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from hub.errors import RecordRejected
 
-CACHE = 16_384  # values repeat within and between reads of the same records
+CACHE = 4096  # values repeat within and between reads of the same records; plain ones need no cache
 
 
 class MappingFault(RecordRejected):
@@ -256,12 +256,19 @@ def _to_unicode_host(text: str) -> str:
         raise MappingFault("MAP-130", "no host name", _FIX_HOST) from None
 
 
-@lru_cache(CACHE)
+_PLAIN_URL = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~/-]*)?", re.ASCII)
+
+
 def read_url(text: str) -> str:
     """URL with scheme; scheme and host in lower case, the rest as written. A bare host gets https.
 
     Raises MappingFault MAP-131: another scheme than http(s), blanks inside, or no host.
     """
+    return text if _PLAIN_URL.fullmatch(text) else _parse_url(text)
+
+
+@lru_cache(CACHE)
+def _parse_url(text: str) -> str:
     text = text.strip()
     if "://" not in text:
         text = f"https://{text}"
@@ -362,7 +369,7 @@ def country_name(code: str, form: str) -> str:
 def _country_names() -> tuple[dict[str, str], frozenset[str]]:
     """(folded name -> alpha-2, all alpha-2 codes). A name that means two countries means none."""
     import pycountry
-    from babel.localedata import load
+    from babel import localedata
 
     codes = frozenset(country.alpha_2 for country in pycountry.countries)
     found: dict[str, set[str]] = {}
@@ -375,10 +382,11 @@ def _country_names() -> tuple[dict[str, str], frozenset[str]]:
         ):
             found.setdefault(_fold(name), set()).add(country.alpha_2)
     for language in _LANGUAGES:
-        own = load(language, merge_inherited=False)  # what languages inherit is no name of a country
+        own = localedata.load(language, merge_inherited=False)  # what languages inherit is no name of a country
         for code, name in own["territories"].items():
             if code in codes:
                 found.setdefault(_fold(name), set()).add(code)
+    vars(localedata).get("_cache", {}).clear()  # 1 MB a language, of which only this was wanted
     names = {name: next(iter(those)) for name, those in found.items() if name and len(those) == 1}
     return names | _ALIASES, codes
 

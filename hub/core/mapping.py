@@ -78,6 +78,7 @@ class FieldRule:
     own_id: bool = False  # reads the record's own external id
     inward: Callable[[Json], Json] | None = None  # value over there (not blank) -> canonical value or None
     inward_in: Callable[[Json, View], Json] | None = None  # the same where it needs the rest of the record
+    plain: int = 0  # printable text of at most that length, not beginning with a blank, is taken as it is; 0: none is
     outward: Callable[[Json], Json] | None = None  # canonical value (not blank) -> value over there
     put: Callable[[dict[str, Json], Json, Json], None] | None = None  # body, outward value, canonical value
     settle: Callable[[Json], Json] | None = None  # what outward and inward leave of a value; None: all of it
@@ -116,7 +117,9 @@ class MappingTest:
     where: str
 
 
-Column = tuple[str, str, Callable[[Json], Json], FieldRule]  # field or part, key at the root, inward, its rule
+# Field or part, key at the root, how long a text may be that is taken as it is (0: none is), inward, its rule
+Column = tuple[str, str, int, Callable[[Json], Json], FieldRule]
+LookingColumn = tuple[str, str, Callable[[Json, View], Json], FieldRule]  # the same for what looks at other values
 
 
 class Reading(NamedTuple):
@@ -125,6 +128,7 @@ class Reading(NamedTuple):
     flat: tuple[Column, ...] = ()  # one key at the root, one field
     groups: tuple[tuple[str, tuple[Column, ...]], ...] = ()  # group -> parts, each one key at the root
     others: tuple[FieldRule, ...] = ()  # nested paths, references; last what looks at other values
+    looking: tuple[LookingColumn, ...] = ()  # the same as `others`, where all of them look and have a key at the root
 
 
 def sort_for_reading(rules: Sequence[FieldRule]) -> Reading:
@@ -138,16 +142,23 @@ def sort_for_reading(rules: Sequence[FieldRule]) -> Reading:
     }
     grouped = {name: parts for name, parts in grouped.items() if all(part in simple for part in parts)}
     done = [*flat, *(rule for parts in grouped.values() for rule in parts)]
-    others = [rule for rule in reading if rule not in done]
+    others = sorted((rule for rule in reading if rule not in done), key=lambda rule: rule.inward_in is not None)
+    looking = tuple(
+        (rule.field, rule.key, rule.inward_in, rule)
+        for rule in others
+        if rule.inward_in is not None and rule.key and not rule.part and not rule.to and not rule.own_id
+    )
+    whole = len(looking) == len(others) == len({rule.field for rule in others})
     return Reading(
         flat=tuple(_column(rule, rule.field) for rule in flat),
         groups=tuple((name, tuple(_column(rule, rule.part) for rule in parts)) for name, parts in grouped.items()),
-        others=tuple(sorted(others, key=lambda rule: rule.inward_in is not None)),
+        others=() if whole else tuple(others),
+        looking=looking if whole else (),
     )
 
 
 def _column(rule: FieldRule, name: str) -> Column:
-    return name, rule.key, rule.inward or _as_it_is, rule
+    return name, rule.key, rule.plain, rule.inward or _as_it_is, rule
 
 
 def _as_it_is(value: Json) -> Json:
@@ -230,51 +241,72 @@ def to_canonical(mapping: StreamMapping, record: SourceRecord) -> MappedRecord:
         below = data.get(mapping.root)
         at_root = below if isinstance(below, dict) else {}
     get = at_root.get
-    reading = mapping.reading
-    for name, key, convert, rule in reading.flat:
-        raw = get(key, MISSING)
-        if raw is MISSING:
-            continue
-        if raw is None or raw == "":
-            values[name] = None
-            continue
-        try:
-            values[name] = convert(raw)
-        except MappingFault as fault:
-            if not isinstance(fault, Unsaid):
-                faults.append(_cell_fault(rule, fault, raw))
-    for name, parts in reading.groups:
-        value = _read_group(parts, get, faults)
-        if value:
+    flat, groups, others, looking = mapping.reading
+    _read_flat(flat, get, values, faults)
+    for name, parts in groups:
+        value: dict[str, Json] = {}
+        if _read_flat(parts, get, value, faults) and value:
             values[name] = value
     references: dict[str, Reference | None] = {}
-    if reading.others:
-        _read_others(reading.others, record, get, values, references, faults)
+    if looking:
+        _read_looking(looking, data, get, values, faults)
+    elif others:
+        _read_others(others, record, get, values, references, faults)
     acted_at = _moment(mapping.claims_at(data)) if mapping.claims_at is not None else None
     return MappedRecord(source=record, values=values, references=references, faults=tuple(faults), acted_at=acted_at)
 
 
-def _read_group(
-    parts: tuple[Column, ...], get: Callable[[str, Json], Json], faults: list[CellFault]
-) -> dict[str, Json] | None:
-    """The parts that are there; None if one of them is bad."""
-    value: dict[str, Json] = {}
-    broken = False
-    for part, key, convert, rule in parts:
+def _read_flat(
+    columns: tuple[Column, ...], get: Callable[[str, Json], Json], values: dict[str, Json], faults: list[CellFault]
+) -> bool:
+    """Put in what is there; False if any of it is bad."""
+    fine = True
+    for name, key, plain, convert, rule in columns:
         raw = get(key, MISSING)
-        if raw is MISSING:
+        if raw.__class__ is str:
+            if raw == "":
+                values[name] = None
+                continue
+            if len(raw) <= plain and raw[0] != " " and raw.isprintable():
+                values[name] = raw
+                continue
+        elif raw is None:
+            values[name] = None
             continue
-        if raw is None or raw == "":
-            value[part] = None
+        elif raw is MISSING:
             continue
         try:
-            value[part] = convert(raw)
+            values[name] = convert(raw)
         except Unsaid:
             continue
         except MappingFault as fault:
             faults.append(_cell_fault(rule, fault, raw))
-            broken = True
-    return None if broken else value
+            fine = False
+    return fine
+
+
+def _read_looking(
+    columns: tuple[LookingColumn, ...],
+    data: Mapping[str, Json],
+    get: Callable[[str, Json], Json],
+    values: dict[str, Json],
+    faults: list[CellFault],
+) -> None:
+    """What looks at the rest of the record, and at what was read of it so far."""
+    view = View(data, values)
+    for name, key, convert, rule in columns:
+        raw = get(key, MISSING)
+        if raw is MISSING:
+            continue
+        if raw is None or raw == "" or is_blank(raw):
+            values[name] = None
+            continue
+        try:
+            values[name] = convert(raw, view)
+        except Unsaid:
+            continue
+        except MappingFault as fault:
+            faults.append(_cell_fault(rule, fault, raw))
 
 
 def _read_others(

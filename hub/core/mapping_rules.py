@@ -403,6 +403,7 @@ def _with_chain(
         rule,
         inward=inward,
         inward_in=inward_in,
+        plain=(typed.max or sys.maxsize) if _is_plain(typed, steps) else 0,
         outward=outward,
         put=put,
         extra_in=tuple(path for step in steps for path in step.extra_in),
@@ -414,8 +415,6 @@ def _with_chain(
 def _chain(steps: Sequence[Step], read: Normaliser, typed: CanonicalField) -> Normaliser:
     """Inward as one closure; whatever turns blank on the way is blank."""
     moves = [step.inward for step in steps if step.inward is not None]
-    if not moves and typed.type == "text":
-        return _plain_text(read, typed.max)
     if not moves:
         return _remembered(read) if typed.type in FEW_WORDS else _unless_blank(read)
     if len(moves) == 1:
@@ -439,22 +438,9 @@ def _chain(steps: Sequence[Step], read: Normaliser, typed: CanonicalField) -> No
     return run
 
 
-def _plain_text(read: Normaliser, longest: int | None) -> Normaliser:
-    """The commonest cell of all: plain ASCII text."""
-    most = longest or sys.maxsize
-
-    def run(value: Json) -> Json:
-        if (
-            value.__class__ is str
-            and value.isascii()
-            and "\0" not in value
-            and not value.isspace()
-            and 0 < len(value) <= most
-        ):
-            return value
-        return None if is_blank(value) else read(value)
-
-    return run
+def _is_plain(typed: CanonicalField, steps: Sequence[Step]) -> bool:
+    """The commonest cell of all: text that nothing is done to (`FieldRule.plain`)."""
+    return typed.type == "text" and all(step.inward is None and step.inward_in is None for step in steps)
 
 
 def _unless_blank(read: Normaliser) -> Normaliser:
@@ -479,6 +465,9 @@ def _remembered(read: Normaliser) -> Normaliser:
 
 
 def _chain_in(steps: Sequence[Step], read: Normaliser) -> Callable[[Json, View], Json]:
+    if len(steps) == 1 and steps[0].inward_in is not None and steps[0].normal:
+        return steps[0].inward_in
+
     def run(value: Json, view: View) -> Json:
         for step in steps:
             if step.inward_in is not None:

@@ -37,6 +37,7 @@ class Step:
     looks_at: tuple[str, ...] = ()  # canonical names it reads beside its own
     two_way: bool = True  # False: it has no inverse
     exact: bool = False  # inward leaves every canonical value as it is, outward nothing happens
+    normal: bool = False  # what inward gives is in the type's normal form already, and never blank
     loses: str = ""  # what cannot come back; "" if nothing does
 
 

@@ -168,7 +168,7 @@ def _phone(options: Mapping[str, Json], place: Place) -> Step:
         region = region.get(source) if grouped and isinstance(region, Mapping) else region
         return read_phone(read_text(value), region or fixed, drop_extension=drop)
 
-    return Step(inward_in=inward, looks_at=(source,), loses=loses, exact=True)
+    return Step(inward_in=inward, looks_at=(source,), loses=loses, exact=True, normal=True)
 
 
 ENTRIES.append(

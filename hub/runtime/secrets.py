@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING
 
 from hub.errors import ConfigFault, Fault, NotFound
+
+if TYPE_CHECKING:  # imported where it is used: 6 MB that a hub without kept secrets does without
+    from cryptography.fernet import Fernet, MultiFernet
 
 KEY_SETTING = "HUB_SECRET_KEY"
 KEY_FILE = ".hub-key"
@@ -42,6 +44,8 @@ class Vault:
 
     def unseal(self, ciphertext: bytes, name: str) -> str:
         """The secret. Raises ConfigFault SEC-KEY if no key opens it."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._open().decrypt(ciphertext).decode()
         except InvalidToken:
@@ -50,6 +54,8 @@ class Vault:
 
     def _open(self) -> MultiFernet:
         if self._keys is None:
+            from cryptography.fernet import MultiFernet
+
             self._keys = MultiFernet([self._key(text) for text in self._texts()])
         return self._keys
 
@@ -65,6 +71,8 @@ class Vault:
             raise _fault(f"{KEY_FILE} cannot be read", "give the hub's user the right to read it") from None
 
     def _key(self, text: str) -> Fernet:
+        from cryptography.fernet import Fernet
+
         try:
             return Fernet(text)
         except ValueError:
@@ -73,6 +81,8 @@ class Vault:
 
     def _make_key(self) -> None:
         """A fresh key, readable by nobody else from its first moment."""
+        from cryptography.fernet import Fernet
+
         try:
             handle = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

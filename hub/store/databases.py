@@ -26,7 +26,8 @@ WAIT_S = 10.0  # for SQLite's single writer, before the page is given back
 # A load touches the same index pages again and again: copied into the file less often, they are copied fewer times. For
 # single changes the log stays short, so that no webhook waits for a long copy.
 LOG_PAGES, BULK_LOG_PAGES = 1000, 16_000
-CACHE_KIB = 16_384
+# One connection writes, so that its cache stays true from page to page: what another connection writes empties a cache.
+CACHE_KIB, READER_CACHE_KIB = 8_192, 2_048
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING ("RETURNING", sqlite.org)
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 FULL = {sqlite3.SQLITE_FULL}
@@ -99,7 +100,7 @@ class SqliteDatabase:
     """SQLite: in a file with a write-ahead log, or in memory on one connection that all threads share.
 
     Writers queue at a lock of this process before they queue at the file, so that they are served at once and in turn;
-    other processes are waited for by SQLite itself.
+    other processes are waited for by SQLite itself. All writers of a process use one connection, one after the other.
     """
 
     one_writer = True
@@ -126,6 +127,7 @@ class SqliteDatabase:
         self._wait_s = wait_s
         self._turn = threading.Lock()  # in memory: of everybody; in a file: of this process's writers
         self._only: Any = self._lent() if self.memory else None
+        self._writer: Any = None  # made when somebody first writes; used by whoever holds `_turn`
 
     def schema(self) -> str | None:
         with self.transaction(writes=False, relaxed=False) as cursor:
@@ -147,14 +149,14 @@ class SqliteDatabase:
         connection.execute("PRAGMA temp_store = MEMORY")
         if not self.memory:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
 
     @contextmanager
     def transaction(self, *, writes: bool, relaxed: bool) -> Iterator[sqlite3.Cursor]:
         if (writes or self.memory) and not self._turn.acquire(timeout=self._wait_s):
             raise busy("another thread writes")
         try:
-            lent = self._only or self._lent()
+            lent = self._only or (self._lent_to_write() if writes else self._lent())
             try:
                 connection: Any = lent.driver_connection
                 cursor = connection.cursor()
@@ -165,7 +167,7 @@ class SqliteDatabase:
                     if connection.in_transaction:
                         connection.rollback()
             finally:
-                if lent is not self._only:
+                if lent is not self._only and lent is not self._writer:
                     lent.close()
         finally:
             if writes or self.memory:
@@ -176,6 +178,13 @@ class SqliteDatabase:
             return self.engine.raw_connection()
         except sqlite3.Error as error:
             raise self.translated(error) from error
+
+    def _lent_to_write(self) -> Any:
+        if self._writer is None:
+            writer = self._lent()
+            writer.driver_connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            self._writer = writer
+        return self._writer
 
     def _begin(self, cursor: sqlite3.Cursor, *, writes: bool, relaxed: bool) -> None:
         """A relaxed commit survives a crash of the process; only the others survive one of the machine as well."""
@@ -220,8 +229,10 @@ class SqliteDatabase:
         return error
 
     def close(self) -> None:
-        if self._only is not None:
-            self._only.close()
+        for kept in (self._only, self._writer):
+            if kept is not None:
+                kept.close()
+        self._writer = None
         self.engine.dispose()
 
 
