@@ -19,7 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from hub.app.context import Connection, Hub
 from hub.app.gone import is_buried, is_dead, revive, settle_later, take_gone, take_unknown
-from hub.app.matching import link_for, link_of_tombstone, moved_ids, rulings_on
+from hub.app.matching import LIVING, link_for, link_of_tombstone, moved_ids, rulings_on
 from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_row
 from hub.app.removals import contest
 from hub.app.scene import Cells, Scene
@@ -262,18 +262,13 @@ def _known_as(page: PageContext, link: LinkRow, name: str) -> list[int]:
 
 def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapped: MappedRecord | None) -> None:
     link = page.links.get(external_id)
-    if link is None and mapped is None:
-        link = link_of_tombstone(page, record, external_id)
-    elif link is None and mapped is not None and not is_buried(page, record, external_id):
-        link = link_for(page, record, mapped, external_id)
-    if external_id not in page.links:
-        if link is not None:
-            page.links[external_id] = link
-            page.scene.link_index[page.connection.name, page.mapping.name, external_id] = link
     if link is None:
-        if mapped is None:
-            take_unknown(page, record, external_id)
-        return
+        link = _link_of_newcomer(page, external_id, record, mapped)
+        if link is None:
+            return
+        if link.read_at is None and link.stamp is None and mapped is not None and link.state in LIVING:  # nothing it could be staler than
+            _observe(page, link, record, mapped)
+            return
     if link.state == LinkState.DETACHED and not _belongs_again(page, link):
         page.counts["out_of_scope"] += 1
         return
@@ -289,6 +284,23 @@ def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapp
         return
     if mapped is not None:
         _observe(page, link, record, mapped)
+
+
+def _link_of_newcomer(
+    page: PageContext, external_id: str, record: SourceRecord, mapped: MappedRecord | None
+) -> LinkRow | None:
+    """The link of a record that had none, if it gets one."""
+    if mapped is None:
+        link = link_of_tombstone(page, record, external_id)
+        if link is None:
+            take_unknown(page, record, external_id)
+            return None
+    else:
+        link = None if is_buried(page, record, external_id) else link_for(page, record, mapped, external_id)
+    if link is not None:
+        page.links[external_id] = link
+        page.scene.link_index[page.connection.name, page.mapping.name, external_id] = link
+    return link
 
 
 def _belongs_again(page: PageContext, link: LinkRow) -> bool:
@@ -316,7 +328,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     scene = page.scene
     root = scene.root_of[link.entity_id]
     first = not scene.cells(link.id)
-    shown = with_references(page, link, mapped)
+    shown: Mapping[str, Json] = with_references(page, link, mapped) if mapped.references else mapped.values
     intent = page.intents.get(link.id) if link.state != LinkState.GONE else settle_later(page, link)
     unsettled = False
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
@@ -347,14 +359,20 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     if edits and not first:
         contest(page, root, link)
     page.counts["new" if first else ("changed" if edits else "unchanged")] += 1
+    fine = [*shown, ""]
+    if mapped.faults:
+        _fault_of_cells(page, link, mapped)
+        faulty = {fault.field for fault in mapped.faults}
+        fine = [name for name in fine if name not in faulty]
+    page.mended.setdefault(link.external_id or "", []).extend(fine)
+
+
+def _fault_of_cells(page: PageContext, link: LinkRow, mapped: MappedRecord) -> None:
     for fault in mapped.faults:
         page.counts["faulty_cells"] += 1
         page.quarantine.append(
             quarantine_row(page, link.external_id or "", fault.field, fault.code, fault.message, fault.fix, fault.value)
         )
-    faulty = {fault.field for fault in mapped.faults}
-    fine = [name for name in (*shown, "") if name not in faulty] if faulty else [*shown, ""]
-    page.mended.setdefault(link.external_id or "", []).extend(fine)
 
 
 def _observe_first(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json], window: Window) -> bool:
@@ -366,9 +384,10 @@ def _observe_first(page: PageContext, link: LinkRow, root: int, shown: Mapping[s
     if found is None:
         return False
     held, filled = found
-    for name in _odd(page, link, root, shown):
-        del held[name]
-        filled = [each for each in filled if each != name]
+    if not scene.is_new(root):
+        for name in _odd(page, link, root, shown):
+            del held[name]
+            filled = [each for each in filled if each != name]
     known = link.external_id in page.known_keys and page.keys_by_value
     own = first_claim(link.id, window.before, scene.version if held else NO_VERSION)
     scene.first_contact(link, held, filled, own, rekey=not known)
@@ -380,16 +399,17 @@ def _odd(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json])
     values = page.scene.values(root)
     if not values:
         return []
-    tally, marks, found = page.tally, page.matched_marks, []
+    marks, alike, found = page.matched_marks, [], []
     for name, value in shown.items():
         stands = values.get(name)
-        if stands is None or value is None or name not in page.kinds:
+        if stands is None or value is None or name not in marks:
             continue
         if value == stands and value and not (page.released and (link.id, name) in page.released):
             if value.__class__ is not dict or not is_empty(value):
-                tally[marks[name]] += 1
+                alike.append(marks[name])
         elif (link.id, name) not in page.released and _is_odd_first_contact(page, link, name, value):
             found.append(name)
+    page.tally.update(alike)
     return found
 
 

@@ -13,7 +13,7 @@ from hub.core.planted import PLANTED
 from hub.model import Cell, EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
 from hub.store.links import LinkHead
 
-LIVING = (LinkState.LIVE, LinkState.OUT_OF_SCOPE)  # of these a stream holds at most one per entity
+LIVING = frozenset({LinkState.LIVE, LinkState.OUT_OF_SCOPE})  # of these a stream holds at most one per entity
 
 
 def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, external_id: str) -> LinkRow | None:
@@ -21,13 +21,16 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     marked = page.hub.entity_of_marker(record.marker) if "no_adopt" not in PLANTED else None
     if marked is not None and marked in page.scene.root_of:
         return _attach(page, page.scene.root_of[marked], external_id, adopted=True)
-    entity = page.hub.canonical.entities[page.mapping.entity]
+    entity = page.mapping.entity_type
     if not page.mapping.in_scope(mapped.values):
         page.counts["out_of_scope"] += 1
         return None
-    keys = {(name, value) for name, value, _ in page.keys.get(id(record)) or keys_of(entity, mapped.values)}
+    known = page.keys.get(id(record))
+    if known is None:
+        known = keys_of(entity, mapped.values)
+    keys = {(name, value) for name, value, _ in known}
     rulings = page.ruled.get(external_id, ())
-    same = next((each for each in rulings if each.row["kind"] == ALWAYS), None)
+    same = next((each for each in rulings if each.row["kind"] == ALWAYS), None) if rulings else None
     if same is not None:
         root = page.scene.root_of[same.other]
         if _create_in_flight(page, root, external_id):
@@ -35,13 +38,13 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
         page.scene.findings.obeyed.append((same, root))
         _known_by(page, keys, root)
         return _attach(page, root, external_id, adopted=False)
-    old = _old_link(page, external_id, keys)
+    old = _old_link(page, external_id, keys) if external_id in page.moved else None
     if old is not None:
         _known_by(page, keys, page.scene.root_of[old.entity_id])
         return _move(page, old, external_id)
     apart = {page.scene.root_of[each.other] for each in rulings if each.row["kind"] == NEVER}
     owners = _owners(page, keys)
-    match = decide_match(entity, mapped.values, owners, here=_here(page, owners), apart=apart)
+    match = decide_match(entity, known, owners, here=_here(page, owners) if owners else None, apart=apart)
     page.scene.findings.crowded += match.crowded
     if match.outcome == "ambiguous":
         _review(page, record, external_id, match.candidates)
@@ -52,7 +55,9 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     if match.entity_id is not None and _create_in_flight(page, match.entity_id, external_id):
         return None
     root = match.entity_id if match.entity_id is not None else _new_entity(page)
-    if keys and all(root in page.owners.get(key, ()) for key in keys):
+    if match.entity_id is None:
+        page.scene.own_keys[root] = keys if page.keys_by_value else None
+    elif keys and all(root in page.owners.get(key, ()) for key in keys):
         page.known_keys.add(external_id)
     _known_by(page, keys, root)
     if match.weak:

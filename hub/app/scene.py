@@ -39,7 +39,7 @@ from hub.model import (
 from hub.store import Tx
 
 Cells = MutableMapping[str, Cell]
-ID_BLOCK = 50  # ids drawn from the store at a time
+ID_BLOCK, ID_BLOCK_MOST = 50, 1600  # ids drawn from the store at a time: first, and at most
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,12 +66,14 @@ class Scene:
     returned: set[int] = field(default_factory=set)  # links whose records were gone, and are back
     departed: dict[tuple[int, str], dict[str, list[Claim]]] = field(default_factory=dict)
     fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+    own_keys: dict[int, set[tuple[str, str]] | None] = field(default_factory=dict)  # of new entities, by their record
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
     _cells: dict[int, Mapping[str, Cell]] = field(default_factory=dict)
     _first: dict[int, list[tuple[LinkRow, list[str]]]] = field(default_factory=dict)  # root -> first contacts, claims
     _alone: set[int] = field(default_factory=set)  # new entities whose documents were made in one go
     _rekeyed: set[int] = field(default_factory=set)  # roots that may answer to other keys now
     _precedences: dict[tuple[str, str, str, bool], dict[str, str]] = field(default_factory=dict)
+    _ranks: dict[str, tuple[str, int]] = field(default_factory=dict)  # connection -> what voices of its links share
     _read_whole: dict[tuple[str, str], bool] = field(default_factory=dict)
     _states: dict[int, States] = field(default_factory=dict)
     _touched: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -87,6 +89,7 @@ class Scene:
     _dirty_aliases: set[int] = field(default_factory=set)
     _history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
     _ids: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _drawn: dict[str, int] = field(default_factory=dict)  # kind -> how many ids were drawn last
 
     @property
     def version(self) -> int:
@@ -117,10 +120,12 @@ class Scene:
                     ours[name] = ruling
 
     def new_id(self, kind: str) -> int:
-        """The next id of a kind; ids are drawn in blocks, gaps mean nothing."""
-        if not self._ids[kind]:
-            self._ids[kind] = list(reversed(self.tx.reserve_ids(kind, ID_BLOCK)))
-        return self._ids[kind].pop()
+        """The next id of a kind; ids are drawn in blocks, each twice the one before; gaps mean nothing."""
+        ids = self._ids[kind]
+        if not ids:
+            many = self._drawn[kind] = min(2 * self._drawn[kind], ID_BLOCK_MOST) if kind in self._drawn else ID_BLOCK
+            ids.extend(reversed(self.tx.reserve_ids(kind, many)))
+        return ids.pop()
 
     def entity_type(self, root: int) -> EntityType:
         return self.hub.canonical.entities[self.entities[root].type]
@@ -156,8 +161,6 @@ class Scene:
         if rekey:
             self._rekeyed.add(root)
         self._first.setdefault(root, []).append((link, filled))
-        if len(filled) < len(held):
-            self._recheck[root].update(held.keys() - set(filled))
 
     def value(self, root: int, name: str) -> Json:
         """What stands in one field."""
@@ -177,6 +180,10 @@ class Scene:
         self._states[root] = States({}, {})
         self._states[root].update(states)
         self._dirty_entities.add(root)
+
+    def is_new(self, root: int) -> bool:
+        """True for an entity of this very transaction of which nothing was decided yet."""
+        return root in self._new_entities and root not in self._states and not self.entities[root].values
 
     def add_entity(self, row: EntityRow) -> None:
         self.entities[row.id] = row
@@ -211,7 +218,7 @@ class Scene:
 
     def voices(self, root: int) -> dict[int, Voice]:
         """Link id -> voice, for the links of an entity and its aliases."""
-        return {link.id: voice_of(self.hub, link) for link in self.links_at[root]}
+        return {link.id: voice_of(self.hub, link, self._ranks) for link in self.links_at[root]}
 
     def connector_name(self, connection: str) -> str:
         return connector_name(self.hub, connection)
@@ -225,6 +232,9 @@ class Scene:
                 for _, filled in contacts:
                     for name in filled:
                         self.touch(root, name)
+            if root not in self._alone:
+                for link, filled in contacts:
+                    self._recheck[root].update(link.shadow["held"].keys() - set(filled))
         self._first.clear()
         for root in sorted(self._touched):
             names, entity = self._touched[root], self.entity_type(root)
@@ -233,9 +243,8 @@ class Scene:
                 declared = entity.fields[name]
                 if declared.derived:
                     continue
-                cells = {
-                    link.id: self.cells(link.id)[name] for link in self.links_at[root] if name in self.cells(link.id)
-                }
+                held = ((link.id, self.cells(link.id)) for link in self.links_at[root])
+                cells = {link_id: each[name] for link_id, each in held if name in each}
                 nothing = FieldState(value=[] if declared.kind == "set" else None)
                 joint = self.joint[root].get(name, nothing) if root in self.joint else None
                 decision = decide_field(
@@ -295,7 +304,7 @@ class Scene:
         row.version = self.version
         self.changed[root] = AllNew(row.values)
         self._alone.add(root)
-        self._recheck[root].update(row.values)
+        self._recheck[root].update(())  # everything, told when somebody asks (`_rechecked`)
         return True
 
     def _also(self, root: int, declared: CanonicalField, joint: FieldState | None) -> list[FieldState]:
@@ -423,7 +432,7 @@ class Scene:
                     link.state == LinkState.LIVE
                     and link.behind_since is None
                     and self._may_lack(root, link)
-                    and self.due(link, self._recheck[root]).fields
+                    and self.due(link, self._rechecked(root)).fields
                 ):
                     link.behind_since = self.now
                     self.dirty(link)
@@ -440,9 +449,16 @@ class Scene:
         if mapping is None or mapping.cases:
             return mapping is not None
         if root in self._states:
-            return any(name in self._states[root] for name in self._recheck[root])
+            return any(name in self._states[root] for name in self._rechecked(root))
         values = self.entities[root].values
         return root not in self._alone and any(name in values for name in self._recheck[root])
+
+    def _rechecked(self, root: int) -> set[str]:
+        """The fields of which it may have changed what a link lacks; of an entity that one record brought, all."""
+        if root not in self._alone:
+            return self._recheck[root]
+        held = (name for link in self.links_at[root] for name in link.shadow.get("held") or ())
+        return self._recheck[root].union(self.entities[root].values, held)
 
     def look_again(self, link: LinkRow) -> None:
         """A write of ours landed: whether the link still lacks anything is told when all is decided."""
@@ -558,7 +574,7 @@ class Scene:
         row, states = self.entities[root], self.states(root)
         row.values = states.plain()
         row.fields = pack_fields(states)
-        row.version = max((state.version for state in states.values()), default=NO_VERSION)
+        row.version = states.newest()
 
     def save(self) -> None:
         """Write the working set back: one statement per table and kind."""
@@ -575,19 +591,22 @@ class Scene:
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
         rekeyed = sorted(self._new_entities | self._dirty_entities | self._rekeyed)
-        self.tx.set_keys([(root, self.entities[root].type, self._keys(root)) for root in rekeyed])
-        links = [link for links in self.links_at.values() for link in links]
+        self.tx.set_keys(
+            [(root, self.entities[root].type, self._keys(root)) for root in rekeyed], fresh=self._new_entities
+        )
+        links = (link for links in self.links_at.values() for link in links)
         told = self._history if "no_history" not in PLANTED else {}
         self.tx.add_history(
-            history_rows(told, links, version=lambda: self.version, at=self.now, run_id=self.run_id, actor=self.actor)
+            history_rows(told, links if told else (), version=lambda: self.version, at=self.now, run_id=self.run_id, actor=self.actor)
         )
         self.tx.add_conflicts(self.conflicts)
         store_findings(self.tx, self.findings, self.entity_type, at=self.now, run_id=self.run_id)
 
     def _keys(self, root: int) -> set[tuple[str, str]]:
+        if root in self._alone and root not in self._states:  # its one record holds no other
+            own = self.own_keys.get(root)
+            return keys_for(self.entity_type(root), [self.entities[root].values]) if own is None else own
         holdings: list[Mapping[str, Json]] = [self.values(root)]
-        if root in self._alone and root not in self._states:
-            return keys_for(self.entity_type(root), holdings)  # its one record holds no other
         holdings += [self._held(link) for link in self.links_at[root] if link.state in SPEAKING]
         return keys_for(self.entity_type(root), holdings)
 

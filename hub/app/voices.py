@@ -8,7 +8,7 @@ from hub.core.first import precedence
 from hub.core.merge import Voice
 from hub.model import LinkRow, LinkState
 
-SPEAKING = (LinkState.LIVE, LinkState.DUPLICATE, LinkState.OUT_OF_SCOPE)
+SPEAKING = frozenset({LinkState.LIVE, LinkState.DUPLICATE, LinkState.OUT_OF_SCOPE})
 
 
 def connector_name(hub: Hub, connection: str) -> str:
@@ -17,12 +17,16 @@ def connector_name(hub: Hub, connection: str) -> str:
     return found.connector.name if found else ""
 
 
-def voice_of(hub: Hub, link: LinkRow) -> Voice:
-    """What a decision must know of a link."""
+def voice_of(hub: Hub, link: LinkRow, ranks: dict[str, tuple[str, int]] | None = None) -> Voice:
+    """What a decision must know of a link; `ranks` remembers connector and rank of its connection."""
+    known = None if ranks is None else ranks.get(link.connection)
+    if known is None:
+        known = connector_name(hub, link.connection), hub.rank(link.connection)
+        if ranks is not None:
+            ranks[link.connection] = known
     return Voice(
-        link=link.id, connection=link.connection, connector=connector_name(hub, link.connection),
-        rank=hub.rank(link.connection), speaks=link.state in SPEAKING,
-    )  # fmt: skip
+        link=link.id, connection=link.connection, connector=known[0], rank=known[1], speaks=link.state in SPEAKING
+    )
 
 
 def precedences_of(hub: Hub, entity: EntityType, old: LinkRow, new: LinkRow) -> dict[str, str]:

@@ -41,9 +41,15 @@ def first_held(kinds: Mapping[str, str], shown: Mapping[str, Json]) -> tuple[dic
     name an element twice.
     """
     held: dict[str, Json] = {}
+    filled: list[str] = []
     for name, value in shown.items():
         kind = kinds.get(name)
         if kind is None:
+            continue
+        if value.__class__ is str:
+            held[name] = value
+            if value:
+                filled.append(name)
             continue
         if kind == "set":
             value = sorted(value or ())
@@ -55,12 +61,10 @@ def first_held(kinds: Mapping[str, str], shown: Mapping[str, Json]) -> tuple[dic
             elif value.get("at"):
                 return None
         held[name] = value
-    get = held.get
-    return held, [
-        name
-        for name in kinds
-        if (value := get(name)) is not None and ((value.__class__ is str and value) or not is_empty(value))
-    ]
+        if value is not None and not is_empty(value):
+            filled.append(name)
+    filled.sort()
+    return held, filled
 
 
 def first_shadow(held: dict[str, Json], filled: Sequence[str], own: Own) -> dict[str, Json]:
@@ -130,11 +134,16 @@ def undecided(
     memory, own = entity.get("m"), new["own"]
     if memory is None or memory.__class__ is not list or memory != old.get("own"):
         return list(filled)
-    exceptions, odd, before, now = entity.get("x", {}), old.get("x", {}), old["held"], new["held"]
+    exceptions, odd, before, now = entity.get("x"), old.get("x"), old["held"], new["held"]
     earlier = memory[2] < own[2]
-    if not exceptions and not odd and before == now and all(precedences[name] is STAYS for name in filled):
-        return [name for name in filled if values.get(name) != now[name]]
-    found = []
+    if not exceptions and not odd:
+        return [
+            name
+            for name in filled
+            if not (before.get(name, _NOT_THERE) == now[name] == values.get(name))
+            or not ((order := precedences[name]) is STAYS or (earlier and order is BY_TIME))
+        ]
+    exceptions, odd, found = exceptions or {}, odd or {}, []
     for name in filled:
         value, order = now[name], precedences[name]
         if (

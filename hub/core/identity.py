@@ -45,7 +45,7 @@ def keys_for(entity: EntityType, holdings: Iterable[Mapping[str, Json]]) -> set[
 
 def decide_match(
     entity: EntityType,
-    values: Mapping[str, Json],
+    keys: Sequence[tuple[str, str, str]],
     found: Mapping[tuple[str, str], Sequence[int]],
     *,
     here: Mapping[int, int] | None = None,
@@ -54,18 +54,18 @@ def decide_match(
     """Decide over one record's keys.
 
     Args:
-        values: the record in canonical terms.
+        keys: of the record, as `keys_of` gives them: (name, value, strength).
         found: (key name, key value) -> root entities that carry it.
         here: root entity -> how many records of this very stream it has already; missing: none.
         apart: root entities that a person said this record does not belong to.
     """
     if not found:
-        return NEW if any(strength == "strong" for _, _, strength in keys_of(entity, values)) else KEYLESS
+        return NEW if any(strength == "strong" for _, _, strength in keys) else KEYLESS
     strong: dict[int, str] = {}
     weak: dict[int, str] = {}
     crowded = []
     has_key = False
-    for name, value, strength in keys_of(entity, values):
+    for name, value, strength in keys:
         has_key = has_key or strength == "strong"
         owners = [each for each in found.get((name, value), ()) if each not in apart]
         if _is_crowded(entity, owners, here or {}, strength):

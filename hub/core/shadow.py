@@ -174,6 +174,35 @@ class States(Unpacked[FieldState]):
         return {name: self._usual(name) if item is None else _packed_state(item) for name, item in self._items.items()}
 
 
+    def newest(self) -> int:
+        """The highest version that a field has."""
+        versions = [self._usual(name)[0] if item is None else item.version for name, item in self._items.items()]
+        return max(versions, default=NO_VERSION)
+
+    def repacked(self) -> dict[str, Json] | None:
+        """The document, where what nobody looked at outnumbers the rest: so its default stands as it stood."""
+        document, values = self._document, self._values
+        known = document.get("x", NO_CLAIMS)
+        looked = {name: item for name, item in self._items.items() if item is not None or name in known}
+        rest = [name for name in self._items if name not in looked and not is_empty(values[name])]
+        if not rest or len(rest) <= len(looked):
+            return None
+        version, memory = document["v"], document["m"]
+        exceptions: dict[str, Json] = {}
+        for name, item in looked.items():
+            if item is None:
+                exceptions[name] = known[name]
+                continue
+            its_version, claims, rare = _packed_state(item)
+            usual = None if is_empty(item.value) else memory
+            if its_version != version or rare != [None] or claims != usual:
+                exceptions[name] = [its_version, claims, *rare]
+        found: dict[str, Json] = {"v": version, "m": memory}
+        if exceptions:
+            found["x"] = exceptions
+        return found
+
+
 def _packed_state(state: FieldState) -> tuple[int, Json, list[Json]]:
     return state.version, pack_claims(state.value, state.memory), _rare(state)
 
@@ -213,6 +242,9 @@ def unpack_shadow(document: Mapping[str, Json]) -> Shadow:
 def pack_fields(states: Mapping[str, FieldState]) -> dict[str, Json]:
     """Field states of an entity -> its document; the values themselves stand in `entity.values`."""
     if isinstance(states, States):
+        repacked = states.repacked()
+        if repacked is not None:
+            return repacked
         values, packed = states.plain(), states.packed()
     else:
         values = {name: state.value for name, state in states.items()}

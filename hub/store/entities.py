@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -160,14 +160,17 @@ class Entities(Session):
             [(row.version, row.state, row.alias_of, encode(row.values), encode(row.fields), row.id) for row in rows],
         )
 
-    def set_keys(self, changes: Sequence[tuple[int, str, set[tuple[str, str]]]]) -> None:
-        """Replaces the keys of entities: (entity id, type, {(key name, normalised value)})."""
+    def set_keys(
+        self, changes: Sequence[tuple[int, str, set[tuple[str, str]]]], *, fresh: Collection[int] = ()
+    ) -> None:
+        """Replaces the keys of entities: (entity id, type, {(key name, normalised value)}); `fresh` ones have none yet."""
         wanted = {
             (index_key(value), name, type_, entity_id) for entity_id, type_, keys in changes for name, value in keys
         }
         if not changes:
             return
-        held = {tuple(row) for row in self._rows(KEYS_OF, ids=ids_of(entity_id for entity_id, _, _ in changes))}
+        known = ids_of(entity_id for entity_id, _, _ in changes if entity_id not in fresh)
+        held = {tuple(row) for row in self._rows(KEYS_OF, ids=known)} if known else set()
         gone = [dict(zip(("value", "name", "type", "entity_id"), key, strict=True)) for key in held - wanted]
         self._many(DROP_KEY, gone)
         self._insert(NEW_KEYS, sorted(wanted - held if held else wanted))

@@ -10,6 +10,7 @@ from hub.core.likeness import blocks_of, features_of, folded, prior, row_of
 from hub.core.merge import Decision, Voice, after_split, decide_field, heard_since
 from hub.core.plan import is_due
 from hub.core.shadow import pack_fields, unpack_fields
+from hub.core.values import keys_of
 from hub.model import NO_VERSION, WHOLE, Cell, Claim, FieldState, Json
 from tests.core.language import people
 
@@ -36,7 +37,7 @@ EMAIL, PHONE = ("email", "ann@example.org"), ("phone", "+4930111")
 
 
 def matched(found: dict[tuple[str, str], list[int]], **more: Json) -> Match:
-    return decide_match(CONTACT, ANN, found, **more)
+    return decide_match(CONTACT, keys_of(CONTACT, ANN), found, **more)
 
 
 def test_a_strong_key_links_and_a_weak_one_asks() -> None:
