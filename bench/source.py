@@ -1,6 +1,7 @@
 """Both systems as one HTTP server: just what connectors ask about contacts, from records that were encoded beforehand.
 
-    GET  /pages/<system>?after=<key>          plain pages of 1,000 records, for the floor and for `engine`
+    GET  /pages/<system>?after=<key>&until=…  plain pages of 1,000 records, for the floor and for `engine`
+    GET  /split/<system>?parts=<n>            keys behind which n equal parts begin
     POST /fetch/<system>, /push/<system>      by id, and writes: for `engine`
     GET  /services/data/vNN.0/queryAll/?q=…   Salesforce: keyset queries by (SystemModstamp, Id)
     GET  /crm/…/contacts?after=<place>        HubSpot: the list, 100 a page
@@ -76,7 +77,9 @@ class Source:
     def handle(self, request: Request) -> Response:
         path, system = request.path, request.path.rpartition("/")[2]
         if path.startswith("/pages/"):
-            return self._plain(self.shelves[system], request.first("after", START))
+            return self._plain(self.shelves[system], request.first("after", START), request.first("until", ""))
+        if path.startswith("/split/"):
+            return self._split(self.shelves[system], int(request.first("parts")))
         if path.startswith("/fetch/"):
             return _answer(b'{"records":[%s]}' % self.shelves[system].all_of(request.json()["ids"]))
         if path.startswith("/push/"):
@@ -91,14 +94,22 @@ class Source:
             return self._change(int(request.first("count")) // 2, int(request.first("turn")))
         return Response(status=404)
 
-    def _plain(self, shelf: Shelf, after: str) -> Response:
+    def _split(self, shelf: Shelf, parts: int) -> Response:
+        size = len(shelf.keys)
+        keys = [shelf.keys[size * place // parts - 1] for place in range(1, parts)]
+        return Response.json({"starts": [START, *("{!r}/{}".format(*key) for key in keys)]})
+
+    def _plain(self, shelf: Shelf, after: str, until: str) -> Response:
         """{"records": [...], "at": key of the last one, "done": bool}"""
         stamp, _, record_id = after.partition("/")
-        start = shelf.behind(float(stamp), record_id)
-        end = min(start + PLAIN_PAGE, len(shelf.keys))
+        start, limit = shelf.behind(float(stamp), record_id), len(shelf.keys)
+        if until:
+            stamp, _, record_id = until.partition("/")
+            limit = shelf.behind(float(stamp), record_id)
+        end = min(start + PLAIN_PAGE, limit)
         last = "{!r}/{}".format(*shelf.keys[end - 1]).encode() if end > start else after.encode()
         body = b'{"records":[%s],"at":"%s","done":%s}'
-        return _answer(body % (shelf.page(start, PLAIN_PAGE), last, _bool(end == len(shelf.keys))))
+        return _answer(body % (shelf.page(start, end - start), last, _bool(end == limit)))
 
     def _push(self, shelf: Shelf, changes: list[dict[str, Json]]) -> Response:
         shelf.put([written(shelf.rows[each["id"]], each["body"], self.now()) for each in changes])

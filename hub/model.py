@@ -102,7 +102,7 @@ class FieldState:
     withdrawn: bool = False  # blank since a split: another's value leaves every system, also where blanks are kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed; to freeze it would double what making one costs
 class SourceRecord:
     """One record as the system sent it."""
 
@@ -134,7 +134,7 @@ class Reference(NamedTuple):
     external_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed, like SourceRecord
 class MappedRecord:
     """A source record in canonical terms. A field that is missing was not there; None means blank."""
 

@@ -37,14 +37,21 @@ def make(name: str, system: str, read: Callable[[dict[str, Json]], tuple[str, st
         return found
 
     def pull(api: Api, _stream: str, cursor: Json) -> Page:
-        after = (cursor or {}).get("at", START)
-        answer = api.door.request("GET", f"/pages/{system}", params={"after": after}, operation="list").json()
+        at = {"at": START, "until": "", **(cursor or {})}
+        asked = {"after": at["at"], "until": at["until"]}
+        answer = api.door.request("GET", f"/pages/{system}", params=asked, operation="list").json()
         return Page(
             records=records(answer),
-            next_cursor={"at": answer["at"]},
+            next_cursor={"at": answer["at"], **({"until": at["until"]} if at["until"] else {})},
             complete=answer["done"],
             read_at=api.door.vendor_now(),
         )
+
+    def split(api: Api, _stream: str, parts: int) -> list[Json]:
+        found = api.door.request("GET", f"/split/{system}", params={"parts": parts}, operation="split").json()
+        return [
+            {"at": start, "until": end} for start, end in zip(found["starts"], [*found["starts"][1:], ""], strict=True)
+        ]
 
     def fetch(api: Api, _stream: str, ids: Sequence[str]) -> list[SourceRecord]:
         return records(api.door.request("POST", f"/fetch/{system}", json={"ids": list(ids)}, operation="fetch").json())
@@ -70,6 +77,7 @@ def make(name: str, system: str, read: Callable[[dict[str, Json]], tuple[str, st
         check=lambda api: {"account": system},
         discover=lambda api, stream: (),
         pull=pull,
+        split=split,
         fetch=fetch,
         push=push,
     )

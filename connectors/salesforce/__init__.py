@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from connectors.salesforce.account import check, discover
 from connectors.salesforce.api import STATUSES, classify, connect, usage
-from connectors.salesforce.reading import LOOKBACK_S, PAGE, fetch, find, pull
+from connectors.salesforce.reading import LOOKBACK_S, PAGE, fetch, find, pull, split
 from connectors.salesforce.writing import COLLECTION, COLLECTIONS, push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
 
@@ -73,6 +73,7 @@ CONNECTOR = Connector(
     check=check,
     discover=discover,
     pull=pull,
+    split=split,
     fetch=fetch,
     find=find,
     push=push,

@@ -105,6 +105,12 @@ def select(api: SalesforceApi, stream: str, tail: str, *, deleted: bool) -> Json
     return with_visible_fields(api, stream, read)
 
 
+def count(api: SalesforceApi, stream: str, condition: str) -> int:
+    """How many rows there are, deleted ones included; `condition` follows WHERE, its literals escaped."""
+    soql = f"SELECT COUNT() FROM {OBJECTS[stream]} WHERE {condition}"  # noqa: S608
+    return int(_query(api, soql, deleted=True)["totalSize"])
+
+
 def _query(api: SalesforceApi, soql: str, *, deleted: bool) -> Json:
     """A query; a text too long for a URL travels in the body of a Composite call."""
     path = f"{'queryAll' if deleted else 'query'}/?q={quote(soql, safe='')}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from simple_salesforce.format import format_soql
 
-from connectors.salesforce.api import OBJECTS, SalesforceApi, call, select, whoami, with_visible_fields
+from connectors.salesforce.api import OBJECTS, SalesforceApi, call, count, select, whoami, with_visible_fields
 from hub.connector import Page
 from hub.errors import RecordRejected
 from hub.kit.paging import batches, require_ascending, require_progress, rest_at
@@ -15,6 +15,7 @@ from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.model import Json, SourceRecord
 
 PAGE = 2000  # rows of a query page, and ids of one collection retrieve (REST API guide)
+WORTH_SPLITTING = 200_000  # rows: splitting them costs 18 calls, reading them a hundred and more
 LOOKBACK_S = 600.0  # a long transaction commits after its stamps were given (airbyte #27146)
 
 
@@ -64,7 +65,8 @@ def id18(text: str) -> str:
 def pull(api: SalesforceApi, stream: str, cursor: Json) -> Page:
     """One page. Cursor: {"t": stamp as text, "id": last id of that stamp, "from": start of this read, "all": bool}.
 
-    At rest `id` is "" and `t` lies ten minutes before the read that reached the end.
+    At rest `id` is "" and `t` lies ten minutes before the read that reached the end. In a part of a first load `until`
+    is where the next part begins.
     """
     at = cursor or {"t": "", "id": "", "from": None, "all": True}
     answer = select(api, stream, _after(at), deleted=True)
@@ -87,14 +89,41 @@ def pull(api: SalesforceApi, stream: str, cursor: Json) -> Page:
 
 def _after(at: Mapping[str, Json]) -> str:
     """Keyset condition: (stamp, id) after the cursor. One row more than a page: `done` then tells if there is more."""
-    after = ""
+    conditions = []
     if at["t"]:
         stamp = to_iso(parse_time(at["t"]))
-        after = f"WHERE SystemModstamp >= {stamp} "
+        after = f"SystemModstamp >= {stamp}"
         if at["id"]:
             tie = format_soql("(SystemModstamp = {:literal} AND Id > {})", stamp, at["id"])
-            after = f"WHERE ({tie} OR SystemModstamp > {stamp}) "
-    return f"{after}ORDER BY SystemModstamp, Id LIMIT {PAGE + 1}"
+            after = f"({tie} OR SystemModstamp > {stamp})"
+        conditions.append(after)
+    if at.get("until"):
+        conditions.append(f"SystemModstamp < {to_iso(parse_time(at['until']))}")
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    return f"{where}ORDER BY SystemModstamp, Id LIMIT {PAGE + 1}"
+
+
+def split(api: SalesforceApi, stream: str, parts: int) -> list[Json]:
+    """Ranges of the modification time with about as many rows each; none where there are few rows.
+
+    Rows are counted up to equally spaced moments; a range ends at the first one with enough of them before it. Rows that
+    were all imported in one moment stay together.
+    """
+    oldest = select(api, stream, "ORDER BY SystemModstamp LIMIT 1", deleted=True)["records"]
+    now = api.door.vendor_now()
+    rows = count(api, stream, f"SystemModstamp < {to_iso(now)}") if oldest else 0
+    if rows < WORTH_SPLITTING:
+        return []
+    first = parse_time(oldest[0]["SystemModstamp"])
+    moments = [first + (now - first) * place / (2 * parts) for place in range(1, 2 * parts)]
+    cuts, taken = [], 0
+    for moment in moments:
+        before = count(api, stream, f"SystemModstamp < {to_iso(moment)}")
+        if taken + rows / parts <= before < rows:
+            cuts.append(to_iso(moment))
+            taken = before
+    edges = [("", cuts[0] if cuts else ""), *zip(cuts, [*cuts[1:], ""], strict=True)]
+    return [{"t": start, "id": "", "from": None, "all": False, "until": end} for start, end in edges]
 
 
 def fetch(api: SalesforceApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:

@@ -107,6 +107,7 @@ class Hub:
     guards: Mapping[str, Bound] = field(default_factory=lambda: dict(DEFAULTS))
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
     projects: Json = None  # the loaded project, for listings
+    call_helpers: Callable[[str, str, int], None] | None = None  # (connection, stream, how many): for hub.app.parts
     reads_ahead: bool = False  # while a page is stored, the next one is on its way
     vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from hub.app.context import Hub
 from hub.app.leases import LEASE_S, RENEW_S, LeaseLost, Stopped, take
+from hub.app.parts import help_read
+from hub.app.pull import pages
 from hub.app.syncing import Outcome
 from hub.app.transact import commit
 from hub.app.turns import Turns, moved
@@ -28,7 +30,7 @@ from hub.store import Tx
 CLOCK = "clock"  # name of the lease
 LOOK_S = 1.0  # how often the clock looks for what became due
 BACKOFF_S, BACKOFF_MOST_S = 2.0, 300.0  # between looks at what does not get anywhere
-SCHEDULED, FOLLOW, WHOLE = "scheduled", "follow", "whole"
+SCHEDULED, FOLLOW, WHOLE, PART = "scheduled", "follow", "whole", "part"
 STOP_S = 25.0
 
 
@@ -65,13 +67,15 @@ class Fleet:
         self._log = logger("fleet")
         self._turns = Turns(hub=hub, owner=self._owner, watch=self._watch)
         self._queue = JobQueue(
-            hub.store.conninfo, {SCHEDULED: self._scheduled, FOLLOW: self._follow, WHOLE: self._whole}
+            hub.store.conninfo,
+            {SCHEDULED: self._scheduled, FOLLOW: self._follow, WHOLE: self._whole, PART: self._part},
         )
         self._threads: list[threading.Thread] = []
         self._waits: dict[str, tuple[float, int]] = {}  # connection -> not looked at before, how often in vain
 
     def start(self) -> None:
         self._queue.open()
+        self.hub.call_helpers = self._call_helpers
         parts = [("clock", self._keep_clock)] if self._ticks else []
         parts += [("jobs", lambda: self._queue.work(self._over, at_once=self._at_once))] if self._at_once else []
         for name, part in parts:
@@ -127,6 +131,23 @@ class Fleet:
         outcome = self._turns.follow(connection) if connection in self.hub.connections else None
         if outcome is not None:
             self._after(connection, outcome)
+
+    def _call_helpers(self, connection: str, stream: str, many: int) -> None:
+        for place in range(many):
+            self._put(PART, connection, beside=f"{stream}/{place}", stream=stream)
+
+    def _part(self, connection: str, *, stream: str) -> None:
+        """Helps with a first load, as long as there is a part that nobody reads."""
+        found = self.hub.connections.get(connection)
+        if found is not None and found.fault is None and stream in found.streams:
+            read = help_read(
+                self.hub,
+                found,
+                stream,
+                pages,
+                progress=lambda _stream, rows: self._watch(connection, "pull", stream, rows),
+            )
+            self._log.info("helped", connection=connection, stream=stream, parts=read)
 
     def _after(self, name: str, outcome: Outcome) -> None:
         """Raises RetryLater where the connection was another's, or the process ends: the job goes back."""

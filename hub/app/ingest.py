@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -44,12 +44,14 @@ from hub.model import (
     Reference,
     SourceRecord,
 )
+from hub.store import Tx
 
 Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" -> (link, field)
 
 LISTING = "listing"  # deletes of a stream: what a complete listing lacks
+GONE = LinkState.GONE  # asked for each record, and an enum is slow to ask
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
-SILENT = (LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO)  # a read brings such a link back
+SILENT = frozenset({LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO})  # a read brings such a link back
 
 
 def again(hub: Hub) -> Retrying:
@@ -72,6 +74,7 @@ def ingest_page(
     read_at: float,
     vendor_read_at: float | None = None,
     cursor: Json = None,
+    move: Callable[[Tx, Counter[str]], None] | None = None,
     known_since: float | None = None,
     first_load: bool = False,
     run_id: int | None = None,
@@ -89,6 +92,7 @@ def ingest_page(
         read_at: hub's clock when the read began.
         vendor_read_at: vendor's clock at the same moment, if it told.
         cursor: the stream's cursor document after this page; None leaves it (fetches, answers of writes).
+        move: moves another cursor instead, in this page's transaction; gets the counts.
         known_since: the stream's last complete pull began then, less its look-back: until then old values stood.
         tally: guard counters of the run, carried from page to page.
         release: {"released": …, "dropped": …} of a hold that a person decided.
@@ -107,7 +111,7 @@ def ingest_page(
         read_at=read_at, offset=None if vendor_read_at is None else vendor_read_at - read_at, known_since=known_since,
         first_load=first_load, answers=answers, by_id=by_id, release=release or {},
     )  # fmt: skip
-    relaxed = cursor is not None  # what a power cut takes of a pulled page is simply read again
+    relaxed = cursor is not None or move is not None  # what a power cut takes of a pulled page is simply read again
     for attempt in again(hub):
         with attempt, hub.store.transaction(relaxed=relaxed) as tx:
             scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=run_id)
@@ -118,6 +122,8 @@ def ingest_page(
             counts = _take_page(scene, connection, source, told, run_tally, records, faults)
             if cursor is not None and "cursor_first" not in PLANTED:
                 tx.set_cursor(connection.name, source, cursor)
+            if move is not None:
+                move(tx, counts)
     if tally is not None:
         tally.clear()
         tally.update(run_tally)
@@ -266,7 +272,9 @@ def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapp
         link = _link_of_newcomer(page, external_id, record, mapped)
         if link is None:
             return
-        if link.read_at is None and link.stamp is None and mapped is not None and link.state in LIVING:  # nothing it could be staler than
+        if (
+            link.read_at is None and link.stamp is None and mapped is not None and link.state in LIVING
+        ):  # nothing it could be staler than
             _observe(page, link, record, mapped)
             return
     if link.state == LinkState.DETACHED and not _belongs_again(page, link):
@@ -329,7 +337,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     root = scene.root_of[link.entity_id]
     first = not scene.cells(link.id)
     shown: Mapping[str, Json] = with_references(page, link, mapped) if mapped.references else mapped.values
-    intent = page.intents.get(link.id) if link.state != LinkState.GONE else settle_later(page, link)
+    intent = page.intents.get(link.id) if link.state != GONE else settle_later(page, link)
     unsettled = False
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
         early_s = early_s_of(page, link, record) if link.hash is None else 0.0
@@ -451,10 +459,11 @@ def _accept_read(
     link.hash = None if waits or link.id in page.held_items else content_hash(record, body)
     link.raw = packed(body)
     link.mapping_version = page.connection.mapping_version
-    if link.state == LinkState.MERGED_INTO:
-        page.scene.findings.parted.append(link)
-    if link.state in SILENT and "no_restore" not in PLANTED:
-        revive(page, link)
+    if link.state in SILENT:
+        if link.state == LinkState.MERGED_INTO:
+            page.scene.findings.parted.append(link)
+        if "no_restore" not in PLANTED:
+            revive(page, link)
     if cells is not None:
         page.scene.set_cells(link.id, cells)
 

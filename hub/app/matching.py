@@ -13,6 +13,7 @@ from hub.core.planted import PLANTED
 from hub.model import Cell, EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
 from hub.store.links import LinkHead
 
+LIVE = LinkState.LIVE
 LIVING = frozenset({LinkState.LIVE, LinkState.OUT_OF_SCOPE})  # of these a stream holds at most one per entity
 
 
@@ -42,10 +43,11 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     if old is not None:
         _known_by(page, keys, page.scene.root_of[old.entity_id])
         return _move(page, old, external_id)
-    apart = {page.scene.root_of[each.other] for each in rulings if each.row["kind"] == NEVER}
+    apart = {page.scene.root_of[each.other] for each in rulings if each.row["kind"] == NEVER} if rulings else ()
     owners = _owners(page, keys)
     match = decide_match(entity, known, owners, here=_here(page, owners) if owners else None, apart=apart)
-    page.scene.findings.crowded += match.crowded
+    if match.crowded:
+        page.scene.findings.crowded += match.crowded
     if match.outcome == "ambiguous":
         _review(page, record, external_id, match.candidates)
         return None
@@ -62,7 +64,8 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     _known_by(page, keys, root)
     if match.weak:
         page.scene.findings.weak.append((root, match.weak))
-    page.scene.findings.obeyed += [(each, root) for each in rulings]
+    if rulings:
+        page.scene.findings.obeyed += [(each, root) for each in rulings]
     return _attach(page, root, external_id, adopted=False)
 
 
@@ -178,7 +181,7 @@ def _attach(page: PageContext, root: int, external_id: str, *, adopted: bool) ->
     scene, name, stream = page.scene, page.connection.name, page.mapping.name
     scene.set_state(root, "live")  # somebody speaks of it, perhaps again
     here = [each for each in scene.links_at[root] if (each.connection, each.stream) == (name, stream)]
-    wanted = next((each for each in here if each.state == LinkState.WANTED), None)
+    wanted = next((each for each in here if each.state == LinkState.WANTED), None) if here else None
     if wanted is not None:
         intent = page.intents.get(wanted.id)
         if intent is not None and not adopted:
@@ -194,7 +197,7 @@ def _attach(page: PageContext, root: int, external_id: str, *, adopted: bool) ->
     duplicate = bool(living) and not page.stream.acts
     link = LinkRow(
         id=scene.new_id("link"), connection=name, stream=stream, external_id=external_id, entity_id=root,
-        state=LinkState.DUPLICATE if duplicate else LinkState.LIVE, mapping_version=page.connection.mapping_version,
+        state=LinkState.DUPLICATE if duplicate else LIVE, mapping_version=page.connection.mapping_version,
     )  # fmt: skip
     scene.add_link(link)
     page.counts["duplicates" if duplicate else "linked"] += 1

@@ -14,6 +14,7 @@ from hub.app.absence import proves_absence, take_absent
 from hub.app.context import Connection, Hub
 from hub.app.deliveries import delivered
 from hub.app.ingest import again, ingest_page
+from hub.app.parts import is_split, may_split, read_whole, split
 from hub.connector import Page
 from hub.core.planted import PLANTED
 from hub.errors import HubError
@@ -51,13 +52,15 @@ def pull_stream(
     Raises:
         HubError: what the connector or store raised; everything before the failing page is kept.
     """
-    stream, total, stuck = connection.streams[source], Counter[str](), 0
-    bad_rows: set[str] = set()
     with hub.store.reading() as tx:
         state: Json = tx.cursor(connection.name, source) or {"at": None, "first_done": False, "since": None}
+    if is_split(state) or (may_split(hub, connection, state) and split(hub, connection, source, state)):
+        return read_whole(hub, connection, source, pages, run_id=run_id, tally=tally, progress=progress)
+    stream, total, stuck = connection.streams[source], Counter[str](), 0
+    bad_rows: set[str] = set()
     total += _take_unseen(hub, connection, source, state, run_id=run_id)  # of a listing that a crash cut off here
     started = state.get("open_since") or hub.clock.now()
-    for read_at, page in _pages(hub, connection, source, state["at"]):
+    for read_at, page in pages(hub, connection, source, state["at"]):
         stuck = stuck + 1 if page.next_cursor == state["at"] and not page.complete else 0
         if stuck >= LOOP_LIMIT:
             raise CursorLoop(
@@ -94,7 +97,7 @@ def pull_stream(
     return total
 
 
-def _pages(hub: Hub, connection: Connection, source: str, cursor: Json) -> Iterator[tuple[float, Page]]:
+def pages(hub: Hub, connection: Connection, source: str, cursor: Json) -> Iterator[tuple[float, Page]]:
     """(when the read began, page), from a cursor to the present end.
 
     Reading ahead: a thread asks for one page more while the last one is stored. What it meets is raised when that page

@@ -123,6 +123,7 @@ def _remember(tx: Tx, connection: Connection, change: Change) -> None:
     for source in change.listed_again:
         state = tx.cursor(connection.name, source)
         if state is not None:
+            tx.drop_cursors(connection.name, state.pop("parts", ()))  # of a first load that was under way
             tx.set_cursor(connection.name, source, {**state, "at": None, "first_done": False, "open_since": None})
     tx.set_setting(_key(connection), dict(change.mark))
 

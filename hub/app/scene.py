@@ -39,6 +39,7 @@ from hub.model import (
 from hub.store import Tx
 
 Cells = MutableMapping[str, Cell]
+LIVE = LinkState.LIVE  # asked for each record, and an enum is slow to ask
 ID_BLOCK, ID_BLOCK_MOST = 50, 1600  # ids drawn from the store at a time: first, and at most
 
 
@@ -417,19 +418,20 @@ class Scene:
 
     def mark_behind(self) -> None:
         """Put every link on notice that lacks a rechecked field, and want the records that should exist."""
-        makers: dict[str, list[Connection]] = {}
+        makers: dict[str, tuple[list[Connection], bool]] = {}
         for root in sorted(self._recheck):
             if root in self._new_entities or root in self.changed or root in self._turned:
                 kind = self.entities[root].type
                 if kind not in makers:
-                    makers[kind] = self.hub.makers_of(kind)
-                if root not in self._alone or self.hub.has_scope(kind):
+                    makers[kind] = self.hub.makers_of(kind), self.hub.has_scope(kind)
+                connections, has_scope = makers[kind]
+                if has_scope or root not in self._alone:
                     self._scope(root)
-                for connection in makers[kind]:
+                for connection in connections:
                     self.want(root, connection)
-            for link in list(self.links_at[root]):
+            for link in tuple(self.links_at[root]):
                 if (
-                    link.state == LinkState.LIVE
+                    link.state == LIVE
                     and link.behind_since is None
                     and self._may_lack(root, link)
                     and self.due(link, self._rechecked(root)).fields
@@ -597,7 +599,14 @@ class Scene:
         links = (link for links in self.links_at.values() for link in links)
         told = self._history if "no_history" not in PLANTED else {}
         self.tx.add_history(
-            history_rows(told, links if told else (), version=lambda: self.version, at=self.now, run_id=self.run_id, actor=self.actor)
+            history_rows(
+                told,
+                links if told else (),
+                version=lambda: self.version,
+                at=self.now,
+                run_id=self.run_id,
+                actor=self.actor,
+            )
         )
         self.tx.add_conflicts(self.conflicts)
         store_findings(self.tx, self.findings, self.entity_type, at=self.now, run_id=self.run_id)

@@ -85,10 +85,11 @@ def values_alone(
     for name in filled:
         value = held[name]
         if value.__class__ is dict and (field := fields[name]).kind == "group":
-            whole = {part: value.get(part) for part in field.parts}
-            if whole != value:
-                exceptions[name] = [version, {WHOLE: [own[0], value, *own[1:]]}, None]
-            value = whole
+            if [*value] != [*field.parts]:
+                whole = {part: value.get(part) for part in field.parts}
+                if whole != value:
+                    exceptions[name] = [version, {WHOLE: [own[0], value, *own[1:]]}, None]
+                value = whole
         values[name] = value
     if len(exceptions) == len(values):
         return None

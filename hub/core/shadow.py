@@ -173,7 +173,6 @@ class States(Unpacked[FieldState]):
         """Field -> version, claims, and what few fields have."""
         return {name: self._usual(name) if item is None else _packed_state(item) for name, item in self._items.items()}
 
-
     def newest(self) -> int:
         """The highest version that a field has."""
         versions = [self._usual(name)[0] if item is None else item.version for name, item in self._items.items()]

@@ -68,14 +68,18 @@ class JobQueue:
     def close(self) -> None:
         self._app.close()
 
-    def put(self, task: str, connection: str, *, after_s: int = 0, **arguments: Any) -> bool:
+    def put(self, task: str, connection: str, *, after_s: int = 0, beside: str = "", **arguments: Any) -> bool:
         """A job for whoever is free. False: the same task waits for this connection already.
+
+        Args:
+            beside: which of several it is that may run beside the connection's other jobs; "": it waits for them.
 
         Raises:
             RetryLater: the database cannot be reached.
         """
         job = self._app.configure_task(
-            task, lock=connection, queueing_lock=f"{task}:{connection}",
+            task, lock=f"{connection}:{beside}" if beside else connection,
+            queueing_lock=f"{task}:{connection}:{beside}" if beside else f"{task}:{connection}",
             schedule_in={"seconds": after_s} if after_s else None,
         )  # fmt: skip
         try:

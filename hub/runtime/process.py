@@ -15,6 +15,8 @@ def owner_name() -> str:
 def has_died(owner: str) -> bool:
     """True if a process of this machine bore that name and is gone; False if it lives, or nobody here can tell.
 
+    What stands behind another slash (one of its threads) says nothing.
+
     The pid alone is not enough: the machine may have given it to another process since.
     """
     host, _, rest = owner.partition("/")
@@ -27,7 +29,7 @@ def has_died(owner: str) -> bool:
         return True
     except OSError:
         return False  # it lives, as another user
-    return _has_ended(int(pid)) or started != _started(int(pid))
+    return _has_ended(int(pid)) or started.partition("/")[0] != _started(int(pid))
 
 
 def _has_ended(pid: int) -> bool:

@@ -70,6 +70,9 @@ def _add_tombstone_key(d: Dialect) -> Executable:
 
 
 SET_CURSOR = Statement(_set_cursor)
+DROP_CURSORS = Statement(
+    lambda d: delete(CURSOR).where(CURSOR.c.connection == bindparam("connection"), d.one_of(CURSOR.c.stream, "streams"))
+)
 ADD_DELIVERY = Statement(_add_delivery)
 BODY = Statement(
     lambda d: select(DELIVERY.c.body).where(
@@ -132,6 +135,12 @@ class Reading(Session):
     def set_cursor(self, connection: str, stream: str, value: Json) -> None:
         """Moves the cursor: in the transaction that stores the page, so that neither is ever without the other."""
         self._run(SET_CURSOR, **as_new(connection=connection, stream=stream, value=encode(value)))
+
+    def drop_cursors(self, connection: str, streams: Iterable[str]) -> None:
+        """Forgets where reading went on."""
+        wanted = texts_of(streams)
+        if wanted:
+            self._run(DROP_CURSORS, connection=connection, streams=wanted)
 
     # Deliveries
 
