@@ -328,7 +328,7 @@ class Connector:
     check: Callable[[Api], Mapping[str, Json]]  # {"account": id, "name": …, "warnings": […]}; raises on failure
     discover: Callable[[Api, str], Sequence[Field]]
     pull: Callable[[Api, str, Json], Page]  # (api, stream, cursor or None)
-    # (api, stream, at most so many) -> cursors at which the parts of a first load begin, which several workers pull side
+    # (api, stream, at most so many) -> cursors at which the parts of a first load begin; several workers pull them side
     # by side. A part's page is `complete` at the end of its range. Ranges are of the modification time, without a gap;
     # the last has no end, and reading goes on at its resting cursor. Fewer than two: not worth it
     split: Callable[[Api, str, int], Sequence[Json]] | None = None

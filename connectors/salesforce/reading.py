@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from simple_salesforce.format import format_soql
 
@@ -15,7 +16,8 @@ from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.model import Json, SourceRecord
 
 PAGE = 2000  # rows of a query page, and ids of one collection retrieve (REST API guide)
-WORTH_SPLITTING = 200_000  # rows: splitting them costs 18 calls, reading them a hundred and more
+WORTH_SPLITTING = 200_000  # rows: counting them costs 22 calls, reading them a hundred and more
+COUNTS = 20
 LOOKBACK_S = 600.0  # a long transaction commits after its stamps were given (airbyte #27146)
 
 
@@ -106,24 +108,29 @@ def _after(at: Mapping[str, Json]) -> str:
 def split(api: SalesforceApi, stream: str, parts: int) -> list[Json]:
     """Ranges of the modification time with about as many rows each; none where there are few rows.
 
-    Rows are counted up to equally spaced moments; a range ends at the first one with enough of them before it. Rows that
-    were all imported in one moment stay together.
+    The range with the most rows is halved, again and again; then neighbours with few rows are one part. Rows that were
+    imported in one moment stay together.
     """
     oldest = select(api, stream, "ORDER BY SystemModstamp LIMIT 1", deleted=True)["records"]
-    now = api.door.vendor_now()
-    rows = count(api, stream, f"SystemModstamp < {to_iso(now)}") if oldest else 0
+    end = api.door.vendor_now()
+    rows = count(api, stream, f"SystemModstamp < {to_iso(end)}") if oldest else 0
     if rows < WORTH_SPLITTING:
         return []
-    first = parse_time(oldest[0]["SystemModstamp"])
-    moments = [first + (now - first) * place / (2 * parts) for place in range(1, 2 * parts)]
+    ranges = [(parse_time(oldest[0]["SystemModstamp"]), end, rows)]  # (from, until, rows)
+    for _ in range(COUNTS):
+        start, until, inside = fullest = max(ranges, key=lambda each: each[2])
+        place, middle = ranges.index(fullest), parse_time(to_iso((start + until) / 2))
+        below = f"SystemModstamp >= {to_iso(start)} AND SystemModstamp < {to_iso(middle)}"
+        before = count(api, stream, below)
+        ranges[place : place + 1] = [(start, middle, before), (middle, until, inside - before)]
     cuts, taken = [], 0
-    for moment in moments:
-        before = count(api, stream, f"SystemModstamp < {to_iso(moment)}")
-        if taken + rows / parts <= before < rows:
-            cuts.append(to_iso(moment))
-            taken = before
-    edges = [("", cuts[0] if cuts else ""), *zip(cuts, [*cuts[1:], ""], strict=True)]
-    return [{"t": start, "id": "", "from": None, "all": False, "until": end} for start, end in edges]
+    for start, _, inside in ranges:
+        if taken >= rows / parts and inside:
+            cuts.append(to_iso(start))
+            taken = 0
+        taken += inside
+    edges = ["", *cuts, ""]
+    return [{"t": t, "id": "", "from": None, "all": False, "until": u} for t, u in pairwise(edges)]
 
 
 def fetch(api: SalesforceApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:

@@ -140,13 +140,8 @@ class Fleet:
         """Helps with a first load, as long as there is a part that nobody reads."""
         found = self.hub.connections.get(connection)
         if found is not None and found.fault is None and stream in found.streams:
-            read = help_read(
-                self.hub,
-                found,
-                stream,
-                pages,
-                progress=lambda _stream, rows: self._watch(connection, "pull", stream, rows),
-            )
+            watch = partial(self._watch, connection, "pull")
+            read = help_read(self.hub, found, stream, pages, progress=watch)
             self._log.info("helped", connection=connection, stream=stream, parts=read)
 
     def _after(self, name: str, outcome: Outcome) -> None:

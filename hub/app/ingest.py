@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from hub.app.context import Connection, Hub
 from hub.app.gone import is_buried, is_dead, revive, settle_later, take_gone, take_unknown
 from hub.app.matching import LIVING, link_for, link_of_tombstone, moved_ids, rulings_on
-from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_row
+from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_cells, quarantine_row
 from hub.app.removals import contest
 from hub.app.scene import Cells, Scene
 from hub.app.settle import close_landed, settle_intent, stored_by
@@ -50,6 +50,7 @@ Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" ->
 
 LISTING = "listing"  # deletes of a stream: what a complete listing lacks
 GONE = LinkState.GONE  # asked for each record, and an enum is slow to ask
+HOPES = 2  # tries of a part's page that keep no keys from others meanwhile: its people are seldom in another part
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
 SILENT = frozenset({LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO})  # a read brings such a link back
 
@@ -96,8 +97,7 @@ def ingest_page(
         known_since: the stream's last complete pull began then, less its look-back: until then old values stood.
         tally: guard counters of the run, carried from page to page.
         release: {"released": …, "dropped": …} of a hold that a person decided.
-        done_hints: hints that this read answers, if the reads are new enough.
-        late_hints: due time -> hints that this read is too old for.
+        done_hints, late_hints: hints that this read answers; due time -> those that it is too old for.
         by_id: these records were read by id, or answered: they are as fresh as the vendor has them.
         answers: intents whose write these very records answer.
 
@@ -114,7 +114,8 @@ def ingest_page(
     relaxed = cursor is not None or move is not None  # what a power cut takes of a pulled page is simply read again
     for attempt in again(hub):
         with attempt, hub.store.transaction(relaxed=relaxed) as tx:
-            scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=run_id)
+            hopeful = move is not None and attempt.retry_state.attempt_number <= HOPES
+            scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=run_id, hopeful=hopeful)
             tx.done_hints(done_hints)  # first: this very read may leave new ones for the same records
             for due_at, ids in (late_hints or {}).items():
                 tx.postpone_hints(ids, due_at)
@@ -232,7 +233,9 @@ def _load(page: PageContext, news: Sequence[tuple[str, SourceRecord]], mapped: M
         page.buried = tx.tombstones(page.connection.name, page.mapping.name, names)
     page.keys = {id(r): keys_of(entity, mapped[id(r)].values) for r in fresh if id(r) in mapped}
     keys = {(name, value) for each in page.keys.values() for name, value, _ in each}
-    found = tx.find_by_keys(entity.name, keys) if keys else {}
+    found = tx.find_by_keys(entity.name, keys, keep=not scene.hopeful) if keys else {}
+    if scene.hopeful and keys:
+        scene.hoped.append((entity.name, keys, found))
     page.owners = found
     page.moved = moved_ids([record for _, record in news], known)
     page.ruled = rulings_on(page, [each for each in here if each not in known])
@@ -369,18 +372,10 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     page.counts["new" if first else ("changed" if edits else "unchanged")] += 1
     fine = [*shown, ""]
     if mapped.faults:
-        _fault_of_cells(page, link, mapped)
+        quarantine_cells(page, link, mapped)
         faulty = {fault.field for fault in mapped.faults}
         fine = [name for name in fine if name not in faulty]
     page.mended.setdefault(link.external_id or "", []).extend(fine)
-
-
-def _fault_of_cells(page: PageContext, link: LinkRow, mapped: MappedRecord) -> None:
-    for fault in mapped.faults:
-        page.counts["faulty_cells"] += 1
-        page.quarantine.append(
-            quarantine_row(page, link.external_id or "", fault.field, fault.code, fault.message, fault.fix, fault.value)
-        )
 
 
 def _observe_first(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json], window: Window) -> bool:

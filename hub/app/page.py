@@ -16,7 +16,7 @@ from hub.app.scene import Scene
 from hub.connector import Stream
 from hub.core.first import kinds_of
 from hub.core.mapping import StreamMapping
-from hub.model import LONG_AGO, Intent, Json, LinkRow, QuarantineRow, SourceRecord
+from hub.model import LONG_AGO, Intent, Json, LinkRow, MappedRecord, QuarantineRow, SourceRecord
 from hub.store.links import LinkHead
 from hub.store.rows import TombstoneRow
 
@@ -128,6 +128,15 @@ def quarantine_row(
         connection=page.connection.name, stream=page.mapping.name, external_id=external_id, field=name, direction="in",
         code=code, message=message, fix=fix, value=value, at=page.scene.now, run_id=page.scene.run_id,
     )  # fmt: skip
+
+
+def quarantine_cells(page: PageContext, link: LinkRow, mapped: MappedRecord) -> None:
+    """What of a record could not be read."""
+    for fault in mapped.faults:
+        page.counts["faulty_cells"] += 1
+        page.quarantine.append(
+            quarantine_row(page, link.external_id or "", fault.field, fault.code, fault.message, fault.fix, fault.value)
+        )
 
 
 def live_links(page: PageContext) -> int:

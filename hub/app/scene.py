@@ -50,6 +50,8 @@ class Scene:
     hub: Hub
     tx: Tx
     now: float
+    hopeful: bool = False  # keys are kept from others only while this is saved, and looked up once more then
+    hoped: list[tuple[str, set[tuple[str, str]], Mapping[tuple[str, str], list[int]]]] = field(default_factory=list)
     run_id: int | None = None
     actor: str = "sync"
     entities: dict[int, EntityRow] = field(default_factory=dict)
@@ -230,12 +232,10 @@ class Scene:
         """Derive every touched field anew; note history and conflicts."""
         for root, contacts in self._first.items():
             if not self._settled_at_once(root, contacts):
-                for _, filled in contacts:
-                    for name in filled:
-                        self.touch(root, name)
+                self._touched[root].update(name for _, filled in contacts for name in filled)
+                self._recheck[root].update(self._touched[root])
             if root not in self._alone:
-                for link, filled in contacts:
-                    self._recheck[root].update(link.shadow["held"].keys() - set(filled))
+                self._recheck[root].update(*(link.shadow["held"].keys() - set(filled) for link, filled in contacts))
         self._first.clear()
         for root in sorted(self._touched):
             names, entity = self._touched[root], self.entity_type(root)
@@ -249,17 +249,11 @@ class Scene:
                 nothing = FieldState(value=[] if declared.kind == "set" else None)
                 joint = self.joint[root].get(name, nothing) if root in self.joint else None
                 decision = decide_field(
-                    declared,
-                    cells,
-                    states.get(name, nothing),
-                    voices,
-                    version=self.version,
-                    ruling=self.rulings[root].get(name),
-                    also=self._also(root, declared, joint),
+                    declared, cells, states.get(name, nothing), voices, version=self.version,
+                    ruling=self.rulings[root].get(name), also=self._also(root, declared, joint),
                     since=self.merged_at if root in self.joining or joint is not None else None,
-                    departed=self.departed.pop((root, name), None),
-                    returned=self.returned,
-                )
+                    departed=self.departed.pop((root, name), None), returned=self.returned,
+                )  # fmt: skip
                 if joint is not None:
                     given = self._given(root, name)
                     decision = after_split(decision, joint, version=self.version, given=given)
@@ -333,12 +327,9 @@ class Scene:
                 conflict_of(root, name, decision, voices, at=self.now, version=self.version, run_id=self.run_id)
             )
             if "agreed_on_lost" in PLANTED:
-                for loser in decision.losers:
-                    cell = self.cells(loser.claim.link)[name]
-                    self.set_cells(
-                        loser.claim.link,
-                        {**self.cells(loser.claim.link), name: Cell(held=cell.held, agreed=self.version)},
-                    )
+                for link_id in {loser.claim.link for loser in decision.losers}:
+                    cells = self.cells(link_id)
+                    self.set_cells(link_id, {**cells, name: Cell(held=cells[name].held, agreed=self.version)})
         blank = old is None and decision.state.version == NO_VERSION and is_empty(decision.state.value)
         if old == decision.state or blank:
             return
@@ -402,12 +393,8 @@ class Scene:
         self._recheck[root].add(name)
         if root not in self._new_entities:
             derived = self.entity_type(root).fields[name].derived
-            self._history[root][name] = {
-                "old": old.value,
-                "new": value,
-                "connection": None,
-                "rule": f"derived:{derived}",
-            }
+            told = {"old": old.value, "new": value, "connection": None, "rule": f"derived:{derived}"}
+            self._history[root][name] = told
 
     def set_share(self, alias: int, name: str, value: Json) -> None:
         """An alias keeps its own share of a derived field, for the day on which it is split off again."""
@@ -548,17 +535,11 @@ class Scene:
         """A record is to be created there."""
         self.add_link(
             LinkRow(
-                id=self.new_id("link"),
-                connection=connection.name,
-                stream=mapping.name,
-                external_id=None,
-                entity_id=root,
-                state=LinkState.WANTED,
-                marker=self.hub.marker(root),
-                behind_since=self.now,
+                id=self.new_id("link"), connection=connection.name, stream=mapping.name, external_id=None,
+                entity_id=root, state=LinkState.WANTED, marker=self.hub.marker(root), behind_since=self.now,
                 mapping_version=connection.mapping_version,
             )
-        )
+        )  # fmt: skip
 
     # Saving
 
@@ -585,6 +566,9 @@ class Scene:
         for link_id in self._new_links:
             if not self.links[link_id].shadow:
                 self.links[link_id].shadow = pack_shadow({})
+        for kind, keys, found in self.hoped:
+            if self.tx.find_by_keys(kind, keys) != found:
+                raise RetryLater("another page brought the same people first", code="STORE-BUSY")
         self.store_new()
         rows = self._dirty_entities | self._dirty_aliases
         for each in rows:
@@ -593,9 +577,8 @@ class Scene:
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
         rekeyed = sorted(self._new_entities | self._dirty_entities | self._rekeyed)
-        self.tx.set_keys(
-            [(root, self.entities[root].type, self._keys(root)) for root in rekeyed], fresh=self._new_entities
-        )
+        keys = [(root, self.entities[root].type, self._keys(root)) for root in rekeyed]
+        self.tx.set_keys(keys, fresh=self._new_entities)
         links = (link for links in self.links_at.values() for link in links)
         told = self._history if "no_history" not in PLANTED else {}
         self.tx.add_history(

@@ -123,16 +123,19 @@ class Entities(Session):
             wanted = [each for each, _ in fresh]
         return found
 
-    def find_by_keys(self, type: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[int]]:
+    def find_by_keys(
+        self, type: str, keys: Iterable[tuple[str, str]], *, keep: bool = True
+    ) -> dict[tuple[str, str], list[int]]:
         """(key name, normalised value) -> ids of entities that have it, rising; keys of nobody are left out.
 
         A writing transaction keeps what it was told true until it ends. Two pages, one new person in both: each would
-        find nobody, and each would make an entity of its own. So whoever asks first keeps the other waiting.
+        find nobody, and each would make an entity of its own. So whoever asks first keeps the other waiting. Without
+        `keep` nobody waits: ask once more before anything that follows from the answer is stored.
         """
         asked: dict[str, dict[str, str]] = defaultdict(dict)
         for name, value in keys:
             asked[name][index_key(value)] = value
-        if self._writes and not self._database.one_writer:
+        if keep and self._writes and not self._database.one_writer:
             texts = {f"{type} {value}" for values in asked.values() for value in values}
             self._lock({crc32(text.encode("utf-8", "replace")) % PLACES for text in texts})
         found: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -163,7 +166,7 @@ class Entities(Session):
     def set_keys(
         self, changes: Sequence[tuple[int, str, set[tuple[str, str]]]], *, fresh: Collection[int] = ()
     ) -> None:
-        """Replaces the keys of entities: (entity id, type, {(key name, normalised value)}); `fresh` ones have none yet."""
+        """Replaces the keys of entities: (entity id, type, {(key name, normalised value)}); `fresh` ones have none."""
         wanted = {
             (index_key(value), name, type_, entity_id) for entity_id, type_, keys in changes for name, value in keys
         }

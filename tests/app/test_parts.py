@@ -24,7 +24,7 @@ class Killed(BaseException):
 
 
 class Listed:
-    """A system whose stream is a list of people, sorted by time; `dies_at` ends the process that asks for that place."""
+    """A system whose stream is a list of people, sorted by time; who asks for the place `dies_at` dies of it."""
 
     def __init__(self, people: int = PEOPLE) -> None:
         self.people = people
@@ -58,8 +58,8 @@ def in_parts(make: Any, listed: Listed) -> Any:
     return world
 
 
-def read(world: Any) -> Counter[str]:
-    return pull_stream(world.hub, world.hub.connections["A"], STREAM, run_id=None, tally=Counter())
+def read(world: Any, name: str = "A") -> Counter[str]:
+    return pull_stream(world.hub, world.hub.connections[name], STREAM, run_id=None, tally=Counter())
 
 
 def cursor(world: Any, stream: str = STREAM) -> Json:
@@ -152,3 +152,28 @@ def test_without_others_nothing_is_split(make: Any) -> None:
     world.hub.call_helpers = None
     read(world)
     assert listed.asked == list(range(0, PEOPLE, PAGE))
+
+
+def test_two_pages_that_bring_one_person_at_once_make_one_entity(make: Any) -> None:
+    """The other page is stored after this one has looked who is known, and before it stores what it found."""
+    listed = Listed(people=4)
+    world = in_parts(make, listed)
+    taken = threading.Event()
+
+    def other_page(scene: Any, *, first_load: bool) -> dict[str, int]:
+        if world.hub.store.many_writers and not taken.is_set():
+            taken.set()
+            other = threading.Thread(target=read, args=(world, "B"))
+            other.start()
+            other.join()
+        return {}
+
+    world.person("B", code="P0")
+    world.hub.on_changes = other_page
+    read(world)
+    if not taken.is_set():  # one writer: they cannot meet
+        read(world, "B")
+    with world.store.reading() as tx:
+        people = [link.entity_id for name in "AB" for link in tx.links_page(name, STREAM) if link.external_id]
+    assert len(people) == 5
+    assert len(set(people)) == 2, "one person became two entities"

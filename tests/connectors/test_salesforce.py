@@ -79,6 +79,7 @@ def test_a_first_load_in_parts_reads_every_row_once(org: Desk, monkeypatch: pyte
     ids = load(org, 120)
     assert CONNECTOR.split is not None
     starts = CONNECTOR.split(org.api, "contacts", 4)
+    assert len(starts) == 4
     read: list[str] = []
     for start in starts:
         page = CONNECTOR.pull(org.api, "contacts", start)
@@ -86,8 +87,6 @@ def test_a_first_load_in_parts_reads_every_row_once(org: Desk, monkeypatch: pyte
         read += [record.external_id for record in page.records]
     assert sorted(read) == sorted(ids)
     assert not page.next_cursor.get("until"), "reading would end where the load ended"
-    load(org, 30, modified=NOW - 40_000.0)
-    assert len(CONNECTOR.split(org.api, "contacts", 4)) > 1
 
 
 def test_few_rows_are_not_worth_the_counting(org: Desk) -> None:
