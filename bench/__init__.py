@@ -5,6 +5,8 @@ source      both systems as an HTTP server in a process of its own: just the lis
 floor       the least that a load can cost: fetch, decode, one tuple a record, one statement a page
 load        the hub doing the same with mapping, cleaning, matching, merging, shadows and history
 case        one measurement in a process of its own
+soak        half an hour of people and faults, and then all must be well (`make soak`)
+parts       a first load by several workers
 goals       what must hold, what we aim at, and the median of some runs
 connectors  the two systems as connectors without a vendor's SDK, over the same door
 project     the mappings

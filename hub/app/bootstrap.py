@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from hub.app.connecting import Maker
 from hub.app.context import Hub
-from hub.app.publishing import publish_changes, with_published
+from hub.app.publishing import as_published, publish_changes, with_published
 from hub.app.rewards import reward_hook
 from hub.core.rewards import Rewards
 from hub.errors import ConfigFault, Fault
@@ -118,17 +118,24 @@ def open_hub(
     return hub
 
 
-def refresh_hub(hub: Hub, *, by: str, environ: Mapping[str, str] | None = None) -> dict[str, int]:
-    """Take in what changed in the project's files, in place; gives file -> version of what was published.
+def refresh_hub(hub: Hub, *, by: str = "", environ: Mapping[str, str] | None = None) -> dict[str, int]:
+    """Take in what changed, in place; gives file -> version of what was published.
+
+    Args:
+        by: publishes what changed in the project's files; "": only what somebody published elsewhere is taken in.
 
     Nobody may be at work with the hub's connections meanwhile: each is made anew.
 
     Raises:
         ConfigFault: what all connections share is broken; everything is as it was.
     """
-    project = load_project(hub.projects.folder)
-    versions = publish_changes(hub.store, project, by=by, at=hub.clock.now())
-    project = with_published(hub.store, project)
+    versions: dict[str, int] = {}
+    if by:
+        project = load_project(hub.projects.folder)
+        versions = publish_changes(hub.store, project, by=by, at=hub.clock.now())
+        project = with_published(hub.store, project)
+    else:
+        project = as_published(hub.store, hub.projects.folder)
     _furnish(hub, project, SystemClock(), os.environ if environ is None else environ, connect=True)
     return versions
 

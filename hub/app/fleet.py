@@ -91,6 +91,7 @@ class Fleet:
         for thread in self._threads:
             thread.join(max(0.0, deadline - self.hub.clock.now()))
         clean = not any(thread.is_alive() for thread in self._threads)
+        self.hub.call_helpers = None
         self._queue.close()
         self._log.info("stopped", clean=clean)
         return clean

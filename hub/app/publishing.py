@@ -14,7 +14,7 @@ from hub.core.canonical_file import digest_of
 from hub.core.checks import stops
 from hub.errors import Fault
 from hub.runtime.registry import CANONICAL_FILE, MAPPINGS, REWARDS_FILE, SETTINGS_FILE, Project, load_project
-from hub.store import Store
+from hub.store import Store, Tx
 
 KINDS = {CANONICAL_FILE: "canonical", REWARDS_FILE: "rewards", SETTINGS_FILE: "hub"}  # others: mapping
 
@@ -58,6 +58,28 @@ def with_published(store: Store, project: Project) -> Project:
             (folder / file).write_text(content, "utf-8")
         found = load_project(project.folder, mappings=folder)
     return replace(found, faults=project.faults)
+
+
+def as_published(store: Store, folder: Path) -> Project:
+    """The project with every mapping as it was last published, whatever this machine's copies of the files say."""
+    project = load_project(folder)
+    with tempfile.TemporaryDirectory() as name:
+        mappings = Path(name)
+        for path in (folder / MAPPINGS).glob("*.yaml"):
+            shutil.copy(path, mappings)
+        with store.reading() as tx:
+            for stem, version in published(tx).items():
+                if stem != stem_of(SETTINGS_FILE):
+                    (mappings / f"{stem}.yaml").write_text(tx.mapping_content(stem, version), "utf-8")
+        return replace(load_project(folder, mappings=mappings), faults=project.faults)
+
+
+def published(tx: Tx) -> dict[str, int]:
+    """Name -> the version in force, of everything that was ever published."""
+    found: dict[str, int] = {}
+    for row in tx.mapping_versions():
+        found[row.name] = max(row.version, found.get(row.name, 0))
+    return found
 
 
 def kind_of(file: str) -> str:

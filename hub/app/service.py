@@ -1,4 +1,8 @@
-"""A hub at work, and what people may ask of it meanwhile: a run now, a pause, the project's files taken in anew."""
+"""A hub at work, and what people may ask of it meanwhile: a run now, a pause, the project's files taken in anew.
+
+What is published elsewhere (another process's console, a command) is noticed within moments and taken in: runs end at
+their page, connections are made anew, and go on.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,13 @@ from typing import Protocol
 from hub.app.bootstrap import refresh_hub
 from hub.app.context import Hub
 from hub.app.listings import Dict
+from hub.app.publishing import published
 from hub.app.runs import connection_of
 from hub.app.worker import Worker
-from hub.errors import RetryLater
+from hub.errors import HubError, RetryLater
+from hub.runtime.log import logger
+
+LOOK_S = 3.0  # how often it is asked whether somebody published something
 
 
 class Runner(Protocol):
@@ -36,21 +44,65 @@ class Service:
         make_worker: builds who runs that hub; None for a hub that nobody runs (tests, a look at the store).
     """
 
-    def __init__(self, hub: Hub, *, make_worker: Callable[[Hub], Runner] | None = Worker) -> None:
+    def __init__(
+        self, hub: Hub, *, make_worker: Callable[[Hub], Runner] | None = Worker, look_s: float = LOOK_S
+    ) -> None:
         self.hub = hub
-        self._make = make_worker
+        self._make, self._look_s = make_worker, look_s
         self._worker: Runner | None = None
         self._changing = threading.Lock()
+        self._over = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._taken_in = self._published()
 
     def start(self) -> None:
+        self._begin()
+        if self._make is not None:
+            self._over.clear()
+            self._watcher = threading.Thread(target=self._watch, name="versions", daemon=True)
+            self._watcher.start()
+
+    def stop(self) -> bool:
+        """False: some run did not get to the end of its page in time (it loses nothing)."""
+        self._over.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        return self._end()
+
+    def _begin(self) -> None:
         if self._make is not None:
             self._worker = self._make(self.hub)
             self._worker.start()
 
-    def stop(self) -> bool:
-        """False: some run did not get to the end of its page in time (it loses nothing)."""
+    def _end(self) -> bool:
         worker, self._worker = self._worker, None
         return worker.stop() if worker is not None else True
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._look_s):
+            try:
+                if self._published() != self._taken_in:
+                    self._take_in()
+            except HubError as error:
+                logger("service").warning("not taken in", code=error.code, error=str(error))
+
+    def _published(self) -> dict[str, int]:
+        with self.hub.store.reading() as tx:
+            return published(tx)
+
+    def _take_in(self) -> None:
+        """Go on with what was published. What cannot be used leaves everything as it was."""
+        with self._changing:
+            fresh = self._published()
+            if fresh == self._taken_in:
+                return  # it was this very process
+            try:
+                if self._end():  # else a run is still at its page: the next look tries again
+                    self._taken_in = fresh
+                    refresh_hub(self.hub)
+                    logger("service").info("taken in", versions=fresh)
+            finally:
+                self._begin()
 
     def poke(self, names: Iterable[str] | None = None) -> None:
         """Something may have become due."""
@@ -84,8 +136,9 @@ class Service:
         Returns file -> version of what was published. Raises ConfigFault; then everything goes on as it was.
         """
         with self._changing:
-            self.stop()
+            self._end()
             try:
                 return refresh_hub(self.hub, by=by)
             finally:
-                self.start()
+                self._taken_in = self._published()
+                self._begin()

@@ -87,14 +87,16 @@ def serve_hub(folder: Path, *, host: str, port: int, jobs: int | None) -> None:
 def serve_worker(folder: Path, *, jobs: int) -> None:
     """Take jobs until stopped; 1 if some run did not reach the end of its page in time."""
     from hub.app.bootstrap import opened, start_logging
-    from hub.app.fleet import Fleet
+    from hub.app.fleet import Fleet, require_many_writers
+    from hub.app.service import Service
 
     stop = until_stopped()
     with opened(folder) as hub:
         start_logging(hub)
-        fleet = Fleet(hub, at_once=jobs, ticks=False)
-        fleet.start()
+        require_many_writers(hub)
+        service = Service(hub, make_worker=lambda hub: Fleet(hub, at_once=jobs, ticks=False))
+        service.start()
         show.line(f"works, {jobs} jobs at a time")
         stop.wait()
-        clean = fleet.stop()
+        clean = service.stop()
     raise typer.Exit(0 if clean else 1)
