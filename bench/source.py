@@ -7,6 +7,8 @@
     GET  /crm/…/contacts?after=<place>        HubSpot: the list, 100 a page
     POST /crm/…/contacts/search               HubSpot: what changed since
     POST /change?count=<n>&turn=<n>           people change so many records, half of them in each system
+    POST /edit?turn=<n>                       somebody who is in both gets another post in the first; which record
+    GET  /written                             post -> when it was written to the second
 
 It is no twin: it checks nothing and refuses nothing, so that nearly all of what is measured is the hub.
 """
@@ -66,7 +68,11 @@ class Source:
     base_url = ""
 
     def __init__(self, records: int) -> None:
-        self.shelves = dict(zip(SYSTEMS, (Shelf(rows) for rows in draw(records)), strict=True))
+        first, second = draw(records)
+        self.shelves = dict(zip(SYSTEMS, (Shelf(first), Shelf(second)), strict=True))
+        there = {row.data["properties"]["email"] for row in second}
+        self.both = [row.id for row in first if row.data["Email"] in there]
+        self.written: dict[str, float] = {}
 
     def now(self) -> float:
         return time.time()
@@ -90,6 +96,10 @@ class Source:
             return self._query(request.first("q"))
         if path.startswith("/crm/"):
             return self._search(request.json()) if system == "search" else self._list(int(request.first("after", "0")))
+        if path == "/edit":
+            return self._edit(int(request.first("turn")))
+        if path == "/written":
+            return Response.json(self.written)
         if path == "/change":
             return self._change(int(request.first("count")) // 2, int(request.first("turn")))
         return Response(status=404)
@@ -113,7 +123,13 @@ class Source:
 
     def _push(self, shelf: Shelf, changes: list[dict[str, Json]]) -> Response:
         shelf.put([written(shelf.rows[each["id"]], each["body"], self.now()) for each in changes])
+        self.written |= {each["body"]["jobtitle"]: self.now() for each in changes if "jobtitle" in each["body"]}
         return _answer(b'{"records":[%s]}' % shelf.all_of(each["id"] for each in changes))
+
+    def _edit(self, turn: int) -> Response:
+        shelf, record_id = self.shelves[SYSTEMS[0]], self.both[turn % len(self.both)]
+        shelf.put([written(shelf.rows[record_id], {"Title": f"Desk {turn}"}, self.now())])
+        return Response.json({"id": record_id, "post": f"Desk {turn}"})
 
     def _query(self, soql: str) -> Response:
         stamps, ids = re.findall(r"\d{4}-\d\d-\d\dT[\d:.]+Z", soql), re.search(r"Id > '(\w+)'", soql)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from bench.people import START
-from hub.connector import Auth, Connector, Door, Page, Settings, Stream
+from hub.connector import Auth, Connector, Door, Page, Settings, Stream, WebhookEvent, WebhookRequest
 from hub.kit.reading import parse_time
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
@@ -64,12 +66,16 @@ def make(name: str, system: str, read: Callable[[dict[str, Json]], tuple[str, st
             for index, held in enumerate(records(answer.json()))
         ]
 
+    def parse(_settings: Settings, request: WebhookRequest) -> list[WebhookEvent]:
+        event = orjson.loads(request.body)
+        return [WebhookEvent(key=event["key"], stream="contacts", external_id=event["id"])]
+
     stream = Stream(name="contacts", writes=frozenset({"update"}), max_batch=PAGE, page_size=PAGE)
     return Connector(
         name=name,
         title=name,
         base_url="",
-        hosts=(),
+        hosts=("bench.example",),
         auth=(Auth(kind="token"),),
         limits=(),
         streams=(stream,),
@@ -80,6 +86,7 @@ def make(name: str, system: str, read: Callable[[dict[str, Json]], tuple[str, st
         split=split,
         fetch=fetch,
         push=push,
+        parse=parse,
     )
 
 
