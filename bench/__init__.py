@@ -7,6 +7,7 @@ load        the hub doing the same with mapping, cleaning, matching, merging, sh
 case        one measurement in a process of its own
 soak        half an hour of people and faults, and then all must be well (`make soak`)
 parts       a first load by several workers
+webhooks    from an edit's webhook to the write in the other system, twenty a second
 goals       what must hold, what we aim at, and the median of some runs
 connectors  the two systems as connectors without a vendor's SDK, over the same door
 project     the mappings

@@ -19,7 +19,7 @@ from bench.report import as_text
 CASES = ("floor", "engine", "connectors")
 STORES = ("sqlite", "postgres")
 RECORDS, QUICK = (10_000, 100_000), (2_000,)
-CHANGES = 100
+CHANGES, EVENTS = 100, 200
 
 Figures = dict[str, Any]
 
@@ -68,7 +68,7 @@ def measure(case: str, store: str, records: int, make_url: Any, profile: int) ->
     with tempfile.TemporaryDirectory() as folder, source(records) as base_url, make_url(Path(folder), case) as url:
         asked = {
             "case": case, "store": store, "url": url, "source": base_url, "folder": f"{folder}/project",
-            "changes": CHANGES, "profile": profile,
+            "changes": CHANGES, "events": min(EVENTS, records // 20), "profile": profile,
         }  # fmt: skip
         command = [sys.executable, "-m", "bench.case", orjson.dumps(asked).decode()]
         answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)

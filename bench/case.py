@@ -1,7 +1,8 @@
 """One measurement in a process of its own, so that memory and caches are its own: JSON in the argument, JSON out.
 
 {"case": "floor" | "engine" | "connectors", "store": "sqlite" | "postgres", "url": of the database (SQLite: of its
-file), "source": base URL, "folder": for the project, "changes": per cycle, "profile": how many lines, 0: none}
+file), "source": base URL, "folder": for the project, "changes": per cycle, "events": webhooks, "profile": how many
+lines, 0: none}
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def run(asked: Figures) -> Figures:
 
 def hub_case(asked: Figures) -> Figures:
     """First load, everything again unchanged, and cycles; with plain connectors also the writing back."""
-    from bench import load  # the floor's process should not hold the hub
+    from bench import load, webhooks  # the floor's process should not hold the hub
 
     load.find_own_connectors()
     folder, way = Path(asked["folder"]), asked["case"]
@@ -71,6 +72,7 @@ def hub_case(asked: Figures) -> Figures:
         with load.opened(folder, asked["url"]) as hub:
             found["first_push"] = measured(lambda: load.sync_once(hub))
             found["cycle_with_writes"] = median(asked, lambda: load.sync_once(hub), first_turn=100)
+        found["webhooks"] = webhooks.measure(folder, asked["url"], asked["source"], asked["events"])
     return found
 
 

@@ -23,6 +23,8 @@ def as_text(found: Sequence[Figures]) -> str:
         if "first_push" in each:
             lines.append(_pushed(f"{each['case']}: written back", each["first_push"]))
             lines.append(_cycle(f"{each['case']}: 100 changes, written", each["cycle_with_writes"]))
+        if "webhooks" in each:
+            lines.append(_hooks(f"{each['case']}: webhook to the other", each["webhooks"]))
     return "".join(lines)
 
 
@@ -42,6 +44,11 @@ def _row(name: str, each: Figures, floor: Figures, step: str = "first_load") -> 
 
 def _cycle(name: str, figures: Figures) -> str:
     return f"{name:<32}{figures['wall_s']:>8.3f} s{figures['cpu_s']:>8.3f} s CPU\n"
+
+
+def _hooks(name: str, figures: Figures) -> str:
+    lost = f", {figures['lost']} lost" if figures["lost"] else ""
+    return f"{name:<32}{figures['p50_ms']:>8.0f} ms p50{figures['p99_ms']:>6.0f} ms p99{lost}\n"
 
 
 def _pushed(name: str, figures: Figures) -> str:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hub.app.bootstrap import open_hub
+from hub.app.bootstrap import open_hub, start_logging
 from hub.app.context import Hub
 from hub.app.syncing import sync_now
 from hub.app.worker import Worker
@@ -159,6 +159,7 @@ def _hub(folder: Path, twins: Twins) -> Any:
     settings.write_text(settings.read_text("utf-8").replace("every: 5m", f"every: {EVERY}"), "utf-8")
     clock = LaterClock()
     hub = open_hub(folder, clock=clock, environ=ENVIRONMENT, url=f"sqlite:///{folder / 'hub.db'}", publish=True)
+    start_logging(hub)
     try:
         yield hub, clock
     finally:

@@ -15,22 +15,24 @@ from urllib.request import Request, urlopen
 
 import orjson
 
-RATE, EVENTS = 20.0, 300
+RATE = 20.0
 LATE_S = 30.0  # then an edit did not arrive
 LOOK_S = 0.1
 
 Figures = dict[str, Any]
 
 
-def measure(folder: Path, url: str, source: str, events: int = EVENTS) -> Figures:
+def measure(folder: Path, url: str, source: str, events: int) -> Figures:
     """Latencies in ms over a hub that has everything already: p50, p99, and how many edits never arrived."""
     from bench import load
+    from hub.app.bootstrap import start_logging
     from hub.app.webhooks import hook_path
     from hub.app.worker import Worker
     from hub.web.server import WebServer, create_app, listen
 
     load.write_project(folder, source, "engine", mode="live")
     with load.opened(folder, url) as hub:
+        start_logging(hub)  # to the error stream
         load.sync_once(hub)
         worker, listening = Worker(hub, owner="bench"), listen("127.0.0.1", 0)
         server = WebServer(create_app(hub, poke=worker.poke), listening)

@@ -35,6 +35,8 @@ def test_every_way_loads_all_records_and_sees_the_same(
         assert each["peak_mb"] >= floor["peak_mb"] > 1
     assert engine["stored"] == connectors["stored"]
     assert engine["first_push"]["result"]["updated"] > 0
+    assert (engine["webhooks"]["events"], engine["webhooks"]["lost"]) == (15, 0)
+    assert 0 < engine["webhooks"]["p50_ms"] <= engine["webhooks"]["p99_ms"]
     assert (
         engine["cycle_with_writes"]["result"]["updated"] >= 50
     )  # each change goes to the other system, if it is there
