@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import orjson
 
@@ -51,9 +52,8 @@ def make(name: str, system: str, read: Callable[[dict[str, Json]], tuple[str, st
 
     def split(api: Api, _stream: str, parts: int) -> list[Json]:
         found = api.door.request("GET", f"/split/{system}", params={"parts": parts}, operation="split").json()
-        return [
-            {"at": start, "until": end} for start, end in zip(found["starts"], [*found["starts"][1:], ""], strict=True)
-        ]
+        edges = pairwise([*found["starts"], ""])
+        return [{"at": start, "until": end} for start, end in edges]
 
     def fetch(api: Api, _stream: str, ids: Sequence[str]) -> list[SourceRecord]:
         return records(api.door.request("POST", f"/fetch/{system}", json={"ids": list(ids)}, operation="fetch").json())
@@ -65,10 +65,6 @@ def make(name: str, system: str, read: Callable[[dict[str, Json]], tuple[str, st
             PushResult(index=index, outcome="applied", external_id=held.external_id, held=held)
             for index, held in enumerate(records(answer.json()))
         ]
-
-    def parse(_settings: Settings, request: WebhookRequest) -> list[WebhookEvent]:
-        event = orjson.loads(request.body)
-        return [WebhookEvent(key=event["key"], stream="contacts", external_id=event["id"])]
 
     stream = Stream(name="contacts", writes=frozenset({"update"}), max_batch=PAGE, page_size=PAGE)
     return Connector(
@@ -86,9 +82,14 @@ def make(name: str, system: str, read: Callable[[dict[str, Json]], tuple[str, st
         split=split,
         fetch=fetch,
         push=push,
-        parse=parse,
+        parse=_parse,
     )
 
 
 def _connect(door: Door, _settings: Settings) -> Api:
     return Api(door)
+
+
+def _parse(_settings: Settings, request: WebhookRequest) -> list[WebhookEvent]:
+    event = orjson.loads(request.body)
+    return [WebhookEvent(key=event["key"], stream="contacts", external_id=event["id"])]

@@ -87,7 +87,7 @@ def ingest_page(
     answers: frozenset[int] = frozenset(),
     by_id: bool = False,
 ) -> Counter[str]:
-    """Take in one page of a stream, in one transaction.
+    """Take in one page of a stream, in one transaction. Raises RetryLater if the store stays busy.
 
     Args:
         read_at: hub's clock when the read began.
@@ -103,9 +103,6 @@ def ingest_page(
 
     Returns:
         What became of the rows: seen = new + changed + unchanged + stale + deferred + out_of_scope + quarantined …
-
-    Raises:
-        RetryLater: the store stayed busy.
     """
     told = Told(
         read_at=read_at, offset=None if vendor_read_at is None else vendor_read_at - read_at, known_since=known_since,
@@ -275,9 +272,8 @@ def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapp
         link = _link_of_newcomer(page, external_id, record, mapped)
         if link is None:
             return
-        if (
-            link.read_at is None and link.stamp is None and mapped is not None and link.state in LIVING
-        ):  # nothing it could be staler than
+        never_read = link.read_at is None and link.stamp is None and link.state in LIVING
+        if never_read and mapped is not None:
             _observe(page, link, record, mapped)
             return
     if link.state == LinkState.DETACHED and not _belongs_again(page, link):
@@ -568,8 +564,7 @@ def _fault_of_page(page: PageContext, fault: Mapping[str, str]) -> None:
 def store_reviews(page: PageContext) -> None:
     """Quarantine and hints of this page, in its transaction."""
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
-    if page.mended:
-        tx.mend_quarantine(name, stream, "in", page.mended)
+    tx.mend_quarantine(name, stream, "in", page.mended)
     if "no_quarantine" not in PLANTED:
         tx.add_quarantine(page.quarantine)
     tx.add_hints(page.hints)

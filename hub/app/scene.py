@@ -154,8 +154,7 @@ class Scene:
     ) -> None:
         """A link that had no cells was read: all it holds, and the fields that it claims, with one claim for all.
 
-        The same as cells one by one, each touched or rechecked. Whether an entity's fields must be decided anew for it
-        is told when all of the page is known.
+        Whether fields must be decided anew for it is told when all of the page is known.
         """
         root = self.root_of[link.entity_id]
         link.shadow = first_shadow(held, filled, own)
@@ -255,8 +254,7 @@ class Scene:
                     departed=self.departed.pop((root, name), None), returned=self.returned,
                 )  # fmt: skip
                 if joint is not None:
-                    given = self._given(root, name)
-                    decision = after_split(decision, joint, version=self.version, given=given)
+                    decision = after_split(decision, joint, version=self.version, given=self._given(root, name))
                 self._accept(root, name, decision, voices, joint)
         self._touched.clear()
 
@@ -311,11 +309,9 @@ class Scene:
 
     def _given(self, root: int, name: str) -> bool:
         """Whether some system holds what it was given of both, or may hold it."""
-        cells = ((link.id, self.cells(link.id).get(name)) for link in self.links_at[root])
-        return any(
-            (link, name) in self.under_way or (cell is not None and cell.agreed >= self.merged_at)
-            for link, cell in cells
-        )
+        cells = [(link.id, self.cells(link.id).get(name)) for link in self.links_at[root]]
+        held = any(cell is not None and cell.agreed >= self.merged_at for _, cell in cells)
+        return held or any((link, name) in self.under_way for link, _ in cells)
 
     def _accept(
         self, root: int, name: str, decision: Decision, voices: Mapping[int, Voice], joint: FieldState | None
@@ -439,8 +435,7 @@ class Scene:
             return mapping is not None
         if root in self._states:
             return any(name in self._states[root] for name in self._rechecked(root))
-        values = self.entities[root].values
-        return root not in self._alone and any(name in values for name in self._recheck[root])
+        return root not in self._alone and not self._recheck[root].isdisjoint(self.entities[root].values)
 
     def _rechecked(self, root: int) -> set[str]:
         """The fields of which it may have changed what a link lacks; of an entity that one record brought, all."""
@@ -491,11 +486,7 @@ class Scene:
         self.decide()
 
     def want(self, root: int, connection: Connection, *, past_merges: bool = False) -> bool:
-        """A link in state `wanted` if this connection should have the entity and has not; True if there is one now.
-
-        Args:
-            past_merges: records that were merged away over there do not count (a person split what was merged).
-        """
+        """A link in state `wanted` if this connection should have the entity and has not; True if there is one now."""
         mapping = self.missing_in(root, connection, past_merges=past_merges)
         if mapping is not None:
             self.new_wanted(root, connection, mapping)
@@ -504,7 +495,8 @@ class Scene:
     def missing_in(self, root: int, connection: Connection, *, past_merges: bool = False) -> StreamMapping | None:
         """The first stream of a connection that should get a record for this entity, if none has one.
 
-        An entity that no system speaks of any more is not made again anywhere (law L7), unless a person split it off.
+        An entity that no system speaks of any more is not made again anywhere (law L7), unless a person split it off;
+        with `past_merges`, records that were merged away over there do not count.
         """
         if not past_merges and not any(link.state in SPEAKING for link in self.links_at[root]):
             return None
@@ -563,9 +555,8 @@ class Scene:
         """Write the working set back: one statement per table and kind."""
         for link_id in self._dirty_cells:
             self.links[link_id].shadow = pack_shadow(self._cells[link_id])
-        for link_id in self._new_links:
-            if not self.links[link_id].shadow:
-                self.links[link_id].shadow = pack_shadow({})
+        for link in (self.links[each] for each in self._new_links):
+            link.shadow = link.shadow or pack_shadow({})
         for kind, keys, found in self.hoped:
             if self.tx.find_by_keys(kind, keys) != found:
                 raise RetryLater("another page brought the same people first", code="STORE-BUSY")
@@ -577,8 +568,8 @@ class Scene:
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
         rekeyed = sorted(self._new_entities | self._dirty_entities | self._rekeyed)
-        keys = [(root, self.entities[root].type, self._keys(root)) for root in rekeyed]
-        self.tx.set_keys(keys, fresh=self._new_entities)
+        names = [(root, self.entities[root].type, self._keys(root)) for root in rekeyed]
+        self.tx.set_keys(names, fresh=self._new_entities)
         links = (link for links in self.links_at.values() for link in links)
         told = self._history if "no_history" not in PLANTED else {}
         self.tx.add_history(

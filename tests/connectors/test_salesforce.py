@@ -74,28 +74,6 @@ def test_a_first_read_is_one_call_per_two_thousand_rows(org: Desk) -> None:
     assert counted(org) == {"token": 1, "query": 2}
 
 
-def test_a_first_load_in_parts_reads_every_row_once(org: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.salesforce.reading.WORTH_SPLITTING", 100)
-    ids = load(org, 120)
-    assert CONNECTOR.split is not None
-    starts = CONNECTOR.split(org.api, "contacts", 4)
-    assert len(starts) == 4
-    read: list[str] = []
-    for start in starts:
-        page = CONNECTOR.pull(org.api, "contacts", start)
-        assert page.complete
-        read += [record.external_id for record in page.records]
-    assert sorted(read) == sorted(ids)
-    assert not page.next_cursor.get("until"), "reading would end where the load ended"
-
-
-def test_few_rows_are_not_worth_the_counting(org: Desk) -> None:
-    load(org, 10)
-    assert CONNECTOR.split is not None
-    assert CONNECTOR.split(org.api, "contacts", 8) == []
-    assert counted(org)["query"] == 2
-
-
 def test_a_record_is_the_row_without_the_sdks_attributes(org: Desk) -> None:
     ids = load(org, 1)
     record = org.pull_all("contacts")[0][0]
