@@ -52,8 +52,7 @@ def make(name: str, system: str, read: Callable[[dict[str, Json]], tuple[str, st
 
     def split(api: Api, _stream: str, parts: int) -> list[Json]:
         found = api.door.request("GET", f"/split/{system}", params={"parts": parts}, operation="split").json()
-        edges = pairwise([*found["starts"], ""])
-        return [{"at": start, "until": end} for start, end in edges]
+        return [{"at": start, "until": end} for start, end in pairwise([*found["starts"], ""])]
 
     def fetch(api: Api, _stream: str, ids: Sequence[str]) -> list[SourceRecord]:
         return records(api.door.request("POST", f"/fetch/{system}", json={"ids": list(ids)}, operation="fetch").json())
