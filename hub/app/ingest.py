@@ -322,7 +322,7 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
         early_s = early_s_of(page, link, record) if link.hash is None else 0.0
         if intent.id in page.answers:
-            close_landed(scene, link, intent, stored_by(intent, shown), read_at=page.read_at)
+            close_landed(scene, link, intent, stored_by(page, intent, shown), read_at=page.read_at)
         elif settle_intent(page, link, intent, shown, record):
             unsettled = True
             shown = {name: value for name, value in shown.items() if name not in intent.values}

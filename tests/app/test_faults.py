@@ -253,6 +253,22 @@ def test_a_record_beyond_every_measure_waits_and_its_neighbours_go_on(database_u
     world.store.close()
 
 
+@pytest.mark.parametrize("answers_with_record", [True, False])
+def test_a_field_that_may_be_written_and_not_seen_is_written_once(make: Any, answers_with_record: bool) -> None:
+    """B takes phones and shows none. That it took one, its acknowledgement tells; nothing else ever will."""
+    world, at_a, at_b = pair(make, traits=Traits(page_size=100, max_batch=100, answers_with_record=answers_with_record))
+    shows(world, "B", lambda data: {name: value for name, value in data.items() if name != "phone"})
+    before = world.writes()
+    world.edit("A", at_a, phone="+4930222", note="both at once")
+    world.settle()
+    assert world.writes() == before + 1
+    assert (world.held_at("B", at_b)["phone"], world.held_at("B", at_b)["note"]) == ("+4930222", "both at once")
+    world.edit("A", at_a, phone="+4930333")
+    world.settle()
+    assert world.writes() == before + 2
+    quiet(world)
+
+
 # Operation
 
 
