@@ -26,7 +26,7 @@ connections:
   left:
     connector: csv
     mapping: left.yaml
-    streams: {{people: {{file: data/left.csv, key: [Id], write: in_place, marker: Hub}}}}
+    streams: {{people: {{file: data/left.csv, key: [Id], write: in_place, marker: Id}}}}
   hubspot:
     connector: hubspot
     local: true
@@ -35,7 +35,7 @@ connections:
 """
 PLACES = ("firstname", "lastname", "jobtitle", *(f"text_{number:02}" for number in range(3, len(FIELDS))))
 CRM = MAPPING.replace("connector: csv", "connector: hubspot").replace("  people:", "  contacts:", 1)
-CRM = CRM.replace("entity: contact\n", "entity: contact\n    create: always\n")
+CRM = CRM.replace("entity: contact\n", "entity: contact\n    root: properties\n    create: always\n")
 CRM = CRM.replace("remote: Mail", "remote: email").replace("      note: {remote: Note}\n", "")
 
 
