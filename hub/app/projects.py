@@ -172,7 +172,7 @@ def set_secret(folder: Path, name: str, value: str) -> None:
         raise _refused("SEC-NAME", "that is no name for a secret", "letters, digits, dots, - and _, at most 80")
     if not value:
         raise _refused("SEC-EMPTY", "an empty secret", "type it when asked, or pipe it in")
-    sealed = Vault(folder, os.environ).seal(value)
+    sealed = Vault(folder, os.environ).seal(value, name)
     store = _store(folder)
     try:
         with store.transaction() as tx:

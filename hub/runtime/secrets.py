@@ -4,6 +4,8 @@ Keys come from HUB_SECRET_KEY (one, or several with commas: the first encrypts, 
 changed), else from the file `.hub-key` beside hub.yaml, which is made when the first secret is kept. Whoever has both
 the key and the database has the secrets: back them up apart.
 
+What is sealed carries its name inside: moved to another name in the database, it does not open there.
+
 Invariant: no message, repr or log line of this module holds a secret or a key.
 """
 
@@ -34,19 +36,28 @@ class Vault:
         self._named = environ.get(KEY_SETTING, "")
         self._keys: MultiFernet | None = None
 
-    def seal(self, text: str) -> bytes:
-        """Ciphertext of a secret; makes the key file if there is no key yet."""
+    def seal(self, text: str, name: str) -> bytes:
+        """Ciphertext of a secret, good under this name alone; makes the key file if there is no key yet."""
         if not self._named and not self._file.exists():
             self._make_key()
-        return self._open().encrypt(text.encode())
+        return self._open().encrypt(f"{name}\0{text}".encode())
 
     def unseal(self, ciphertext: bytes, name: str) -> str:
-        """The secret. Raises ConfigFault SEC-KEY if no key opens it."""
+        """The secret. Raises ConfigFault SEC-KEY if no key opens it, or if it was sealed under another name."""
+        fix = f"bring the old key back, or: hub secrets set {name}"
         try:
-            return self._open().decrypt(ciphertext).decode()
+            sealed_as, mark, text = self._open().decrypt(ciphertext).decode().partition("\0")
         except InvalidToken:
-            fix = f"bring the old key back, or: hub secrets set {name}"
             raise _fault(f"the secret {name} was kept under another key", fix) from None
+        if not mark:
+            return sealed_as  # sealed before names were
+        if sealed_as != name:
+            raise _fault(f"the secret {name} was kept under another name", f"hub secrets set {name}")
+        return text
+
+    def reseal(self, ciphertext: bytes, name: str) -> bytes:
+        """The same secret under the first of the keys. Raises as `unseal`."""
+        return self.seal(self.unseal(ciphertext, name), name)
 
     def _open(self) -> MultiFernet:
         if self._keys is None:
