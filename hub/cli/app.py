@@ -123,6 +123,7 @@ app.add_typer(rewards, name="rewards")
 secrets = _group("Credentials, encrypted beside the project.")
 secrets.command("set")(configuring.set_secret)
 secrets.command("list")(configuring.list_secrets)
+secrets.command("rotate")(configuring.rotate_secrets)
 app.add_typer(secrets, name="secrets")
 
 users = _group("Who may sign in to the console.")

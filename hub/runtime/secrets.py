@@ -12,7 +12,7 @@ Invariant: no message, repr or log line of this module holds a secret or a key.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -34,7 +34,8 @@ class Vault:
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._file = folder / KEY_FILE
         self._named = environ.get(KEY_SETTING, "")
-        self._keys: MultiFernet | None = None
+        self._known: list[str] = []  # texts of the keys in use
+        self._keys = MultiFernet([Fernet(Fernet.generate_key())])  # none of ours, until the first is read
 
     def seal(self, text: str, name: str) -> bytes:
         """Ciphertext of a secret, good under this name alone; makes the key file if there is no key yet."""
@@ -59,9 +60,46 @@ class Vault:
         """The same secret under the first of the keys. Raises as `unseal`."""
         return self.seal(self.unseal(ciphertext, name), name)
 
+    # Another key
+
+    def begin_change(self) -> None:
+        """A new first key in the file; not if keys come from the environment, or a change was begun and not ended."""
+        if not self._named and self._file.exists() and len(self._texts()) == 1:
+            self._write_keys([Fernet.generate_key().decode(), *self._texts()])
+
+    def is_changed(self, ciphertext: bytes) -> bool:
+        """Whether a secret is under the first key already."""
+        try:
+            self._key(self._texts()[0]).decrypt(ciphertext)
+        except InvalidToken:
+            return False
+        return True
+
+    def end_change(self) -> None:
+        """The first key of the file is the only one from now on."""
+        if not self._named and self._file.exists():
+            self._write_keys(self._texts()[:1])
+
+    def _write_keys(self, texts: Sequence[str]) -> None:
+        """Whole or not at all, and readable by nobody else from its first moment."""
+        beside = self._file.with_name(f"{KEY_FILE}.{os.getpid()}")
+        try:
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.writelines(f"{text}\n" for text in texts)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._file)
+        except OSError:
+            raise _fault(f"{KEY_FILE} cannot be written", "make the project's folder writable") from None
+
+    # Keys
+
     def _open(self) -> MultiFernet:
-        if self._keys is None:
-            self._keys = MultiFernet([self._key(text) for text in self._texts()])
+        """All keys as they are now: another process may have changed them a moment ago."""
+        texts = self._texts()
+        if texts != self._known:
+            self._keys, self._known = MultiFernet([self._key(text) for text in texts]), texts
         return self._keys
 
     def _texts(self) -> list[str]:
