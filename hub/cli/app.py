@@ -47,6 +47,7 @@ for name, command in (
     ("undo", planning.undo),
     ("sync", running.sync),
     ("reconcile", running.reconcile),
+    ("panic", running.panic),
     ("run", running.run),
     ("worker", running.worker),
     ("why", explaining.why),
