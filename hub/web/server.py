@@ -6,6 +6,7 @@ Webhooks come first, and a wrong one learns nothing: every refusal is the same 4
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -31,6 +32,7 @@ from hub.errors import HubError, NotFound, RetryLater, SignatureError
 from hub.web.app import create_console
 
 GRACE_S = 5  # for calls under way when the hub stops
+BODY_S = 30.0  # for a whole body: vendors send theirs within a second or two
 
 Poke = Callable[[Iterable[str]], None]
 
@@ -65,9 +67,12 @@ def create_app(hub: Hub, *, poke: Poke, console: FastAPI | None = None) -> FastA
         if not receiver.knows(connection, token):
             return _nothing()
         try:
-            body = await _body(request)
+            async with asyncio.timeout(BODY_S):
+                body = await _body(request)
         except _TooBig:
             return Response(status_code=413)
+        except TimeoutError:
+            return Response(status_code=408)
         headers = {name.lower(): value for name, value in request.headers.items()}
         return await run_in_threadpool(_take, receiver, poke, connection, token, headers, body)
 
