@@ -90,7 +90,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "AUTH-NAME": ("That is no name for a user.", ""),
     "AUTH-USER": ("There is a user of that name already.", ""),
     "AUTH-ROLE-NAME": ("There is no such role.", ""),
-    "AUTH-PASSWORD": ("The password is too short or too long.", ""),
+    "AUTH-PASSWORD": ("The password is too short or too long, or one of those that are tried first.", ""),
     "AUTH-OWN": ("Nobody approves what they brought about themselves.", "Ask another approver."),
     "DRAFT-STALE": (
         "The file was changed since the draft was begun.",

@@ -35,7 +35,9 @@ def org() -> Iterator[Desk]:
     twin = salesforce.make(clock=twin_clock(), limit_scale=0.0)
     auth = {"kind": "client_credentials", "client_id": "twin-client", "client_secret": "twin-secret"}
     streams = {"contacts": {"fields": ["LastName"]}}
-    with desk(SALESFORCE, twin, auth=auth, values={"domain": "acme.my", "marker": "Hub_Id__c"}, streams=streams) as made:
+    with desk(
+        SALESFORCE, twin, auth=auth, values={"domain": "acme.my", "marker": "Hub_Id__c"}, streams=streams
+    ) as made:
         yield made
 
 

@@ -85,7 +85,9 @@ def test_a_netrc_file_gives_no_password_away(tmp_path: Path, monkeypatch: pytest
         assert headers["authorization"] == "Bearer tok-secret-1"
 
 
-@pytest.mark.parametrize("path", ["/a\r\nHost: evil.example\r\n\r\nGET /b", "/a b", "/a\tb", "/ä", "/a?x=\r\nX-Evil: 1"])
+@pytest.mark.parametrize(
+    "path", ["/a\r\nHost: evil.example\r\n\r\nGET /b", "/a b", "/a\tb", "/ä", "/a?x=\r\nX-Evil: 1"]
+)
 def test_a_path_cannot_carry_a_second_request(path: str) -> None:
     with vendor() as server:
         door_to(server.base_url).request("GET", path, operation="x", params={"q": "1\r\nX-Evil: 1"})

@@ -18,7 +18,18 @@ from tests.web.console import Browser, Console
 
 SAFE_LINK = re.compile(r"^(/|#|\?|https?://|mailto:)")
 PAGES = 110  # that are looked at; every kind of page is among them
-KINDS = ("/", "/conflicts", "/records/contact", "/runs", "/quarantine", "/holds", "/plan", "/audit", "/mappings", "/settings")
+KINDS = (
+    "/",
+    "/conflicts",
+    "/records/contact",
+    "/runs",
+    "/quarantine",
+    "/holds",
+    "/plan",
+    "/audit",
+    "/mappings",
+    "/settings",
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +74,10 @@ class Page(HTMLParser):
 def check(page: Page, path: str) -> None:
     """No element, attribute or link is the data's."""
     for tag, given in page.elements:
-        assert tag not in ("iframe", "object", "embed", "base", "video", "audio", "math", "plaintext", "xmp"), (path, tag)
+        assert tag not in ("iframe", "object", "embed", "base", "video", "audio", "math", "plaintext", "xmp"), (
+            path,
+            tag,
+        )
         assert not [name for name in given if name.startswith("on") or name in ("style", "srcdoc")], (path, tag, given)
         assert tag != "script" or (given.get("src") or "").startswith("/static/"), (path, given)
         assert MARK not in tag + "".join(given), (path, tag, given)
