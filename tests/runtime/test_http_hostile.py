@@ -1,4 +1,4 @@
-"""The way out, with somebody at the other end who means harm. Security matrix 15–24, 44 (tests/verify/security.yaml)."""
+"""The way out, with somebody at the other end who means harm. Security matrix 15–24, 44."""
 
 from __future__ import annotations
 

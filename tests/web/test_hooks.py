@@ -219,8 +219,11 @@ def test_a_signature_of_strange_letters_is_refused_and_no_bug(site: Site, signat
         client.putrequest("POST", site.path)
         client.putheader("X-Signature", signature.encode("latin-1"))
         client.putheader("Content-Length", "2")
-        client.endheaders(b"[]")
-        assert client.getresponse().status in (400, 401, 431)
+        try:
+            client.endheaders(b"[]")
+            assert client.getresponse().status in (400, 401, 431)
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # it did not even read so long a header
     assert hints(site) == []
 
 
@@ -255,7 +258,8 @@ def test_a_body_that_drips_is_given_up(site: Site, monkeypatch: pytest.MonkeyPat
 def test_headers_change_neither_method_nor_address_of_a_message(site: Site) -> None:
     seen = guard(site, "A", lambda *_: None)
     said = {
-        "Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher", "X-Original-URL": "/x",
+        "Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher",
+        "X-Original-URL": "/x",
         "X-HTTP-Method-Override": "DELETE", "X-Forwarded-For": "127.0.0.1", "Forwarded": "host=evil.example",
     }  # fmt: skip
     assert site.call("POST", site.path, b"[]", said)[0] == 200

@@ -229,8 +229,8 @@ def test_smuggled_and_swollen_requests_are_refused(synced: Console, text: bytes)
 def test_nothing_for_developers_is_served(synced: Console) -> None:
     admin = synced.as_("admin")
     paths = (
-        "docs redoc openapi.json metrics debug api/v1/docs api/v1/redoc _twin .git/config .env hub.yaml .hub-key hub.db "
-        "static/ static/../hub.yaml"
+        "docs redoc openapi.json metrics debug api/v1/docs api/v1/redoc _twin .git/config .env hub.yaml .hub-key "
+        "hub.db static/ static/../hub.yaml"
     )
     for path in paths.split():
         assert admin.get(f"/{path}").status == 404, path
