@@ -12,15 +12,14 @@ SHORTEST = 12  # characters; length is what counts (NIST SP 800-63B, 5.1.1.2)
 LONGEST = 200
 # Words that long passwords are made of again and again (published lists of leaked ones are full of them); with digits,
 # signs and doublings around them they are still the first that is tried.
-_TRIED_FIRST = frozenset(
-    """
+_WORDS = """
     password passwort passwd passphrase qwerty qwertz azerty qwertyuiop qwertzuiop asdfghjkl zxcvbnm letmein welcome
     iloveyou administrator admin changeme default secret monkey dragon football baseball sunshine princess superman
     batman trustno master shadow michael jordan liverpool arsenal chelsea starwars computer internet whatever login
     hello charlie donald freedom ninja mustang abcdefgh abcdef abcabc test testing guest user root integrationhub hub
     integration
-    """.split()
-)
+"""
+_TRIED_FIRST = frozenset(_WORDS.split())
 _LOOKS_LIKE = str.maketrans("01345789@$!|+", "oleasbtgasiit")
 _hasher = PasswordHasher()  # the library's defaults are RFC 9106's for small machines
 

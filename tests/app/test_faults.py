@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.connector import Page
+from hub.connector import Idempotency, Page
 from hub.errors import QuotaUsedUp
 from hub.model import ChangeSet, Json, PushResult
 from hub.verify.vendor import STREAM, Traits, cut
@@ -186,6 +186,33 @@ def test_a_field_that_is_ignored_over_there_is_not_sent_for_ever(make: Any) -> N
     assert 1 <= len(sent) <= 3, "tried again, and then known to be ignored"
     assert world.held_at("B", at_b)["phone"] == "+4930111"
     assert world.values()["phone"] == world.held_at("A", at_a)["phone"] == "+4930222"
+    quiet(world)
+
+
+def test_a_key_that_answers_with_its_first_failure_is_followed_by_another_after_a_look(make: Any) -> None:
+    """The first create fails inside B and makes nothing; whoever repeats its key gets that failure for an hour."""
+    world = make(traits=Traits(page_size=100, max_batch=100, idempotency=Idempotency.KEY_WITH_LIFE))
+    vendor = world.vendors["B"]
+    connector, asked, looked = vendor.connector(), [], []
+
+    def push(_api: Any, _stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
+        (change,) = changes
+        asked.append((change.idempotency_key, len(looked)))
+        if change.idempotency_key == asked[0][0]:
+            return [PushResult(index=0, outcome="unknown")]
+        return vendor.push([change])
+
+    def find(_api: Any, _stream: str, _name: str, value: str) -> Any:
+        looked.append(value)
+        return vendor.find(value)
+
+    world.change("B", connector=replace(connector, push=push, find=find))
+    world.person("A")
+    for _ in range(12):
+        world.sync(after_s=900.0)
+    keys = list(dict.fromkeys(key for key, _ in asked))
+    assert (len(keys), len(vendor.alive())) == (2, 1)
+    assert next(looks for key, looks in asked if key == keys[1]) >= 1, "looked up first"
     quiet(world)
 
 
