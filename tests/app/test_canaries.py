@@ -1,4 +1,4 @@
-"""Canaries: secrets and names that stand nowhere else are planted, everything is asked to speak, and all is searched."""
+"""Canaries: secrets and names that stand nowhere else are planted, all is asked to speak, and searched."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import io
 import logging
 import traceback
 from collections import deque
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -65,7 +63,7 @@ class Said:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Said]:
+def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
     """A hub at work, whose CRMs refuse what it signs in with, with rows that are faulty, and with a bug."""
     folder, log = tmp_path_factory.mktemp("canaries"), io.StringIO()
     running = {"hubspot": serve(hubspot.make()), "salesforce": serve(salesforce.make())}
@@ -95,7 +93,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Said]:
         stored = b"".join(each.read_bytes() for each in project.glob("hub.db*"))
     for each in running.values():
         each.stop()
-    yield Said(pages=pages, commands=commands, log=log.getvalue(), tracebacks=tracebacks, stored=stored, key=key)
+    return Said(pages=pages, commands=commands, log=log.getvalue(), tracebacks=tracebacks, stored=stored, key=key)
 
 
 def _runs(console: Console) -> int:
@@ -104,7 +102,7 @@ def _runs(console: Console) -> int:
 
 
 def _bugs(console: Console) -> str:
-    """Exceptions that hold everything, logged as the hub and as a library would; and what our things show of themselves."""
+    """Exceptions that hold everything, logged as the hub and as a library would; and what our things show."""
     secret = KEPT["hs"]
     try:
         raise ValueError(f"token {secret} of {MAIL}, {NAMED['SF_SECRET']}")
@@ -119,7 +117,9 @@ def _bugs(console: Console) -> str:
 
 def _pages(console: Console) -> str:
     admin, texts = console.as_("admin"), []
-    waiting = deque(["/", "/connections", "/connections/hubspot", "/settings", "/mappings", "/runs", "/audit", "/users"])
+    waiting = deque(
+        ["/", "/connections", "/connections/hubspot", "/settings", "/mappings", "/runs", "/audit", "/users"]
+    )
     seen = set(waiting)
     while waiting and len(texts) < 60:
         answer = admin.get(waiting.popleft())
@@ -136,7 +136,7 @@ def _said_by(command: str) -> str:
     with redirect_stdout(out), redirect_stderr(out):
         try:
             run(command.split())
-        except Exception:  # --debug
+        except Exception:  # noqa: BLE001  (--debug)
             traceback.print_exc()
     return f"$ {command}\n{out.getvalue()}"
 

@@ -56,8 +56,10 @@ def test_a_million_columns_and_a_packed_file_are_refused_with_a_code(tmp_path: P
 
 def test_a_formula_is_a_text_like_any_other(tmp_path: Path) -> None:
     place = tmp_path / "people.csv"
-    formulas = ["=1+1", "=HYPERLINK(\"http://e.example\")", "@SUM(1)", "+1", "-1", "=cmd|'/C calc'!A0"]
-    place.write_text("Id,Note\n" + "".join(f'{n},"{text.replace(chr(34), chr(34) * 2)}"\n' for n, text in enumerate(formulas)))
+    formulas = ["=1+1", '=HYPERLINK("http://e.example")', "@SUM(1)", "+1", "-1", "=cmd|'/C calc'!A0"]
+    place.write_text(
+        "Id,Note\n" + "".join(f'{n},"{text.replace(chr(34), chr(34) * 2)}"\n' for n, text in enumerate(formulas))
+    )
     os.utime(place, (NOW - 60, NOW - 60))
     settings = Settings(values={}, auth={}, streams={"people": {"file": "people.csv", "key": ["Id"]}})
     api = connector.connect(LocalFiles(tmp_path, "crm", VirtualClock(NOW)), settings)
