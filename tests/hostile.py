@@ -142,9 +142,11 @@ def _markup() -> Iterator[str]:
 
 def _all() -> Iterator[str]:
     yield from _markup()
-    for group in (SQL, LIKE, SOQL, SEARCH, TEMPLATES, SHELL, SHEETS, HEADERS, LOGS, HOSTS, JSONS, YAMLS, CELLS):
-        yield from group
-    for group in (CASES, BIDI, UNSEEN, EMOJI, SCRIPTS, NAMES, EDGES):
+    groups: Sequence[Sequence[str]] = (
+        SQL, LIKE, SOQL, SEARCH, TEMPLATES, SHELL, SHEETS, HEADERS, LOGS, HOSTS, JSONS, YAMLS, CELLS, CASES, BIDI, UNSEEN,
+        EMOJI, SCRIPTS, NAMES, EDGES,
+    )  # fmt: skip
+    for group in groups:
         yield from group
     yield from (f"a{chr(number)}b" for number in (*range(1, 32), *range(127, 160)))
 

@@ -116,7 +116,7 @@ def _bugs(console: Console) -> str:
 
 
 def _pages(console: Console) -> str:
-    admin, texts = console.as_("admin"), []
+    admin, texts = console.as_("admin"), list[str]()
     waiting = deque(
         ["/", "/connections", "/connections/hubspot", "/settings", "/mappings", "/runs", "/audit", "/users"]
     )

@@ -193,7 +193,9 @@ def test_a_key_that_answers_with_its_first_failure_is_followed_by_another_after_
     """The first create fails inside B and makes nothing; whoever repeats its key gets that failure for an hour."""
     world = make(traits=Traits(page_size=100, max_batch=100, idempotency=Idempotency.KEY_WITH_LIFE))
     vendor = world.vendors["B"]
-    connector, asked, looked = vendor.connector(), [], []
+    connector = vendor.connector()
+    asked: list[tuple[str, int]] = []
+    looked: list[str] = []
 
     def push(_api: Any, _stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
         (change,) = changes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ TABLES: list[tuple[str | bytes, str]] = [
     ("Id,Name\n1,Ann,Lee\n", "CSV-COLUMNS"), ("Id,Name\n1\n", "CSV-COLUMNS"), ('Id,Name\n1,"Ann\n', "CSV-QUOTE"),
     ('Id,Name\n1,x"Ann"\n', "CSV-QUOTE"), (b"Id,Name\n1,Andr\xe9\n", "CSV-BYTES"), ("Id,Name\n1,A\0\n", "CSV-NUL"),
     ("Id,Name\n1," + "x" * 2_000_000 + "\n", "CSV-LONG"), ("Id,Name\n7,Ann\n7,Bob\n", "CSV-KEY-TWICE"),
-    ("Id,Name\n ,Ann\n", "CSV-KEY-BLANK"), (b"PK\x03\x04" + b"\0" * 99, "CSV-"), (b"\x1f\x8b\x08" + b"\xff" * 99, "CSV-"),
+    ("Id,Name\n ,Ann\n", "CSV-KEY-BLANK"), (b"PK\x03\x04" + b"\0" * 99, "CSV-"), (b"\x1f\x8b" + b"\xff" * 99, "CSV-"),
 ]  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
 
 
 KINDS: dict[str, Callable[[Path], Found]] = {"tables": tables, "streams": streams, "webhooks": webhooks}
-ELSEWHERE = (BODIES, DECLARATIONS, REFUSED, MAPPINGS, SECTIONS, SHARED)
+ELSEWHERE: Sequence[Sized] = (BODIES, DECLARATIONS, REFUSED, MAPPINGS, SECTIONS, SHARED)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,4 +167,5 @@ def test_a_bad_command_has_a_code_a_place_and_a_way_out(said: Callable[[str], st
 
 
 def test_there_are_enough_of_them() -> None:
-    assert sum(map(len, (*ELSEWHERE, TABLES, STREAMS, BODIES_OF_CALLS, COMMANDS))) >= 150
+    tables_: list[Sized] = [*ELSEWHERE, TABLES, STREAMS, BODIES_OF_CALLS, COMMANDS]
+    assert sum(len(each) for each in tables_) >= 150

@@ -169,7 +169,14 @@ def test_no_answer_invites_another_origin(synced: Console, path: str) -> None:
 def test_what_a_form_says_beside_its_fields_changes_nothing(console: Console) -> None:
     """More fields than the form has: an actor, a role, a hash. The actor is the session's."""
     support, admin = console.as_("support"), console.as_("admin")
-    more = {"by": "admin", "actor": "admin", "user": "admin", "role": "admin", "at": "0", "is_admin": "1"}
+    more: dict[str, Any] = {
+        "by": "admin",
+        "actor": "admin",
+        "user": "admin",
+        "role": "admin",
+        "at": "0",
+        "is_admin": "1",
+    }
     conflict = console.conflict()
     assert support.post(f"/conflicts/{conflict}/notes", text="seen", **more).status == 303
     assert admin.post("/users", name="eve", **{**more, "role": "viewer"}, password_hash="x", active="out").status == 303
