@@ -143,8 +143,8 @@ def _markup() -> Iterator[str]:
 def _all() -> Iterator[str]:
     yield from _markup()
     groups: Sequence[Sequence[str]] = (
-        SQL, LIKE, SOQL, SEARCH, TEMPLATES, SHELL, SHEETS, HEADERS, LOGS, HOSTS, JSONS, YAMLS, CELLS, CASES, BIDI, UNSEEN,
-        EMOJI, SCRIPTS, NAMES, EDGES,
+        SQL, LIKE, SOQL, SEARCH, TEMPLATES, SHELL, SHEETS, HEADERS, LOGS, HOSTS, JSONS, YAMLS, CELLS, CASES, BIDI,
+        UNSEEN, EMOJI, SCRIPTS, NAMES, EDGES,
     )  # fmt: skip
     for group in groups:
         yield from group

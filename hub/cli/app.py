@@ -53,6 +53,7 @@ for name, command in (
     ("why", explaining.why),
     ("history", explaining.history),
     ("show", explaining.show_entity),
+    ("export", explaining.export),
     ("replay", explaining.replay),
     ("status", running.status),
 ):
