@@ -107,6 +107,11 @@ def _unexplained(scene: Scene, intent: Intent) -> dict[str, int]:
     return counts
 
 
+def tells_all(intent: Intent, shown: Mapping[str, Json]) -> bool:
+    """Whether a record shows every field that was sent, but for computed ones, which no record shows."""
+    return all(name in shown or name.startswith(CASE) for name in intent.values)
+
+
 def stored_by(
     page: PageContext, intent: Intent, shown: Mapping[str, Json], strange: Collection[str] = ()
 ) -> dict[str, Json]:

@@ -34,8 +34,7 @@ class Vault:
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._file = folder / KEY_FILE
         self._named = environ.get(KEY_SETTING, "")
-        self._known: list[str] = []  # texts of the keys in use
-        self._keys = MultiFernet([Fernet(Fernet.generate_key())])  # none of ours, until the first is read
+        self._keys: tuple[list[str], MultiFernet] | None = None  # their texts, and what they open
 
     def seal(self, text: str, name: str) -> bytes:
         """Ciphertext of a secret, good under this name alone; makes the key file if there is no key yet."""
@@ -98,9 +97,9 @@ class Vault:
     def _open(self) -> MultiFernet:
         """All keys as they are now: another process may have changed them a moment ago."""
         texts = self._texts()
-        if texts != self._known:
-            self._keys, self._known = MultiFernet([self._key(text) for text in texts]), texts
-        return self._keys
+        if self._keys is None or self._keys[0] != texts:
+            self._keys = texts, MultiFernet([self._key(text) for text in texts])
+        return self._keys[1]
 
     def _texts(self) -> list[str]:
         if self._named:

@@ -65,6 +65,10 @@ def shows(world: World, system: str, show: Callable[[Mapping[str, Json]], Mappin
     world.change(system, connector=replace(connector, pull=pull, fetch=fetch))
 
 
+def without_phone(data: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in data.items() if name != "phone"}
+
+
 def quiet(world: World) -> None:
     """Nothing is written any more, and nobody differs."""
     before = world.writes()
@@ -240,7 +244,7 @@ def test_a_stamp_of_next_year_wins_nothing_and_hides_nothing(make: Any) -> None:
 
 def test_a_field_that_is_not_shown_is_blanked_nowhere_and_goes_on_when_it_is_back(make: Any) -> None:
     world, at_a, at_b = pair(make)
-    shows(world, "B", lambda data: {name: value for name, value in data.items() if name != "phone"})
+    shows(world, "B", without_phone)
     world.edit("B", at_b, note="seen")
     world.settle()
     assert world.values()["phone"] == world.held_at("A", at_a)["phone"] == "+4930111", "missing is not blank"
@@ -286,7 +290,7 @@ def test_a_record_beyond_every_measure_waits_and_its_neighbours_go_on(database_u
 def test_a_field_that_may_be_written_and_not_seen_is_written_once(make: Any, answers_with_record: bool) -> None:
     """B takes phones and shows none. That it took one, its acknowledgement tells; nothing else ever will."""
     world, at_a, at_b = pair(make, traits=Traits(page_size=100, max_batch=100, answers_with_record=answers_with_record))
-    shows(world, "B", lambda data: {name: value for name, value in data.items() if name != "phone"})
+    shows(world, "B", without_phone)
     before = world.writes()
     world.edit("A", at_a, phone="+4930222", note="both at once")
     world.settle()
@@ -295,6 +299,26 @@ def test_a_field_that_may_be_written_and_not_seen_is_written_once(make: Any, ans
     world.edit("A", at_a, phone="+4930333")
     world.settle()
     assert world.writes() == before + 2
+    quiet(world)
+
+
+def test_an_answer_that_leaves_a_field_out_proves_nothing_about_it(make: Any) -> None:
+    """B's answers never show phones, its reads do, and it ignores them: what it still holds is nobody's edit."""
+    world, at_a, at_b = pair(make)
+    vendor = world.vendors["B"]
+
+    def push(change: ChangeSet) -> PushResult | None:
+        result = vendor.push([replace(change, body=without_phone(change.body))])[0]
+        assert result.held is not None
+        return replace(result, held=replace(result.held, data=without_phone(result.held.data)))
+
+    answers(world, "B", push)
+    world.edit("A", at_a, phone="+4930222")
+    for _ in range(4):
+        world.settle()
+    assert world.values()["phone"] == world.held_at("A", at_a)["phone"] == "+4930222"
+    assert world.held_at("B", at_b)["phone"] == "+4930111"
+    assert world.conflicts(None) == []
     quiet(world)
 
 
