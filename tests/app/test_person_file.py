@@ -63,7 +63,7 @@ def test_rewards_and_their_lines_go_along() -> None:
         found = person_file(w.hub, f"contact:{w.entity('contact').id}", by="kim")
     (reward,) = found["rewards"]
     assert reward["recipient"]["email"] == "ann@example.com"
-    assert [line["kind"] for line in reward["lines"]][0] == "reserved"
+    assert reward["lines"][0]["kind"] == "reserved"
     assert [event["name"] for event in found["events"]] == ["order.paid"]
 
 
