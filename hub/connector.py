@@ -10,6 +10,7 @@ vendor now holds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -43,13 +44,26 @@ class HttpResponse:
     at: float  # vendor's Date header as epoch seconds, else the hub's time of the answer
 
     def json(self) -> Json:
-        """Decoded body. Raises RetryLater with code NET-NOT-JSON for HTML or cut bodies: never "0 records"."""
+        """Decoded body. Raises RetryLater with code NET-NOT-JSON for HTML or cut bodies: never "0 records".
+
+        A value that strict JSON forbids (half a surrogate, NaN) spoils its record and not its page: Python's more
+        patient reader gives it, and the mapping refuses it field by field.
+        """
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
+            pass
+        try:
+            return json.loads(self.body, parse_int=_whole)
+        except (ValueError, RecursionError):
             raise RetryLater(
                 "the answer is no JSON (a login or maintenance page?)", code="NET-NOT-JSON", where=f"HTTP {self.status}"
             ) from None
+
+
+def _whole(digits: str) -> Json:
+    """Python refuses to read numbers of thousands of digits; as a float such a one is out of all proportion, too."""
+    return int(digits) if len(digits) < 100 else float(digits)
 
 
 CALL_HEADER = "X-Hub-Call"  # says what an SDK's call is for; the door removes it before anything leaves

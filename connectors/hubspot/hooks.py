@@ -44,7 +44,7 @@ def parse(settings: Settings, request: WebhookRequest) -> list[WebhookEvent]:
         rows = orjson.loads(request.body)
     except orjson.JSONDecodeError:
         raise SignatureError("the delivery is no JSON", where="hubspot webhook") from None
-    if not isinstance(rows, list) or len(rows) > MOST_EVENTS:
+    if not isinstance(rows, list) or len(rows) > MOST_EVENTS or not all(isinstance(row, dict) for row in rows):
         raise SignatureError("the delivery is no list of up to 100 events", where="hubspot webhook")
     account = str(settings.values.get("portal_id") or "")
     events: list[WebhookEvent] = []
@@ -64,7 +64,8 @@ def _events(row: Mapping[str, Json]) -> Iterator[WebhookEvent]:
     at = row["occurredAt"] / 1000.0 if isinstance(row.get("occurredAt"), int) else None
     ids = {str(row.get("objectId") or ""): kind}
     if what == "merge":
-        losers = [*(row.get("mergedObjectIds") or ()), row.get("primaryObjectId")]  # the primary one may retire, too
+        merged = row.get("mergedObjectIds")
+        losers = [*(merged if isinstance(merged, list) else ()), row.get("primaryObjectId")]  # which may retire, too
         ids |= {str(loser): "merged" for loser in losers if loser}
         ids |= {str(row.get("newObjectId") or row.get("primaryObjectId") or ""): "changed"}
     if what == "associationChange":

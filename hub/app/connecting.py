@@ -214,7 +214,7 @@ def token_shelf(hub: Hub, vault: Vault, connection: str, credentials: Mapping[st
     made_from = hashlib.sha256(orjson.dumps(dict(credentials), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def save(tokens: Tokens) -> None:
-        sealed = vault.seal(orjson.dumps({"from": made_from, "tokens": {**load(), **tokens}}).decode())
+        sealed = vault.seal(orjson.dumps({"from": made_from, "tokens": {**load(), **tokens}}).decode(), name)
         with hub.store.transaction() as tx:
             tx.set_secret(name, sealed)
 

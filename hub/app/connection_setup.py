@@ -103,7 +103,7 @@ def add(
 def _keep_secrets(hub: Hub, secrets: Mapping[str, str], *, by: str) -> None:
     if hub.vault is None:
         raise _fault("SEC-KEY", "secrets", "this hub keeps no secrets", "open a project")
-    sealed = {name: hub.vault.seal(value) for name, value in secrets.items()}
+    sealed = {name: hub.vault.seal(value, name) for name, value in secrets.items()}
 
     def keep(tx: Tx) -> None:
         for name, ciphertext in sealed.items():

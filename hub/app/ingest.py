@@ -23,7 +23,7 @@ from hub.app.matching import LIVING, link_for, link_of_tombstone, moved_ids, rul
 from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_cells, quarantine_row
 from hub.app.removals import contest
 from hub.app.scene import Cells, Scene
-from hub.app.settle import close_landed, settle_intent, stored_by
+from hub.app.settle import close_landed, settle_intent, stored_by, tells_all
 from hub.app.ticks import STAMP_SLACK_S, early_s_of, is_same_tick, put_off
 from hub.core.changes import Window, observe_cell
 from hub.core.first import first_claim, first_held
@@ -340,12 +340,14 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
     unsettled = False
     if intent is not None and intent.state in ("open", "acked") and "no_settle" not in PLANTED:
         early_s = early_s_of(page, link, record) if link.hash is None else 0.0
-        if intent.id in page.answers:
-            close_landed(scene, link, intent, stored_by(intent, shown), read_at=page.read_at)
-        elif settle_intent(page, link, intent, shown, record):
+        answered = intent.id in page.answers
+        if answered and tells_all(intent, shown):
+            close_landed(scene, link, intent, stored_by(page, intent, shown), read_at=page.read_at)
+        elif answered or settle_intent(page, link, intent, shown, record):  # (an answer in part: the next read tells)
             unsettled = True
             shown = {name: value for name, value in shown.items() if name not in intent.values}
-            due_at = (intent.last_possible or page.scene.now) + page.stream.fetch_lag_s + page.stream.stamp_tick_s + 1.0
+            last = scene.now if answered else intent.last_possible or scene.now
+            due_at = last + page.stream.fetch_lag_s + page.stream.stamp_tick_s + 1.0
             page.hints.append(
                 (link.connection, page.mapping.source, record.external_id, None, due_at, "a write to settle")
             )

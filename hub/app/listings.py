@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from hub.app.context import Connection, Hub, connection_of
 from hub.app.reward_book import RewardRow, approve, confirm, decline, list_rewards, show_reward
+from hub.core.values import MappingFault, currency_exponent
 from hub.errors import ConfigFault, HubError, NotFound
 from hub.model import ConflictRow, HoldRow, Json, QuarantineRow, RunRow
 from hub.store import Tx
@@ -32,6 +33,14 @@ class _Numbered(Protocol):
 
 
 Row = TypeVar("Row", bound=_Numbered)
+
+
+def places_of(currency: str) -> int:
+    """Decimal places of a currency; two for a code that is none."""
+    try:
+        return currency_exponent(currency)
+    except MappingFault:
+        return 2
 
 
 def _all(page: Callable[..., Sequence[Row]]) -> Iterator[Row]:

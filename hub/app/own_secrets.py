@@ -20,7 +20,7 @@ def own_secret(hub: Hub, name: str, *, where: str) -> str:
     with hub.store.reading() as tx:
         sealed = tx.secrets().get(name)
     if sealed is None:
-        fresh = hub.vault.seal(secrets.token_urlsafe(BYTES))
+        fresh = hub.vault.seal(secrets.token_urlsafe(BYTES), name)
 
         def keep(tx: Tx) -> bytes:
             """Two processes may have made one: the first that was kept counts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -87,8 +88,15 @@ class PageContext:
 
 
 def canonical_json(record: SourceRecord) -> bytes:
-    """Sorted, so that the order of keys says nothing."""
-    return orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
+    """Sorted, so that the order of keys says nothing.
+
+    What strict JSON has no place for (half a surrogate, a number of forty digits) is written as Python's reader takes
+    it: such a value is refused where its field is read, and its record is kept and compared like any other.
+    """
+    try:
+        return orjson.dumps(record.data, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return json.dumps(record.data, sort_keys=True, separators=(",", ":"), default=str).encode()
 
 
 def body_of(page: PageContext, record: SourceRecord) -> bytes:
@@ -112,7 +120,11 @@ def packed(body: bytes) -> bytes:
 
 def unpacked(raw: bytes) -> Json:
     """The record behind `packed`."""
-    return orjson.loads(raw if raw.startswith(b"{") else zlib.decompress(raw))  # a packed one starts with an x
+    body = raw if raw.startswith(b"{") else zlib.decompress(raw)  # a packed one starts with an x
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:  # see canonical_json
+        return json.loads(body)
 
 
 def stored_record(link: LinkRow) -> SourceRecord:

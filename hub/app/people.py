@@ -10,7 +10,7 @@ from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.transact import commit
 from hub.errors import NotAllowed, NotFound, RecordRejected
-from hub.runtime.passwords import LONGEST, SHORTEST, hashed
+from hub.runtime.passwords import LONGEST, SHORTEST, hashed, is_tried_first
 from hub.store import Tx
 from hub.store.rows import UserRow
 
@@ -87,7 +87,7 @@ def add_user(hub: Hub, name: str, role: str, *, password: str = "", by: str) -> 
     """
     if not NAME.fullmatch(name):
         raise _refused("AUTH-NAME", f"{name[:80]!r} is no name for a user", "letters, digits and . _ @ + -, at most 80")
-    _check(role, password)
+    _check(role, password, name)
     now = hub.clock.now()
     row = UserRow(
         name=name, role=role, password_hash=hashed(password) if password else "", active=True, created_at=now
@@ -112,7 +112,7 @@ def change_user(
         NotFound: nobody has this name. NotAllowed AUTH-LAST: the last active admin stays one.
         RecordRejected: AUTH-ROLE-NAME, AUTH-PASSWORD.
     """
-    _check(role or "viewer", password)
+    _check(role or "viewer", password, name)
     new_hash = hashed(password) if password else None
 
     def keep(tx: Tx) -> UserRow:
@@ -144,11 +144,15 @@ def _seen(row: UserRow) -> Dict:
     return {"role": row.role, "active": row.active}
 
 
-def _check(role: str, password: str) -> None:
+def _check(role: str, password: str, name: str) -> None:
     if role not in ROLES:
         raise _refused("AUTH-ROLE-NAME", f"there is no role {role[:40]}", f"roles are: {', '.join(ROLES)}")
     if password and not SHORTEST <= len(password) <= LONGEST:
         raise _refused("AUTH-PASSWORD", "the password is too short or too long", f"{SHORTEST} to {LONGEST} characters")
+    if password and is_tried_first(password, name):
+        raise _refused(
+            "AUTH-PASSWORD", "the password is one that is tried first", "four words that do not belong together"
+        )
 
 
 def _refused(code: str, message: str, fix: str) -> RecordRejected:

@@ -172,7 +172,7 @@ def set_secret(folder: Path, name: str, value: str) -> None:
         raise _refused("SEC-NAME", "that is no name for a secret", "letters, digits, dots, - and _, at most 80")
     if not value:
         raise _refused("SEC-EMPTY", "an empty secret", "type it when asked, or pipe it in")
-    sealed = Vault(folder, os.environ).seal(value)
+    sealed = Vault(folder, os.environ).seal(value, name)
     store = _store(folder)
     try:
         with store.transaction() as tx:
@@ -190,6 +190,40 @@ def secret_names(folder: Path) -> list[Dict]:
             return [{"secret": name} for name in sorted(tx.secrets()) if SECRET_NAME.fullmatch(name)]
     finally:
         store.close()
+
+
+def rotate_secrets(folder: Path) -> int:
+    """Seal every secret anew, under a new key; the old one opens nothing afterwards. Gives how many.
+
+    A key in the file is replaced; where keys come from the environment, the new one must stand there first already.
+    The hub may run meanwhile: until the end both keys are good. Cut off, it goes on when it is called again.
+
+    Raises:
+        ConfigFault: SEC-KEY, a secret is under neither key.
+    """
+    vault, store = Vault(folder, os.environ), _store(folder)
+    try:
+        vault.begin_change()
+        while behind := _behind(vault, store):
+            for name in behind:
+                _reseal(vault, store, name)
+        vault.end_change()
+        with store.transaction() as tx:
+            tx.audit(user_name(), "secrets sealed anew", "secrets", None, len(tx.secrets()), SystemClock().now())
+            return len(tx.secrets())
+    finally:
+        store.close()
+
+
+def _behind(vault: Vault, store: Store) -> list[str]:
+    with store.reading() as tx:
+        return [name for name, sealed in tx.secrets().items() if not vault.is_changed(sealed)]
+
+
+def _reseal(vault: Vault, store: Store, name: str) -> None:
+    """In a transaction of its own: a process that renews a token at this moment waits, or is waited for."""
+    with store.transaction() as tx:
+        tx.set_secret(name, vault.reseal(tx.secret(name), name))
 
 
 def _refused(code: str, message: str, fix: str) -> ConfigFault:

@@ -90,7 +90,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "AUTH-NAME": ("That is no name for a user.", ""),
     "AUTH-USER": ("There is a user of that name already.", ""),
     "AUTH-ROLE-NAME": ("There is no such role.", ""),
-    "AUTH-PASSWORD": ("The password is too short or too long.", ""),
+    "AUTH-PASSWORD": ("The password is too short or too long, or one of those that are tried first.", ""),
     "AUTH-OWN": ("Nobody approves what they brought about themselves.", "Ask another approver."),
     "DRAFT-STALE": (
         "The file was changed since the draft was begun.",
@@ -124,6 +124,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "NET-404": ("The system has nothing under this address or id.", "Check the id, or the connection's settings."),
     "NET-FORBIDDEN": ("The sign-in is good, but this is not allowed.", "Give the connection's user or key the right."),
+    "NET-HEADER": (
+        "A value would become a header with a line end or letters that no header has; nothing was sent.",
+        "Correct the value at its source.",
+    ),
     "NET-REDIRECT": ("The system points to another host, which the hub does not follow.", "Check `base_url`."),
     "NET-STRANGE": ("The system gave a status that nobody documents.", "Look it up at the vendor, or report it."),
     "AUTH-EXPIRED": (

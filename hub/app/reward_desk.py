@@ -40,14 +40,19 @@ def reward_page(hub: Hub, *, state: str | None = None, after_id: int = 0, limit:
 
 
 def own_grant(hub: Hub, grant_id: int, *, by: str) -> None:
-    """Nobody approves what he brought about himself: the rule's newest version was published by somebody else.
+    """Nobody approves what he brought about himself: the rule's newest version was published by somebody else, and
+    it is somebody else who receives it.
 
     Raises NotAllowed AUTH-OWN.
     """
     with hub.store.reading() as tx:
-        tx.grant(grant_id)
+        grant = tx.grant(grant_id)
         newest = next(iter(tx.mapping_versions("rewards")), None)
         others = [row for row in tx.users().values() if row.active and row.role in ("approver", "admin")]
+    if by.casefold() == str(grant.recipient.get("email", "")).casefold():
+        raise NotAllowed(
+            "this reward is for you", code="AUTH-OWN", where=f"grant {grant_id}", fix="ask another approver"
+        )  # fmt: skip
     if newest is not None and newest.by == by and len(others) > 1:
         raise NotAllowed(
             "you published the rules that this reward comes from", code="AUTH-OWN", where=f"grant {grant_id}",

@@ -6,7 +6,7 @@ answer was. *agreed* moves only here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -46,8 +46,7 @@ def settle_intent(
             for name, form in forms.items()
             if name in shown and not record.by_hub and not same(fields[name], shown[name], form)
         }
-        rest = {name: value for name, value in shown.items() if name not in strange}
-        close_landed(scene, link, intent, stored_by(intent, rest), read_at=page.read_at)
+        close_landed(scene, link, intent, stored_by(page, intent, shown, strange), read_at=page.read_at)
         _note_strangers(scene, link, strange)
         page.counts["settled"] += 1
         return False
@@ -61,13 +60,14 @@ def settle_intent(
             page.counts["intents_waiting"] += 1
             return True
         case Verdict.LANDED:
-            close_landed(scene, link, intent, stored_by(intent, judgement.stored), read_at=page.read_at)
+            close_landed(scene, link, intent, stored_by(page, intent, shown), read_at=page.read_at)
             page.counts["settled"] += 1
         case Verdict.NOT_LANDED:
             close_not_done(scene, link, intent)
             page.counts["not_landed"] += 1
-        case Verdict.MIXED:
-            close_landed(scene, link, intent, stored_by(intent, judgement.stored), read_at=page.read_at)
+        case Verdict.MIXED:  # of what is hidden, only an acknowledgement tells
+            left = {n for n in forms if n not in judgement.stored and (n in shown or intent.state != "acked")}
+            close_landed(scene, link, intent, stored_by(page, intent, shown, left), read_at=page.read_at)
             intent.state = UNEXPLAINED
             scene.tx.update_intents([intent])
             _note_strangers(scene, link, judgement.strange)
@@ -107,12 +107,24 @@ def _unexplained(scene: Scene, intent: Intent) -> dict[str, int]:
     return counts
 
 
-def stored_by(intent: Intent, shown: Mapping[str, Json]) -> dict[str, Json]:
-    """What a landed write left: the fields as read; computed values, which are not read, as they were sent."""
+def tells_all(intent: Intent, shown: Mapping[str, Json]) -> bool:
+    """Whether a record shows every field that was sent, but for computed ones, which no record shows."""
+    return all(name in shown or name.startswith(CASE) for name in intent.values)
+
+
+def stored_by(
+    page: PageContext, intent: Intent, shown: Mapping[str, Json], strange: Collection[str] = ()
+) -> dict[str, Json]:
+    """What a landed write left: the fields as read; what is not shown (computed, or hidden from us) as it was sent.
+
+    A system may take a field that it does not let us see: without the second half it would be sent for ever.
+    """
     if "sent_is_held" in PLANTED:
         return dict(intent.values)
     return {
-        name: shown.get(name, value) for name, value in intent.values.items() if name in shown or name.startswith(CASE)
+        name: shown[name] if name in shown else held_form(page.mapping, name, value)
+        for name, value in intent.values.items()
+        if name not in strange
     }
 
 

@@ -92,7 +92,8 @@ def subscribe(hub: Hub, name: str) -> Dict:
     made = dict(connection.connector.subscribe(connection.api, hook_url(hub, name)))
     given = made.pop("secret", None)
     if given and hub.vault is not None:
-        sealed, kept = hub.vault.seal(str(given)), f"{name}_webhook"
+        kept = f"{name}_webhook"
+        sealed = hub.vault.seal(str(given), kept)
         commit(hub, lambda tx: tx.set_secret(kept, sealed))
         made["next"] = f"webhooks: {{secret: secret:{kept}}} at {name} in hub.yaml"
     return made

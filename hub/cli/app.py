@@ -47,11 +47,13 @@ for name, command in (
     ("undo", planning.undo),
     ("sync", running.sync),
     ("reconcile", running.reconcile),
+    ("panic", running.panic),
     ("run", running.run),
     ("worker", running.worker),
     ("why", explaining.why),
     ("history", explaining.history),
     ("show", explaining.show_entity),
+    ("export", explaining.export),
     ("replay", explaining.replay),
     ("status", running.status),
 ):
@@ -123,6 +125,7 @@ app.add_typer(rewards, name="rewards")
 secrets = _group("Credentials, encrypted beside the project.")
 secrets.command("set")(configuring.set_secret)
 secrets.command("list")(configuring.list_secrets)
+secrets.command("rotate")(configuring.rotate_secrets)
 app.add_typer(secrets, name="secrets")
 
 users = _group("Who may sign in to the console.")

@@ -147,6 +147,13 @@ def list_secrets(folder: Folder = HERE, json: AsJson = False) -> None:
     show.table(secret_names(project(folder)), ["secret"], json=json)
 
 
+def rotate_secrets(folder: Folder = HERE) -> None:
+    """Seal every secret anew under a new key; the old key opens nothing afterwards. The hub may run meanwhile."""
+    from hub.app import projects
+
+    show.line(f"sealed anew: {projects.rotate_secrets(project(folder))}")
+
+
 def upgrade_database(folder: Folder = HERE, json: AsJson = False) -> None:
     """Bring the database to this version of the hub, and make its views for people with SQL tools anew."""
     from hub.app.projects import upgrade

@@ -54,6 +54,15 @@ def sync(
     raise typer.Exit(outcome.exit_code)
 
 
+def panic(folder: Folder = HERE, json: AsJson = False) -> None:
+    """Stop everything: pause every connection, end every session, drop every token of a program."""
+    from hub.app import bootstrap
+    from hub.app.panic import panic as stop_everything
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(stop_everything(hub, by=bootstrap.user_name()), json=json)
+
+
 def reconcile(
     connection: Annotated[str, typer.Argument(help="Name of the connection.")],
     stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,8 @@ def console(*, error: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else WIDE, highlight=False, soft_wrap=False)
+    width = None if stream.isatty() else WIDE
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
 def as_json(value: Any) -> None:
@@ -57,7 +59,7 @@ def table(
         as_json(rows)
         return
     if not rows:
-        console().print(none, end="\n" if none else "")
+        console().print(_plain(none), end="\n" if none else "")
         return
     from rich.table import Table
 
@@ -90,11 +92,16 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(each, Mapping) for each in value)
 
 
+# What would speak to the terminal instead of being read there: C0 and C1 controls, line ends (a forged line), marks of
+# direction (a forged order).
+_UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+
+
 def _plain(value: str) -> str:
-    """Square brackets in data are no markup."""
+    """Square brackets in data are no markup, and no text moves the cursor or begins a line of its own."""
     from rich.markup import escape
 
-    return escape(value)
+    return escape(_UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), value))
 
 
 def line(message: str) -> None:

@@ -133,8 +133,8 @@ def undecided(
         precedences: field -> of `precedence`.
     """
     memory, own = entity.get("m"), new["own"]
-    if memory is None or memory.__class__ is not list or memory != old.get("own"):
-        return list(filled)
+    if memory is None or memory.__class__ is not list or memory != old.get("own") or own is None:
+        return list(filled)  # (without claims of its own, a record has filled nothing in)
     exceptions, odd, before, now = entity.get("x"), old.get("x"), old["held"], new["held"]
     earlier = memory[2] < own[2]
     if not exceptions and not odd:

@@ -7,7 +7,6 @@ steps are known: MAP-006, MAP-007, MAP-010, MAP-011.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +17,7 @@ from hub.core.document import Sheet, nearest
 from hub.core.mapping import OUT_SKIPPED, OUT_UNKNOWN, FieldRule, MappingFault, Unsaid, View
 from hub.core.paths import is_flat, make_answer_getter, make_association_getter, make_getter, make_setter
 from hub.core.transforms import Place, Step, bind, table
-from hub.core.values import Normaliser, is_blank, normaliser
+from hub.core.values import LONGEST_TEXT, Normaliser, is_blank, normaliser
 from hub.model import Json
 
 RULE_KEYS = (
@@ -403,7 +402,7 @@ def _with_chain(
         rule,
         inward=inward,
         inward_in=inward_in,
-        plain=(typed.max or sys.maxsize) if _is_plain(typed, steps) else 0,
+        plain=min(typed.max or LONGEST_TEXT, LONGEST_TEXT) if _is_plain(typed, steps) else 0,
         outward=outward,
         put=put,
         extra_in=tuple(path for step in steps for path in step.extra_in),

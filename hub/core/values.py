@@ -41,6 +41,8 @@ Normaliser = Callable[[Json], Json]
 
 CONSENT_STATES = ("opted_in", "opted_out", "unknown")
 _PLACES = 30  # digits before and after the point; more is a broken number, not money or a measure
+LONGEST_TEXT = 1_000_000  # characters of any text, and …
+MOST_ELEMENTS = 10_000  # … elements of any set: no field of people's is larger, and pages stay quick
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _INSTANT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:?[0-9]{2})"
@@ -102,6 +104,8 @@ def read_text(value: Json) -> str:
                 "MAP-101", f"text expected, {_kind(value)} found", "map another remote field, or give a transform"
             )
         return plain_decimal(read_number(value))
+    if len(value) > LONGEST_TEXT:
+        raise MappingFault("MAP-103", f"longer than {LONGEST_TEXT:,} characters", "shorten it at its source")
     if not value.isascii():
         try:
             value.encode()
@@ -146,6 +150,8 @@ def _decimal(value: Json) -> str:
 def read_number(value: Json) -> Decimal:
     """Exact number. A float counts as its shortest text, never as its binary expansion."""
     text = ""
+    if isinstance(value, int) and abs(value) >= 10 ** (_PLACES + 1):
+        raise MappingFault("MAP-107", "a number out of all proportion", "correct it at its source")
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         text = repr(value) if isinstance(value, float) else str(value)
     elif isinstance(value, str):
@@ -273,6 +279,8 @@ def _set_reader(element: Normaliser) -> Normaliser:
     def read(value: Json) -> list[Json] | None:
         if not isinstance(value, list | tuple):
             raise MappingFault("MAP-112", f"a list expected, {_kind(value)} found", "give wire: {join: ...}")
+        if len(value) > MOST_ELEMENTS:
+            raise MappingFault("MAP-103", f"more than {MOST_ELEMENTS:,} elements", "shorten the list at its source")
         found = {element(each) for each in value if not is_blank(each)}
         return sorted(found) or None
 

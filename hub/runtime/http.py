@@ -25,7 +25,7 @@ import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from hub.connector import Auth, Connector, HttpResponse, RateLimit, Settings
-from hub.errors import ConfigFault, Fault, HubError, OutcomeUnknown, QuotaUsedUp, RetryLater
+from hub.errors import ConfigFault, Fault, HubError, OutcomeUnknown, QuotaUsedUp, RecordRejected, RetryLater
 from hub.kit.statuses import Kind, error_of, kind_of
 from hub.model import Json
 from hub.runtime import addresses
@@ -38,6 +38,7 @@ from hub.runtime.sign_in import SignIn, TokenShelf
 _CHUNK = 64 * 1024
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LABEL = re.compile(r"^[a-z0-9-]+(\.[a-z0-9-]+)*$")
+_HEADER = re.compile(r"(?![\t ])[\t\x20-\x7e\xa0-\xff]*")  # field-value (RFC 9110, section 5.5)
 _MAIL = re.compile(r"[^/\s@]+(@|%40)[^/\s?&]+")
 
 
@@ -236,6 +237,7 @@ class HttpDoor:
         raise error_of(kind, self._describe(call, answer), writes=call.writes, where=self._where(call))
 
     def _send_once(self, call: Call) -> tuple[HttpResponse, str]:
+        self._check_form(call)
         signature, token = self._sign_in.headers() if call.signed else ({}, "")
         self._check_circuit(call)
         with self._budgets.using(call.operation, cost=call.cost, patience_s=self._patience(call)):
@@ -249,6 +251,17 @@ class HttpDoor:
             for name, (used, of) in self._connector.usage(answer).items():
                 self._budgets.told(name, used, of)
         return answer, token
+
+    def _check_form(self, call: Call) -> None:
+        """What data brings into an address or a header must fit there: nothing of it leaves, and nothing is in doubt.
+
+        Raises RecordRejected NET-HEADER.
+        """
+        if not all(_HEADER.fullmatch(value) for value in call.headers.values()):
+            raise RecordRejected(
+                f"a header of {self._line(call)} has characters that no header has", code="NET-HEADER",
+                where=self._where(call), fix="correct the value at its source",
+            )  # fmt: skip
 
     def _send(self, call: Call, headers: Mapping[str, str]) -> HttpResponse:
         answer = self._transport.request(

@@ -49,6 +49,18 @@ class Redactor:
         return self._clean(str(value))
 
 
+# What would speak to a terminal: controls, and line ends that would forge a line of the log. JSON escapes its own.
+_UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
+
+
+def _seen(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Texts of an event as one line each; a traceback keeps its own lines."""
+    for key, value in event.items():
+        if isinstance(value, str) and key != "exception":
+            event[key] = _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    return event
+
+
 class _Forward(logging.Handler):
     """What libraries log comes out as our own lines, and redacted like them."""
 
@@ -76,6 +88,7 @@ def configure(*, secrets: Iterable[str] = (), stream: TextIO | None = None, text
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redactor,
+            *([_seen] if readable else []),
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(file=target),

@@ -136,7 +136,8 @@ def search_test(resource: Resource, query: str) -> Callable[[Record], bool]:
 
 def _clause_test(clause: re.Match[str]) -> Callable[[Record], bool]:
     name, key, op = clause["name"], clause["key"], clause["op"]
-    wanted = clause["text"] if clause["text"] is not None else clause["bare"]
+    quoted = clause["text"]
+    wanted = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if quoted is not None else clause["bare"]
 
     def value_of(row: Record) -> Json:
         if name == "created":

@@ -6,6 +6,7 @@ Webhooks come first, and a wrong one learns nothing: every refusal is the same 4
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -18,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub.app.bootstrap import listen_fault, open_hub, start_logging
 from hub.app.context import Hub
@@ -31,6 +32,7 @@ from hub.errors import HubError, NotFound, RetryLater, SignatureError
 from hub.web.app import create_console
 
 GRACE_S = 5  # for calls under way when the hub stops
+BODY_S = 30.0  # for a whole body: vendors send theirs within a second or two
 
 Poke = Callable[[Iterable[str]], None]
 
@@ -65,16 +67,36 @@ def create_app(hub: Hub, *, poke: Poke, console: FastAPI | None = None) -> FastA
         if not receiver.knows(connection, token):
             return _nothing()
         try:
-            body = await _body(request)
+            async with asyncio.timeout(BODY_S):
+                body = await _body(request)
         except _TooBig:
             return Response(status_code=413)
+        except TimeoutError:
+            return Response(status_code=408)
         headers = {name.lower(): value for name, value in request.headers.items()}
         return await run_in_threadpool(_take, receiver, poke, connection, token, headers, body)
 
     if console is not None:
         app.mount("/hooks", _silent)
         app.mount("/", console)
+    app.add_middleware(_OneLength)
     return app
+
+
+class _OneLength:
+    """Refuses a request that says twice, and differently, where it ends (RFC 9112, section 6.1): a proxy in front may
+    believe the other half, and what stands behind would be a request that it never saw.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope.get("headers", ())}
+        if {b"content-length", b"transfer-encoding"} <= names:
+            await Response(status_code=400, headers={"Connection": "close"})(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 async def _silent(scope: Scope, receive: Receive, send: Send) -> None:

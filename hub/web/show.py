@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from hub.app.listings import places_of
 from hub.app.overview import waiting_counts
 from hub.app.people import Right
 from hub.app.reference_errors import meaning_of
@@ -90,10 +92,9 @@ def short(value: Any, longest: int = LONGEST) -> str:
 
 
 def money(minor: int, currency: str) -> str:
-    """1250, EUR -> 12.50 EUR. Yen have no minor unit."""
-    if currency in ("JPY", "KRW", "VND", "CLP", "ISK"):
-        return f"{minor:,} {currency}"
-    return f"{minor / 100:,.2f} {currency}"
+    """1250, EUR -> 12.50 EUR. Yen have no minor unit, dinars of Kuwait have three places."""
+    places = places_of(currency)
+    return f"{Decimal(minor).scaleb(-places):,.{places}f} {currency}"
 
 
 def words(name: Any) -> str:

@@ -6,6 +6,7 @@ test walks over the whole table. What changes something comes by POST from a pag
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ COOKIE = "hub_session"
 THEME = "hub_theme"
 THEMES = ("light", "dark")
 FORM_LIMIT_BYTES = 1024 * 1024
+FORM_S = 60.0  # for a whole form
 READING = ("GET", "HEAD")
 
 Handler = Callable[["Ask"], Response]
@@ -150,7 +152,11 @@ class Site:
                     return Response(refused + "\n", 403, media_type="text/plain")
                 if not 0 <= length_of(request) <= FORM_LIMIT_BYTES:
                     return Response("too much\n", 413, media_type="text/plain")
-                form = await request.form(max_files=0, max_fields=2000, max_part_size=FORM_LIMIT_BYTES)
+                try:
+                    async with asyncio.timeout(FORM_S):
+                        form = await request.form(max_files=0, max_fields=2000, max_part_size=FORM_LIMIT_BYTES)
+                except TimeoutError:
+                    return Response("too slow\n", 408, media_type="text/plain")
             return await run_in_threadpool(self._answer, route, request, form)
 
         return answer

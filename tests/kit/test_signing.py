@@ -47,6 +47,12 @@ def test_during_a_rotation_both_secrets_are_good() -> None:
     assert accepted(["0" * 64, HEX], [KEY])
 
 
+def test_a_secret_that_was_taken_out_opens_nothing() -> None:
+    assert accepted([HEX], secrets_of({"secret": "new", "secret_previous": KEY}, where="stub"))
+    assert not accepted([HEX], secrets_of({"secret": "new", "secret_previous": ""}, where="stub"))
+    assert not accepted([HEX], secrets_of({"secret": "new"}, where="stub"))
+
+
 def test_no_secret_never_means_no_check() -> None:
     assert not accepted([HEX], [])
     for webhooks in ({}, {"secret": ""}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 from pathlib import Path
 
@@ -19,35 +20,61 @@ def key() -> str:
 
 
 def test_what_is_sealed_can_be_opened_by_the_next_process(tmp_path: Path) -> None:
-    sealed = Vault(tmp_path, {}).seal(SECRET)
+    sealed = Vault(tmp_path, {}).seal(SECRET, "crm")
     assert SECRET.encode() not in sealed
     assert Vault(tmp_path, {}).unseal(sealed, "crm") == SECRET
 
 
 def test_the_key_file_is_made_readable_by_nobody_else(tmp_path: Path) -> None:
-    Vault(tmp_path, {}).seal(SECRET)
+    Vault(tmp_path, {}).seal(SECRET, "crm")
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
 
 
 def test_a_key_in_the_environment_leaves_no_file(tmp_path: Path) -> None:
     environ = {KEY_SETTING: key()}
-    sealed = Vault(tmp_path, environ).seal(SECRET)
+    sealed = Vault(tmp_path, environ).seal(SECRET, "crm")
     assert not (tmp_path / KEY_FILE).exists()
     assert Vault(tmp_path, environ).unseal(sealed, "crm") == SECRET
 
 
 def test_keys_are_changed_by_putting_the_new_one_first(tmp_path: Path) -> None:
     old, new = key(), key()
-    sealed = Vault(tmp_path, {KEY_SETTING: old}).seal(SECRET)
+    sealed = Vault(tmp_path, {KEY_SETTING: old}).seal(SECRET, "crm")
     both = Vault(tmp_path, {KEY_SETTING: f"{new}, {old}"})
     assert both.unseal(sealed, "crm") == SECRET
-    again = both.seal(SECRET)
+    again = both.seal(SECRET, "crm")
     assert Vault(tmp_path, {KEY_SETTING: new}).unseal(again, "crm") == SECRET
+
+
+def test_what_is_sealed_under_one_name_opens_under_no_other(tmp_path: Path) -> None:
+    """Whoever can write to the database cannot have one system's token sent to another."""
+    vault = Vault(tmp_path, {})
+    sealed = vault.seal(SECRET, "crm")
+    with pytest.raises(ConfigFault, match="another name") as found:
+        vault.unseal(sealed, "shop")
+    assert SECRET not in str(found.value)
+    altered = bytes([*sealed[:-20], sealed[-20] ^ 1, *sealed[-19:]])
+    with pytest.raises(ConfigFault, match="SEC-KEY"):
+        vault.unseal(altered, "crm")
+
+
+def test_a_secret_that_was_sealed_before_names_were_still_opens(tmp_path: Path) -> None:
+    given = key()
+    assert Vault(tmp_path, {KEY_SETTING: given}).unseal(Fernet(given).encrypt(SECRET.encode()), "crm") == SECRET
+
+
+def test_nothing_is_sealed_twice_alike(tmp_path: Path) -> None:
+    """A fresh nonce each time, in one process and in the next: equal secrets do not show."""
+    sealed = {Vault(tmp_path, {}).seal(SECRET, "crm") for _ in range(50)}
+    vault = Vault(tmp_path, {})
+    sealed |= {vault.seal(SECRET, "crm") for _ in range(50)}
+    assert len(sealed) == 100
+    assert len({base64.urlsafe_b64decode(each)[9:25] for each in sealed}) == 100, "the nonces of the Fernet tokens"
 
 
 @pytest.mark.parametrize("environ", [{KEY_SETTING: "hunter2-hunter2"}, {KEY_SETTING: Fernet.generate_key().decode()}])
 def test_a_wrong_key_is_a_coded_fault_without_the_key_or_the_secret(tmp_path: Path, environ: dict[str, str]) -> None:
-    sealed = Vault(tmp_path, {}).seal(SECRET)
+    sealed = Vault(tmp_path, {}).seal(SECRET, "crm")
     with pytest.raises(ConfigFault) as found:
         Vault(tmp_path, environ).unseal(sealed, "crm")
     assert found.value.code == "SEC-KEY"
@@ -56,7 +83,7 @@ def test_a_wrong_key_is_a_coded_fault_without_the_key_or_the_secret(tmp_path: Pa
 
 
 def test_a_lost_key_file_says_what_to_do(tmp_path: Path) -> None:
-    sealed = Vault(tmp_path, {}).seal(SECRET)
+    sealed = Vault(tmp_path, {}).seal(SECRET, "crm")
     (tmp_path / KEY_FILE).unlink()
     with pytest.raises(ConfigFault, match=KEY_FILE):
         Vault(tmp_path, {}).unseal(sealed, "crm")

@@ -65,31 +65,31 @@ def test_keys_are_texts() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("text", "code", "where"),
-    [
-        ("a: 1\nb: 2\na: 3\n", "CFG-002", "x.yaml:3"),
-        ("a:\n  b: 1\n  b: 2\n", "CFG-002", "x.yaml:3"),
-        ("a: {b: 1, b: 2}", "CFG-002", "x.yaml:1"),
-        ("a: &x 1\nb: 2", "CFG-003", "x.yaml:1"),
-        ("a: 1\nb: *x", "CFG-003", "x.yaml:2"),
-        ("x: &x {a: 1}\n", "CFG-003", "x.yaml:1"),
-        ("a:\n  <<: {b: 1}\n", "CFG-003", "x.yaml:2"),
-        ("a: !!str 1", "CFG-003", "x.yaml:1"),
-        ("a: !!python/object/apply:os.system [id]", "CFG-003", "x.yaml:1"),
-        ("? [a, b]\n: 1", "CFG-003", "x.yaml:1"),
-        ("%YAML 1.1\n---\na: on", "CFG-003", "x.yaml:2"),
-        ("a: 1\n---\nb: 2", "CFG-003", "x.yaml:2"),
-        ("a: b: c", "CFG-001", "x.yaml:1"),
-        ("a: 1\n\tb: 2", "CFG-001", "x.yaml:2"),
-        ("a: [1, 2", "CFG-001", "x.yaml:1"),
-        (b"a: \xff\xfe", "CFG-001", "x.yaml:1"),
-        ("a: \x07", "CFG-001", "x.yaml:1"),
-        ("[" * 30 + "]" * 30, "CFG-004", "x.yaml:1"),
-        ("[" + "1," * 20_001 + "1]", "CFG-004", "x.yaml:1"),
-        ("a: " + "x" * LIMIT_BYTES, "CFG-004", "x.yaml:1"),
-    ],
-)
+REFUSED: list[tuple[str | bytes, str, str]] = [
+    ("a: 1\nb: 2\na: 3\n", "CFG-002", "x.yaml:3"),
+    ("a:\n  b: 1\n  b: 2\n", "CFG-002", "x.yaml:3"),
+    ("a: {b: 1, b: 2}", "CFG-002", "x.yaml:1"),
+    ("a: &x 1\nb: 2", "CFG-003", "x.yaml:1"),
+    ("a: 1\nb: *x", "CFG-003", "x.yaml:2"),
+    ("x: &x {a: 1}\n", "CFG-003", "x.yaml:1"),
+    ("a:\n  <<: {b: 1}\n", "CFG-003", "x.yaml:2"),
+    ("a: !!str 1", "CFG-003", "x.yaml:1"),
+    ("a: !!python/object/apply:os.system [id]", "CFG-003", "x.yaml:1"),
+    ("? [a, b]\n: 1", "CFG-003", "x.yaml:1"),
+    ("%YAML 1.1\n---\na: on", "CFG-003", "x.yaml:2"),
+    ("a: 1\n---\nb: 2", "CFG-003", "x.yaml:2"),
+    ("a: b: c", "CFG-001", "x.yaml:1"),
+    ("a: 1\n\tb: 2", "CFG-001", "x.yaml:2"),
+    ("a: [1, 2", "CFG-001", "x.yaml:1"),
+    (b"a: \xff\xfe", "CFG-001", "x.yaml:1"),
+    ("a: \x07", "CFG-001", "x.yaml:1"),
+    ("[" * 30 + "]" * 30, "CFG-004", "x.yaml:1"),
+    ("[" + "1," * 20_001 + "1]", "CFG-004", "x.yaml:1"),
+    ("a: " + "x" * LIMIT_BYTES, "CFG-004", "x.yaml:1"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "where"), REFUSED)
 def test_what_plain_data_does_not_need_is_refused_with_its_line(text: str | bytes, code: str, where: str) -> None:
     assert fault_of(text) == (code, where)
 

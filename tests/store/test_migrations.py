@@ -181,3 +181,27 @@ def test_pairs_of_old_become_rows_of_their_own(database_url: str) -> None:
         ]  # fmt: skip
         assert tx.reserve_ids("identity", 1) == range(9, 10)
     store.close()
+
+
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_a_migration_that_is_cut_off_leaves_the_tables_as_they_were(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Between two statements of a later step, the process ends. The next one begins where the last whole one stood."""
+    upgrade(database_url, to="0001")
+    before, left = catalogue(database_url), [after]
+
+    def dies(connection: Any, *given: Any, **more: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(connection, *given, **more)
+
+    real = Connection.execute
+    monkeypatch.setattr(Connection, "execute", dies)
+    with pytest.raises(KeyboardInterrupt):
+        upgrade(database_url)
+    monkeypatch.setattr(Connection, "execute", real)
+    assert (current(database_url), catalogue(database_url)) == ("0001", before)
+    assert upgrade(database_url) == SCHEMA
+    assert differences(database_url) == []

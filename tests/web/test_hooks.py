@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import http.client
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 from hub.app.webhooks import BODY_LIMIT_BYTES, hook_path
 from hub.connector import Settings, WebhookEvent, WebhookRequest
 from hub.errors import RetryLater, SignatureError
+from hub.kit.signing import digest, require_signature
 from hub.runtime.secrets import Vault
 from hub.verify.vendor import STREAM
 from hub.web.server import WebServer, create_app, listen
@@ -67,8 +70,6 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    from dataclasses import replace
-
     world = World(f"sqlite:///{tmp_path / 'hub.db'}")
     world.hub.vault = Vault(tmp_path, {})
     world.change("A", connector=replace(world.vendors["A"].connector(), verify=verify, parse=parse))
@@ -186,3 +187,101 @@ def test_a_port_that_is_taken_is_a_coded_fault(site: Site) -> None:
         taken.listen()
         with pytest.raises(ConfigFault, match="CFG-053"):
             listen("127.0.0.1", taken.getsockname()[1])
+
+
+# Security matrix 3, 8, 9, 14, 107
+
+
+def guard(site: Site, name: str, check: Any) -> list[WebhookRequest]:
+    """The connection's messages are checked by `check`; gives what was asked to be checked."""
+    seen: list[WebhookRequest] = []
+
+    def verify_it(settings: Settings, request: WebhookRequest) -> None:
+        seen.append(request)
+        check(settings, request)
+
+    connector = replace(site.world.vendors[name].connector(), verify=verify_it, parse=parse)
+    site.world.change(name, connector=connector)
+    return seen
+
+
+def by_secret(secret: str) -> Any:
+    def check(_settings: Settings, request: WebhookRequest) -> None:
+        require_signature([request.headers.get("x-signature", "")], request.body, [secret], where="stub")
+
+    return check
+
+
+@pytest.mark.parametrize("signature", ["ä" * 64, "\xff\xfe", "0" * 5000, ",".join(["0" * 64] * 5000), "sha1=00"])
+def test_a_signature_of_strange_letters_is_refused_and_no_bug(site: Site, signature: str) -> None:
+    guard(site, "A", by_secret("between us"))
+    with closing(http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)) as client:
+        client.putrequest("POST", site.path)
+        client.putheader("X-Signature", signature.encode("latin-1"))
+        client.putheader("Content-Length", "2")
+        try:
+            client.endheaders(b"[]")
+            assert client.getresponse().status in (400, 401, 431)
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # it did not even read so long a header
+    assert hints(site) == []
+
+
+def test_a_message_signed_for_one_connection_is_none_for_another(site: Site) -> None:
+    for name in "AB":
+        guard(site, name, by_secret(f"secret of {name}"))
+    server = WebServer(create_app(site.world.hub, poke=site._poke), listen("127.0.0.1", 0))
+    port = server._listening.getsockname()[1]
+    server.start()
+    try:
+        for name, secret, status in (("A", "A", 200), ("B", "B", 200), ("B", "A", 401), ("A", "B", 401)):
+            body = event(key=f"{name}{secret}")
+            signature = digest(f"secret of {secret}", body).decode()
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as client:
+                client.request("POST", hook_path(site.world.hub, name), body, {"X-Signature": signature})
+                assert client.getresponse().status == status, (name, secret)
+    finally:
+        server.stop()
+
+
+def test_a_body_that_drips_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.web.server.BODY_S", 0.3)
+    with closing(socket.create_connection(("127.0.0.1", site.port), timeout=10)) as client:
+        client.sendall(f"POST {site.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode())
+        for _ in range(5):
+            client.sendall(b"x")
+            time.sleep(0.1)
+        assert client.recv(100).startswith(b"HTTP/1.1 408")
+    assert site.signed(event())[0] == 200, "and nobody else had to wait"
+
+
+def test_headers_change_neither_method_nor_address_of_a_message(site: Site) -> None:
+    seen = guard(site, "A", lambda *_: None)
+    said = {
+        "Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher",
+        "X-Original-URL": "/x",
+        "X-HTTP-Method-Override": "DELETE", "X-Forwarded-For": "127.0.0.1", "Forwarded": "host=evil.example",
+    }  # fmt: skip
+    assert site.call("POST", site.path, b"[]", said)[0] == 200
+    ((method, url),) = [(request.method, request.url) for request in seen]
+    assert (method, url) == ("POST", site.path), "the configured address, whatever the call says of itself"
+    assert site.call("GET", site.path, b"", {"X-HTTP-Method-Override": "POST"})[0] == 404
+    assert site.call("PUT", site.path, b"[]")[0] == 404
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("bug", [TypeError("comparing strings"), KeyError("x"), RecursionError(), MemoryError()])
+def test_a_check_that_breaks_lets_nothing_in(site: Site, bug: Exception) -> None:
+    """What checks has a bug: the message is not taken, and its sender is asked to send it again."""
+
+    def breaks(*_: Any) -> None:
+        raise bug
+
+    guard(site, "A", breaks)
+    status, body = site.signed(event())
+    assert status >= 500
+    assert b"Traceback" not in body
+    assert type(bug).__name__.encode() not in body
+    assert (hints(site), site.poked) == ([], [])
+    with site.world.store.reading() as tx:
+        assert tx.deliveries("A", ["e1"]) == {}
