@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hub.app.bootstrap import refresh_hub
 from hub.app.context import Hub
+from hub.app.errands import Errands
 from hub.app.listings import Dict
 from hub.app.runs import connection_of
 from hub.app.worker import Worker
@@ -41,8 +42,10 @@ class Service:
         self._make = make_worker
         self._worker: Runner | None = None
         self._changing = threading.Lock()
+        self.errands = Errands(hub)
 
     def start(self) -> None:
+        self.errands.start()
         if self._make is not None:
             self._worker = self._make(self.hub)
             self._worker.start()
@@ -50,7 +53,8 @@ class Service:
     def stop(self) -> bool:
         """False: some run did not get to the end of its page in time (it loses nothing)."""
         worker, self._worker = self._worker, None
-        return worker.stop() if worker is not None else True
+        done = self.errands.stop()
+        return (worker.stop() if worker is not None else True) and done
 
     def poke(self, names: Iterable[str] | None = None) -> None:
         """Something may have become due."""

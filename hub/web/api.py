@@ -17,11 +17,12 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from hub.app import desk, inbox, listings, overview, pausing, records, review, why
+from hub.app import desk, inbox, listings, overview, pausing, proposals, records, review, why
 from hub.app.notes import add_note
+from hub.app.own import own_grant, own_hold, own_plan
 from hub.app.people import Person, Right
-from hub.app.plan import plan
-from hub.app.reward_desk import own_grant, reward_page
+from hub.app.plan_pages import Narrowed, plan_page
+from hub.app.reward_desk import reward_page
 from hub.app.service import Service
 from hub.app.sessions import who_by_token
 from hub.errors import HubError, NotAllowed, RetryLater
@@ -34,6 +35,8 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Name = Annotated[str, InPath(min_length=1, max_length=80)]
 Word = Annotated[str | None, Query(max_length=80)]
 Code = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,60}$")]
+
+Op = Literal["create", "update", "remove"] | None
 
 BEARER = HTTPBearer(auto_error=False)
 PAGE = 50
@@ -71,6 +74,33 @@ class Rows(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     rows: list[Annotated[int, Field(ge=1, lt=2**62)]] | None = Field(default=None, max_length=500)
+
+
+class Wanted(BaseModel):
+    """What a plan is wanted for."""
+
+    model_config = ConfigDict(extra="forbid")
+    connections: list[Annotated[str, Field(max_length=80)]] = Field(
+        default=[], max_length=100, description="None: all."
+    )
+    pull: bool = Field(default=False, description="Read the systems first.")
+
+
+class Chosen(BaseModel):
+    """Which writes of a plan: all of them unless some are named by their places, or by what they are."""
+
+    model_config = ConfigDict(extra="forbid")
+    places: list[Annotated[int, Field(ge=1, lt=2**31)]] | None = Field(default=None, max_length=10_000)
+    connection: str | None = Field(default=None, max_length=80)
+    op: Op = None
+    field: str | None = Field(default=None, max_length=80)
+    held: bool = Field(
+        default=False, description="A plan that was made: let through what a guard would keep back, too."
+    )
+    note: str = Field(default="", max_length=500)
+
+    def narrowed(self) -> Narrowed:
+        return Narrowed(connection=self.connection, op=self.op, field=self.field)
 
 
 class Reason(BaseModel):
@@ -247,10 +277,21 @@ def get_reward(service: Hubs, _: Reader, grant: Id) -> Body:
     return listings.reward(service.hub, grant)
 
 
-@ROUTER.get("/plan")
-def get_plan(service: Hubs, _: Reader) -> Body:
-    """What would be written now, from what is known."""
-    return plan(service.hub, pull=False)
+@ROUTER.get("/plans")
+def get_plans(service: Hubs, _: Reader) -> Body:
+    """Plans that wait, the one that was made last, and what became of others; and the errand that is going on."""
+    return {**proposals.plans_now(service.hub), "errand": service.errands.newest()}
+
+
+@ROUTER.get("/plans/{plan}")
+def get_plan(
+    service: Hubs, _: Reader, plan: Id, connection: Word = None, op: Op = None,
+    field: Word = None, held: bool = False, after: After = None, limit: Limit = PAGE,
+) -> Body:  # fmt: skip
+    """One plan, a page of its writes."""
+    narrowed = Narrowed(connection=connection, op=op, field=field, held=held)
+    found = plan_page(service.hub, plan, narrowed, after=after or 0, limit=limit)
+    return {**found, "row": proposals.plan_line(found["row"])}
 
 
 @ROUTER.get("/audit")
@@ -292,6 +333,35 @@ def retry(service: Hubs, person: Retrier, code: Code, it: Rows) -> Body:
     return found
 
 
+@ROUTER.post("/plans", status_code=202)
+def make_plan(service: Hubs, person: Runner, it: Wanted) -> Body:
+    """Have a plan made; `/plans` tells how far it is and which number it got."""
+    service.errands.make_plan(it.connections, pull=it.pull, by=person.name)
+    return {"begun": True}
+
+
+@ROUTER.post("/plans/{plan}/approve")
+def approve_plan(service: Hubs, person: Approver, plan: Id, it: Chosen) -> Body:
+    """Let writes of a plan go, all or some: with the next run if it waits, now if somebody had it made."""
+    own_plan(service.hub, plan, by=person.name)
+    some = it.narrowed() or None
+    if plan_page(service.hub, plan, limit=1)["row"].state == proposals.MADE:
+        service.errands.carry_out(plan, some, it.places, held=it.held, by=person.name)
+        return {"begun": True}
+    if some is not None or it.places is not None:
+        found = proposals.approve_some(service.hub, plan, some, it.places, by=person.name, note=it.note)
+    else:
+        found = proposals.approve_plan(service.hub, plan, by=person.name, note=it.note)
+    service.poke()
+    return found
+
+
+@ROUTER.post("/plans/{plan}/reject")
+def reject_plan(service: Hubs, person: Approver, plan: Id, it: Reason) -> Body:
+    """Make none of a plan's writes."""
+    return proposals.reject_plan(service.hub, plan, by=person.name, note=it.note)
+
+
 def _hold(service: Service, person: Person, decide: Callable[..., Any], hold: int) -> Body:
     found = dict(decide(service.hub, hold, by=person.name))
     service.poke()
@@ -301,6 +371,7 @@ def _hold(service: Service, person: Person, decide: Callable[..., Any], hold: in
 @ROUTER.post("/holds/{hold}/release")
 def release(service: Hubs, person: Approver, hold: Id) -> Body:
     """Let through what a guard kept back."""
+    own_hold(service.hub, hold, by=person.name)
     return _hold(service, person, review.release_hold, hold)
 
 

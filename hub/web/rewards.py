@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from hub.app import listings
+from hub.app.own import own_grant
 from hub.app.people import Right
-from hub.app.reward_desk import own_grant, reward_page, reward_rules
+from hub.app.reward_desk import reward_page, reward_rules
 from hub.web.site import Ask, Routes
 
 ROUTES = Routes()

@@ -38,6 +38,8 @@ DONE: Mapping[str, str] = {
     "resumed": "Resumed.",
     "added": "Added, in mode observe: it is read, and nothing is written.",
     "mode": "The mode is changed.",
+    "plan-begun": "A plan is being made.",
+    "plan-carried": "Under way: exactly these writes are being made.",
     "plan-approved": "Approved: exactly these writes go out with the next run.",
     "plan-rejected": "Rejected: none of these writes is made.",
     "approved": "Approved. It goes out with the next run.",
