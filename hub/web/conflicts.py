@@ -13,9 +13,10 @@ from starlette.responses import Response
 from hub.app.inbox import AGES, alike, conflict_case, conflict_page, resolve_alike
 from hub.app.notes import add_note
 from hub.app.people import Right
-from hub.app.review import UNSET, resolve_conflict
+from hub.app.review import UNSET, release_conflict, resolve_conflict
 from hub.errors import HubError, NeedsReview
-from hub.web.show import moment
+from hub.web.confirm import unsure
+from hub.web.show import moment, words
 from hub.web.site import Ask, Routes, status_of
 
 ROUTES = Routes()
@@ -125,6 +126,26 @@ def decide_alike(ask: Ask) -> Response:
     )
     ask.service.poke()
     return ask.go("/conflicts", "alike", done["done"])
+
+
+@ROUTES.post("/conflicts/{conflict}/release", Right.DECIDE)
+def release(ask: Ask) -> Response:
+    """A field that stands still moves again, by its rule."""
+    number = ask.number("conflict")
+    case = conflict_case(ask.hub, number)
+    asked = unsure(
+        ask, title=f"Let {words(case['field'])} move again?", back=f"/conflicts/{number}", button="Let it move",
+        texts=(
+            f"{case['note'] or case['why']}.".replace("..", "."),
+            "It is decided by its rule again from now on, and written.",
+            "If the two systems still overwrite each other, it stands still again after three writes.",
+        ),
+    )  # fmt: skip
+    if asked is not None:
+        return asked
+    release_conflict(ask.hub, number, by=ask.by, note=ask.said("note")[:2000])
+    ask.service.poke()
+    return ask.go(f"/records/{case['card']['entity']}", "freed")
 
 
 # The time line of one conflict

@@ -71,6 +71,13 @@ def one_run(ask: Ask) -> Response:
     return ask.page("run.html", it=it, most=ROWS_OF_RUN, took=_took(it))
 
 
+@ROUTES.post("/runs/{run}/undo", Right.RUN)
+def undo(ask: Ask) -> Response:
+    """Has the undo prepared: it is a plan, to be looked at before anybody carries it out."""
+    ask.service.errands.make_undo([ask.number("run")], delete_created=ask.said("delete_created") == "yes", by=ask.by)
+    return ask.go("/plan", "undo-begun")
+
+
 # Holds
 
 

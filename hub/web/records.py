@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from hub.app.identity import merge, preview_merge, unmerge
 from hub.app.notes import add_note
 from hub.app.past import parse_moment, show
 from hub.app.people import Right
 from hub.app.records import browse, record, search
 from hub.app.why import why
+from hub.errors import NotFound
+from hub.web.confirm import SURE, unsure
 from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
@@ -62,3 +65,40 @@ def note(ask: Ask) -> Response:
     target = record(ask.hub, ask.path("target"))["entity"]
     add_note(ask.hub, target, ask.said("text"), by=ask.by)
     return ask.go(f"/records/{target}", "noted")
+
+
+# Who is who
+
+
+@ROUTES.post("/records/{target}/merge", Right.DECIDE)
+def join(ask: Ask) -> Response:
+    """Shows what would become of both; said once more, it is done."""
+    target, other = ask.path("target"), ask.said("other").strip()
+    other = other if ":" in other or "/" in other else f"{target.partition(':')[0]}:{other}"
+    if ask.said(SURE) != "yes":
+        return ask.page("merge.html", it=preview_merge(ask.hub, target, other), target=target, other=other)
+    done = merge(ask.hub, target, other, by=ask.by)
+    ask.service.poke()
+    return ask.go(f"/records/{done['survivor']}", "merged")
+
+
+@ROUTES.post("/records/{target}/unmerge", Right.DECIDE)
+def part(ask: Ask) -> Response:
+    target = ask.path("target")
+    it = record(ask.hub, target)
+    if not it["merges"]:
+        raise NotFound("it was never merged with another", where=target)
+    alias = it["merges"][0]["alias"]
+    asked = unsure(
+        ask, title=f"Split {alias} off again?", back=f"/records/{it['entity']}", button="Split them",
+        texts=(
+            f"{it['entity']} and {alias} are two again, each with its old values and what its systems said since.",
+            "Every system gets back what is its own.",
+            "No machine joins the two again.",
+        ),
+    )  # fmt: skip
+    if asked is not None:
+        return asked
+    unmerge(ask.hub, it["entity"], by=ask.by)
+    ask.service.poke()
+    return ask.go(f"/records/{it['entity']}", "split")

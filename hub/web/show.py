@@ -51,7 +51,10 @@ DONE: Mapping[str, str] = {
     "draft-dropped": "The draft is gone.",
     "published": "Published. The next runs work with it.",
     "never": "Kept apart for good.",
-    "merged": "Merged.",
+    "merged": "Merged. It can be split again on the record’s page.",
+    "split": "Split: they are two again.",
+    "freed": "It moves again, by its rule.",
+    "undo-begun": "An undo is being prepared: the records are read first.",
     "later": "Left for later.",
 }
 

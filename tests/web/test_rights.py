@@ -27,6 +27,8 @@ TABLE = {
     ("GET", "/"): "read", ("GET", "/conflicts"): "read", ("GET", "/conflicts/{conflict}"): "read",
     ("GET", "/conflicts/{conflict}/alike"): "read", ("POST", "/conflicts/{conflict}"): "decide",
     ("POST", "/conflicts/{conflict}/notes"): "decide", ("POST", "/conflicts/{conflict}/alike"): "decide",
+    ("POST", "/conflicts/{conflict}/release"): "decide", ("POST", "/runs/{run}/undo"): "run",
+    ("POST", "/records/{target}/merge"): "decide", ("POST", "/records/{target}/unmerge"): "decide",
     ("GET", "/search"): "read", ("GET", "/records"): "read", ("GET", "/records/{target}"): "read",
     ("GET", "/records/{target}/why/{field}"): "read", ("POST", "/records/{target}/notes"): "decide",
     ("GET", "/records/{target}/as-of"): "read",
