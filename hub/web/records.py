@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from hub.app.identity import merge, preview_merge, unmerge
+from hub.app.listings import count_entities
 from hub.app.notes import add_note
 from hub.app.past import parse_moment, show
 from hub.app.people import Right
@@ -32,7 +33,7 @@ def find(ask: Ask) -> Response:
 @ROUTES.get("/records")
 def kinds(ask: Ask) -> Response:
     with ask.hub.store.reading() as tx:
-        counts = tx.count_entities()
+        counts = count_entities(ask.hub, tx)
     return ask.page("kinds.html", types=ask.hub.canonical.entities, counts=counts)
 
 

@@ -33,7 +33,6 @@ def test_a_run_is_undone_after_its_undo_was_looked_at(console: Console) -> None:
     assert admin.post(f"/plan/{plan['plan']}/approve", which="all").status == 403  # he asked for it
     assert console.as_("approver").post(f"/plan/{plan['plan']}/approve", which="all").status == 303
     assert console.service.errands.wait()
-    with console.hub.store.reading() as tx:
     assert "+49301234567" not in console.read("data/right.csv")
     assert state_of(console, plan["plan"]) == "applied"
     assert {("admin", "plan made", "undo"), ("approver", "plan applied", f"plan {plan['plan']}")} <= set(
