@@ -50,6 +50,7 @@ DONE: Mapping[str, str] = {
     "confirmed": "Noted as ordered.",
     "user": "Kept.",
     "token-dropped": "The token opens nothing from now on.",
+    "looked": "The systems described {n} fields.",
     "draft": "The draft is kept. Nothing runs with it yet.",
     "draft-dropped": "The draft is gone.",
     "published": "Published. The next runs work with it.",

@@ -43,6 +43,7 @@ TABLE = {
     ("POST", "/connections/{name}/pause"): "run", ("POST", "/connections/{name}/resume"): "run",
     ("POST", "/connections/{name}/mode"): "configure", ("GET", "/mappings"): "read",
     ("GET", "/mappings/{file}"): "read", ("GET", "/mappings/{file}/versions/{version}"): "read",
+    ("GET", "/mappings/{file}/fields"): "configure", ("POST", "/mappings/{file}/fields"): "configure",
     ("POST", "/mappings/{file}/versions/{version}"): "configure", ("GET", "/mappings/{file}/draft"): "configure",
     ("POST", "/mappings/{file}/draft"): "configure", ("POST", "/mappings/{file}/preview"): "configure",
     ("GET", "/mappings/{file}/change"): "configure", ("POST", "/mappings/{file}/publish"): "configure",
