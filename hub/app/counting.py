@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from hub.runtime.clock import Clock
-
 T = TypeVar("T")
 LONG_S = 0.01  # a count that took longer is kept …
 TIMES = 200.0  # … for so many times as long: a count of 25 ms is 5 s old at most
@@ -19,15 +17,15 @@ class Counts:
 
     kept: dict[str, tuple[float, Any]] = field(default_factory=dict)  # name -> good until, count
 
-    def of(self, name: str, clock: Clock, count: Callable[[], T]) -> T:
+    def of(self, name: str, now: Callable[[], float], count: Callable[[], T]) -> T:
         """The count, or what it was a moment ago; small stores are always counted."""
-        began = clock.now()
+        began = now()
         known = self.kept.get(name)
         if known is not None and began < known[0]:
             found: T = known[1]
             return found
         found = count()
-        took = clock.now() - began
+        took = now() - began
         if took > LONG_S:
             self.kept[name] = (began + took * TIMES, found)
         else:

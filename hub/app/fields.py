@@ -60,8 +60,8 @@ class Sample:
     values: dict[str, list[str]] = field(default_factory=dict)  # remote path -> some of them
     records: int = 0
     region: str | None = None  # of phone numbers written without one
-    ours: list[Mapping[str, Json]] = field(default_factory=list)  # values of the entities
-    theirs: list[Mapping[str, str]] = field(default_factory=list)  # of the same records: path -> text
+    ours: list[dict[str, Json]] = field(default_factory=list)  # values of the entities
+    theirs: list[dict[str, str]] = field(default_factory=list)  # of the same records: path -> text
 
 
 def look(hub: Hub, file: str, *, by: str) -> int:

@@ -54,17 +54,18 @@ def connections(hub: Hub) -> list[Dict]:
 
 def count_entities(hub: Hub, tx: Tx) -> dict[str, int]:
     """Entity type -> how many live ones; in a large store perhaps of a moment ago."""
-    return hub.counts.of("entities", hub.clock, tx.count_entities)
+    return hub.counts.of("entities", hub.clock.now, tx.count_entities)
 
 
 def _connection(
     hub: Hub, tx: Tx, each: Connection, behind: Mapping[tuple[str, str], int], waiting: Mapping[tuple[str, str], int]
 ) -> Dict:
     last = tx.runs(limit=1, connection=each.name)
-    links = sum(
-        hub.counts.of(f"{each.name}/{stream}", hub.clock, partial(tx.count_links, each.name, stream)).get("live", 0)
+    states: list[Mapping[str, int]] = [
+        hub.counts.of(f"{each.name}/{stream}", hub.clock.now, partial(tx.count_links, each.name, stream))
         for stream in each.mappings
-    )
+    ]
+    links = sum(counts.get("live", 0) for counts in states)
     return {
         "connection": each.name,
         "connector": each.connector.name,

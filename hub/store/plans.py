@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Float, Integer, bindparam, insert, select, update
 
@@ -86,10 +87,7 @@ class Plans(Session):
                 runs=encode(list(row.runs)), outcome=encode(row.outcome), content=row.content,
             ),
         )  # fmt: skip
-        self._many(
-            ADD_PART,
-            [as_new(plan_id=row.id, part=it.part, head=encode(it.head), content=it.content) for it in row.parts],
-        )
+        self._many(ADD_PART, parts_as_new(row))
         return row.id
 
     def plan_head(self, id: int) -> PlanRow:
@@ -155,6 +153,11 @@ class Plans(Session):
     def end_plan(self, id: int, *, state: str, outcome: Json) -> None:
         """What became of its writes; the state says whether anything of it may still be written."""
         self._run(END, the_id=id, **as_new(state=state, outcome=encode(outcome)))
+
+
+def parts_as_new(row: PlanRow) -> list[dict[str, Any]]:
+    """Arguments of ADD_PART."""
+    return [as_new(plan_id=row.id, part=it.part, head=encode(it.head), content=it.content) for it in row.parts]
 
 
 def _plan(row: Row) -> PlanRow:

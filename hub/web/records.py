@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import orjson
 from starlette.responses import Response
 
+from hub.app.erasing import erase, preview_erase
 from hub.app.identity import merge, preview_merge, unmerge
 from hub.app.listings import count_entities
 from hub.app.notes import add_note
 from hub.app.past import parse_moment, show
 from hub.app.people import Right
+from hub.app.personal import export
 from hub.app.records import browse, record, search
 from hub.app.why import why
 from hub.errors import NotFound
@@ -66,6 +69,40 @@ def note(ask: Ask) -> Response:
     target = record(ask.hub, ask.path("target"))["entity"]
     add_note(ask.hub, target, ask.said("text"), by=ask.by)
     return ask.go(f"/records/{target}", "noted")
+
+
+# Their own data
+
+
+@ROUTES.post("/records/{target}/export", Right.PEOPLE)
+def take_out(ask: Ask) -> Response:
+    """Everything that is held about them, as a file."""
+    found = export(ask.hub, ask.path("target"), by=ask.by)
+    name = found["entity"].replace(":", "-")
+    return Response(
+        orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str), media_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}.json"', "Cache-Control": "no-store"},
+    )  # fmt: skip
+
+
+@ROUTES.post("/records/{target}/erase", Right.PEOPLE)
+def forget(ask: Ask) -> Response:
+    """Said by typing the record's name; then it is done, and the page tells where the person still is."""
+    it = preview_erase(ask.hub, ask.path("target"))
+    again = f"Not now: {'; '.join(it['in_the_way'])}." if it["in_the_way"] else ""
+    asked = unsure(
+        ask, title=f"Erase {it['entity']} for good?", back=f"/records/{it['entity']}", button="Erase",
+        typed=it["entity"], again=again,
+        texts=(
+            f"{it['entities']} records of theirs lose every value, history, conflicts, notes, webhooks and writes.",
+            f"{it['rewards']} rewards stay in the ledger without a name; what was not sent yet is called off.",
+            f"{len(it['records'])} records at your systems stay there: erase them there, too. They are listed next.",
+            "No reading brings the person back. This cannot be undone.",
+        ),
+    )  # fmt: skip
+    if asked is not None:
+        return asked
+    return ask.page("erased.html", it=erase(ask.hub, it["entity"], by=ask.by))
 
 
 # Who is who

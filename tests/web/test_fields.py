@@ -64,7 +64,7 @@ def test_a_suggestion_goes_into_the_draft_by_one_click(described: Console) -> No
     browser = described.as_("admin")
     page = browser.get("/mappings/right.yaml/fields").text
     assert "Into the draft" in page
-    said = {"stream": "people", "remote": "GebDat", "name": "birthday", "direction": "both", "what": "field"}
+    said: Any = {"stream": "people", "remote": "GebDat", "name": "birthday", "direction": "both", "what": "field"}
     assert browser.post("/mappings/right.yaml/draft", **said).status == 303
     draft = mapping_case(described.hub, "right.yaml")["draft"]
     assert "+      birthday:" in draft["diff"]
@@ -110,7 +110,7 @@ def test_types_that_cannot_be_read_as_one_another_are_never_suggested() -> None:
 
 
 def test_values_that_differ_outweigh_a_name_that_is_alike() -> None:
-    ours = [{"phone": f"+4930123456{n}"} for n in range(8)]
+    ours: list[dict[str, Any]] = [{"phone": f"+4930123456{n}"} for n in range(8)]
     theirs = [{"phone": f"+4940999999{n}"} for n in range(8)]
     row = {"name": "phone", "label": "phone", "type": "text"}
     assert suggestion(row, {"phone": "phone"}, Sample(ours=ours, theirs=theirs)) is None

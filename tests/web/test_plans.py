@@ -18,7 +18,7 @@ from tests.web.console import Browser, Console
 
 PROPOSE = HUB.replace("mode: live", "mode: propose")
 # Ann and Bob are in both, and only the left one knows their phones: two updates wait for the right one.
-PEOPLE = {
+PEOPLE: Any = {
     "left_csv": LEFT_ROWS.replace("Bob,,", "Bob,030 7654321,"),
     "right_csv": RIGHT_ROWS + "7,bob@example.org,Bob,,\n",
 }
@@ -38,8 +38,8 @@ def waiting(console: Console) -> dict[str, int]:
     return {row["connection"]: row["plan"] for row in plans_now(console.hub)["waiting"]}
 
 
-def made(console: Console, browser: Browser, **form: str) -> int:
-    answer = browser.post("/plan/make", **{"connection": "*", **form})
+def made(console: Console, browser: Browser) -> int:
+    answer = browser.post("/plan/make", connection="*")
     assert answer.to == "/plan?done=plan-begun", answer.text[:500]
     assert console.service.errands.wait()
     newest = console.service.errands.newest()
@@ -200,7 +200,8 @@ def large(console: Console, writes: list[dict[str, Any]]) -> int:
 
 def test_pages_of_a_plan_give_every_write_once_in_order(synced: Console) -> None:
     plan = large(synced, [write(n) for n in range(1, 3 * PART + 8)])
-    seen, after = [], 0
+    seen: list[int] = []
+    after = 0
     while True:
         found = plan_page(synced.hub, plan, after=after)
         seen += [each["place"] for each in found["rows"]]
@@ -215,7 +216,8 @@ def test_a_rare_filter_reads_some_parts_at_a_time_and_finds_all(synced: Console)
     rare = [1 + PART * part for part in range(parts)]  # one in each part
     writes = [write(n, field="phone" if n in rare else "name") for n in range(1, parts * PART + 1)]
     plan = large(synced, writes)
-    seen, after, pages = [], 0, 0
+    seen: list[int] = []
+    after, pages = 0, 0
     while True:
         found = plan_page(synced.hub, plan, Narrowed(field="phone"), after=after)
         assert found["matching"] == parts

@@ -30,6 +30,7 @@ TABLE = {
     ("POST", "/conflicts/{conflict}/release"): "decide", ("POST", "/conflicts/{conflict}/policy"): "decide",
     ("POST", "/conflicts/views"): "read", ("POST", "/runs/{run}/undo"): "run",
     ("POST", "/records/{target}/merge"): "decide", ("POST", "/records/{target}/unmerge"): "decide",
+    ("POST", "/records/{target}/export"): "people", ("POST", "/records/{target}/erase"): "people",
     ("GET", "/search"): "read", ("GET", "/records"): "read", ("GET", "/records/{target}"): "read",
     ("GET", "/records/{target}/why/{field}"): "read", ("POST", "/records/{target}/notes"): "decide",
     ("GET", "/records/{target}/as-of"): "read",

@@ -1,8 +1,10 @@
-"""What people take back in the console: a run's writes, a merge, a field's standstill; asked once more before each."""
+"""What people take back in the console: a run's writes, a merge, a field's standstill, a person's data; each asked."""
 
 from __future__ import annotations
 
 import re
+
+import orjson
 
 from hub.app.proposals import plans_now
 from hub.model import ConflictKind, ConflictRow
@@ -119,3 +121,39 @@ def test_a_field_that_stands_still_is_let_go_from_the_record(console: Console) -
 def test_only_what_stands_still_is_let_go(console: Console) -> None:
     answer = console.as_("support").post(f"/conflicts/{console.conflict()}/release", sure="yes")
     assert answer.status == 409
+
+
+# A person's own data
+
+
+def test_everything_held_about_a_person_is_one_file(console: Console) -> None:
+    ann = console.contact()
+    answer = console.as_("admin").post(f"/records/{ann}/export")
+    assert answer.headers["content-disposition"] == f'attachment; filename="{ann.replace(":", "-")}.json"'
+    found = orjson.loads(answer.body)
+    assert found["entities"][0]["values"]["email"] == "ann@example.org"
+    assert ("admin", "exported", ann) in console.audit()
+    assert console.as_("support").post(f"/records/{ann}/export").status == 403
+
+
+def test_a_person_is_erased_only_when_the_name_was_typed_and_stays_away(console: Console) -> None:
+    admin, ann = console.as_("admin"), console.contact()
+    asked = admin.post(f"/records/{ann}/erase")
+    assert (asked.status, f"type <code>{ann}</code>" in asked.text) == (200, True)
+    wrong = admin.post(f"/records/{ann}/erase", sure="yes", typed="contact:0")
+    assert "What was typed is something else" in wrong.text
+    assert "ann@example.org" in admin.get(f"/records/{ann}").text
+    done = admin.post(f"/records/{ann}/erase", sure="yes", typed=ann)
+    assert (done.status, f"{ann} is erased" in done.text, ">left<" in done.text) == (200, True, True)
+    assert ("admin", "erased", ann) in console.audit()
+    console.edit("data/left.csv", "030 1234567", "030 7654321")
+    console.sync()
+    page = admin.get(f"/records/{ann}")
+    assert (page.status, "ann@example.org" in page.text, "/erase" in page.text) == (200, False, False)
+    assert "ann@example.org" not in admin.get("/search?q=ann").text.replace('value="ann"', "")
+    assert [entry["row"] for entry in rows_of(console)] == []
+
+
+def rows_of(console: Console) -> list[dict[str, int]]:
+    with console.hub.store.reading() as tx:
+        return [{"row": row.id or 0} for row in tx.quarantine()]
