@@ -50,6 +50,7 @@ TABLE = {
     ("GET", "/mappings/{file}/change"): "configure", ("POST", "/mappings/{file}/publish"): "configure",
     ("GET", "/rewards"): "read", ("GET", "/rewards/{grant}"): "read", ("POST", "/rewards/{grant}/approve"): "approve",
     ("POST", "/rewards/{grant}/decline"): "approve", ("POST", "/rewards/{grant}/confirm"): "approve",
+    ("POST", "/rewards/rules/{rule}/trial"): "configure",
     ("GET", "/identity"): "read", ("POST", "/identity/{pair}/merge"): "decide",
     ("POST", "/identity/{pair}/never"): "decide", ("POST", "/identity/{pair}/later"): "decide",
     ("GET", "/plan"): "read", ("GET", "/plan/errand"): "read", ("POST", "/plan/make"): "run",
@@ -62,7 +63,7 @@ TABLE = {
 NOT_THERE = {
     "conflict": "99999", "target": "contact:99999", "field": "name", "run": "99999", "hold": "99999",
     "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "token": "0" * 16,
-    "pair": "99999", "plan": "99999",
+    "pair": "99999", "rule": "nothing", "plan": "99999",
 }  # fmt: skip
 GUARDED = [route for route in ROUTES if route.right is not None]
 
