@@ -15,6 +15,7 @@ from hub.app.context import Hub
 from hub.app.drafts import drafted
 from hub.app.listings import Dict, iso
 from hub.app.titles import cards
+from hub.core.conditions import Condition
 from hub.core.rewards import (
     NO_ADDRESS,
     NOBODY,
@@ -50,6 +51,7 @@ class Trial:
     rule: Rule
     rewards: Rewards
     instance: str
+    reverses: Sequence[Condition]  # of the events that take it back
     outcomes: Counter[str] = field(default_factory=Counter)
     given: set[str] = field(default_factory=set)  # keys of grants
     by_person: Counter[tuple[int, float]] = field(default_factory=Counter)  # (person, period) -> grants
@@ -101,7 +103,15 @@ def try_rule(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
     rule = rewards.rules.get(name) if rewards is not None else None
     if rewards is None or rule is None:
         raise NotFound(f"there is no rule {name[:80]}", where=REWARDS_FILE)
-    trial = Trial(rule=rule, rewards=rewards, instance=hub.instance)
+    named = {
+        trigger.name: trigger.condition
+        for triggers in triggers_of(hub.canonical, currency=rewards.currency).values()
+        for trigger in triggers
+    }
+    trial = Trial(
+        rule=rule, rewards=rewards, instance=hub.instance,
+        reverses=[named[each] for each in rule.reverse_on if each in named],
+    )  # fmt: skip
     events, whole = _events(hub, rule.on, since=hub.clock.now() - days * DAY_S)
     for start in range(0, len(events), PAGE):
         _judge(hub, trial, events[start : start + PAGE])
@@ -163,11 +173,6 @@ def _judge(hub: Hub, trial: Trial, events: Sequence[EventRow]) -> None:
         parents = {name for name in (rule.who, *(rule.when.parents if rule.when else ())) if name}
         asked = {row.values[name] for row in own.values() for name in parents if isinstance(row.values.get(name), int)}
         others = _rows(tx, asked)
-    named = {
-        trigger.name: trigger
-        for triggers in triggers_of(hub.canonical, currency=trial.rewards.currency).values()
-        for trigger in triggers
-    }
     for event in events:
         row = own.get(event.entity_id)
         values: Mapping[str, Json] = row.values if row is not None else {}
@@ -175,7 +180,7 @@ def _judge(hub: Hub, trial: Trial, events: Sequence[EventRow]) -> None:
         receiver = others.get(values.get(rule.who, -1)) if rule.who else row
         if row is None or (rule.when is not None and not rule.when(values, seen)):
             outcome = CONDITION
-        elif any(named[each].condition(values) for each in rule.reverse_on if each in named):
+        elif any(condition(values) for condition in trial.reverses):
             outcome = TAKEN_BACK
         else:
             told = recipient_of(receiver.values) if receiver is not None else {}

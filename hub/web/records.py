@@ -94,9 +94,9 @@ def forget(ask: Ask) -> Response:
         ask, title=f"Erase {it['entity']} for good?", back=f"/records/{it['entity']}", button="Erase",
         typed=it["entity"], again=again,
         texts=(
-            f"{it['entities']} records of theirs lose every value, history, conflicts, notes, webhooks and writes.",
-            f"{it['rewards']} rewards stay in the ledger without a name; what was not sent yet is called off.",
-            f"{len(it['records'])} records at your systems stay there: erase them there, too. They are listed next.",
+            f"Their records here ({it['entities']}) lose every value, history, conflicts, notes, webhooks and writes.",
+            f"Their rewards ({it['rewards']}) stay in the ledger without a name; what was not sent yet is called off.",
+            f"Their records at your systems ({len(it['records'])}) stay: erase them there, too. They are listed next.",
             "No reading brings the person back. This cannot be undone.",
         ),
     )  # fmt: skip
