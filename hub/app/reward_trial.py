@@ -103,14 +103,14 @@ def try_rule(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
     rule = rewards.rules.get(name) if rewards is not None else None
     if rewards is None or rule is None:
         raise NotFound(f"there is no rule {name[:80]}", where=REWARDS_FILE)
-    named = {
+    conditions = {
         trigger.name: trigger.condition
         for triggers in triggers_of(hub.canonical, currency=rewards.currency).values()
         for trigger in triggers
     }
     trial = Trial(
         rule=rule, rewards=rewards, instance=hub.instance,
-        reverses=[named[each] for each in rule.reverse_on if each in named],
+        reverses=[conditions[each] for each in rule.reverse_on if each in conditions],
     )  # fmt: skip
     events, whole = _events(hub, rule.on, since=hub.clock.now() - days * DAY_S)
     for start in range(0, len(events), PAGE):
