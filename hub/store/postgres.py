@@ -122,7 +122,7 @@ class PostgresDatabase:
     def tidy(self) -> None:
         lent = self._lent()
         try:
-            lent.driver_connection.execute("VACUUM", prepare=False)
+            lent.driver_connection.execute("VACUUM (ANALYZE)", prepare=False)
         except psycopg.Error as error:
             raise self.translated(error) from error
         finally:
