@@ -121,7 +121,7 @@ def grow(hub: Hub, contacts: int, seed: int = 1) -> None:
             _lived(tx, rng, part, now)
     _worked(hub, rng, contacts, now)
     if hub.store.many_writers:
-        hub.store.tidy()  # what PostgreSQL does by itself within minutes: it counts its rows, and frees what was updated
+        hub.store.tidy()  # what PostgreSQL does by itself within minutes: it counts rows, and frees what was updated
 
 
 # The pattern
