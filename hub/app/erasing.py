@@ -31,7 +31,7 @@ from hub.app.reward_moves import locked, move
 from hub.app.transact import commit
 from hub.app.why import find_key
 from hub.core.canonical import EntityType
-from hub.core.rewards import Entry, GrantState
+from hub.core.rewards import PEOPLE, Entry, GrantState
 from hub.errors import NeedsReview, NotFound
 from hub.model import Json
 from hub.store import Tx
@@ -43,9 +43,9 @@ MANY = 1_000_000
 
 
 def preview_erase(hub: Hub, target: str) -> Dict:
-    """What would be erased, where the person stays, and what stands in the way. Raises NotFound."""
+    """What would be erased, where the person stays, and what stands in the way. Raises as `erase`, but ERASE-BUSY."""
     with hub.store.reading() as tx:
-        subject = subject_of(hub, tx, target)
+        subject = _person(hub, tx, target)
         return {**_report(tx, subject), "in_the_way": _in_the_way(tx, subject)}
 
 
@@ -57,11 +57,11 @@ def erase(hub: Hub, target: str, *, by: str) -> Dict:
          external_id}], "mentioned_in", "rewards": how many lines of the ledger stay, "plans", "webhooks"}
 
     Raises:
-        NotFound. NeedsReview ERASE-BUSY: a write or a reward is under way.
+        NotFound. NeedsReview: ERASE-TYPE, that is no person; ERASE-BUSY, a write or a reward is under way.
     """
 
     def work(tx: Tx) -> Dict:
-        subject = subject_of(hub, tx, target)
+        subject = _person(hub, tx, target)
         tx.entities(subject.entities, lock=True)
         waits = _in_the_way(tx, subject)
         if waits:
@@ -108,6 +108,15 @@ def allow_again(hub: Hub, target: str, *, by: str) -> int:
 
 
 # What is theirs
+
+
+def _person(hub: Hub, tx: Tx, target: str) -> Subject:
+    subject = subject_of(hub, tx, target)
+    if subject.kind not in PEOPLE:
+        raise NeedsReview(
+            f"a {subject.kind} is no person", code="ERASE-TYPE", where=subject.name, fix=f"erase a {PEOPLE[0]}"
+        )
+    return subject
 
 
 def _report(tx: Tx, subject: Subject) -> Dict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from starlette.responses import Response
 
-from hub.app.erasing import erase, preview_erase
+from hub.app.erasing import PEOPLE, erase, preview_erase
 from hub.app.identity import merge, preview_merge, unmerge
 from hub.app.listings import count_entities
 from hub.app.notes import add_note
@@ -45,7 +45,7 @@ def one(ask: Ask) -> Response:
     target = ask.path("target")
     if target in ask.hub.canonical.entities:
         return ask.page("browse.html", found=browse(ask.hub, target, after_id=ask.edge() or 0))
-    return ask.page("record.html", it=record(ask.hub, target))
+    return ask.page("record.html", it=record(ask.hub, target), people=PEOPLE)
 
 
 @ROUTES.get("/records/{target}/why/{field}")

@@ -194,6 +194,8 @@ def test_the_ledger_keeps_its_facts_and_loses_the_person(migrated_url: str) -> N
         w.order("TOKEN-o2", "TOKEN-ann", "700")
         w.order("o3", "bob")
         assert w.grant_states() == ["issued", "reserved", "reserved"]
+        with pytest.raises(NeedsReview, match="no person"):
+            erase(w.hub, f"order:{w.entity('order').id}", by="sue")
         report = erase(w.hub, "contact:token-ann@example.com", by="sue")
         assert (report["entities"], report["rewards"]) == (3, 2)  # she and her two orders
         assert w.grant_states() == ["issued", "reversed", "reserved"]
