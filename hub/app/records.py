@@ -22,7 +22,7 @@ from hub.store import Tx
 
 HISTORY = 60  # newest lines of the time line
 FOUND = 25  # hits of one search
-SPAN = 40_000  # records that one search looks through for text inside of values
+SPAN = 20_000  # records that one search looks through for text inside of values
 SHORTEST = 2  # characters of a search
 KEY_KINDS = ("email", "phone", "host", "text")  # how what was typed may be written as a key
 
