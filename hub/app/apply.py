@@ -15,7 +15,7 @@ import orjson
 from hub.app.carry import Carried, Maker, carry_out
 from hub.app.context import Connection, Hub, connection_of
 from hub.app.planned import SYNC, Dict, Plan, read_plan
-from hub.app.proposals import APPLIED, APPROVED, REJECTED, WAITING, begin_carrying, maker_of, new_row
+from hub.app.proposals import APPLIED, APPROVED, MADE, REJECTED, WAITING, begin_carrying, maker_of, new_row
 from hub.app.runs import ConnectionRun, Watch, sync, unwatched
 from hub.app.transact import commit
 from hub.errors import ConfigFault, Drifted, Fault, NeedsReview
@@ -172,8 +172,8 @@ def _register(hub: Hub, tx: Tx, plan: Plan, document: Json, *, by: str, approve:
             where=where, fix="look at the plan; if it is right: hub apply --approve",
         )  # fmt: skip
     tx.audit(by, "plan applied", where, "", plan.digest, hub.clock.now())
-    if known is not None and known.state == WAITING:
-        tx.decide_plan(known.id, was=WAITING, state=APPROVED, at=hub.clock.now(), by=by)
+    if known is not None and known.state in (WAITING, MADE):
+        tx.decide_plan(known.id, was=known.state, state=APPROVED, at=hub.clock.now(), by=by)
         return replace(known, state=APPROVED)
     named = {write.connection for write in plan.writes}
     connection = named.pop() if len(named) == 1 else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from hub.app.counting import Counts
 from hub.connector import Api, Connector, Settings, Stream
 from hub.core.canonical import Canonical
 from hub.core.guards import DEFAULTS, Bound
@@ -110,6 +111,7 @@ class Hub:
     call_helpers: Callable[[str, str, int], None] | None = None  # (connection, stream, how many): for hub.app.parts
     reads_ahead: bool = False  # while a page is stored, the next one is on its way
     vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
+    counts: Counts = field(default_factory=Counts)  # of everything, for pages
 
     def rank(self, connection: str) -> int:
         """Place of a connection in `sources`; a connector there stands for its connections in the order of hub.yaml."""

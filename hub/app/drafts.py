@@ -11,7 +11,7 @@ import io
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import unified_diff
@@ -195,21 +195,6 @@ def map_field(hub: Hub, file: str, stream: str, name: str, remote: str, *, by: s
     Raises:
         NotFound: the file has no such stream. ConfigFault: the draft cannot be read as YAML.
     """
-    with hub.store.reading() as tx:
-        draft = tx.draft(file)
-    text = draft.content if draft else text_of_file(hub, file)
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 4096
-    try:
-        data = editor.load(text)
-        section = data["streams"][stream]
-    except YAMLError as error:
-        raise ConfigFault(
-            [Fault(code="CFG-001", where=file, message="the draft is no YAML", fix=str(error)[:200])]
-        ) from None
-    except (KeyError, TypeError):
-        raise NotFound(f"{file} has no stream {stream[:80]}", where=file) from None
     rule: dict[str, Json] = {"remote": remote.strip()}
     if options.get("direction") in ("in", "out"):
         rule["direction"] = options["direction"]
@@ -219,9 +204,41 @@ def map_field(hub: Hub, file: str, stream: str, name: str, remote: str, *, by: s
     where = "custom" if options.get("type") else "fields"
     if options.get("type"):
         rule["type"] = options["type"]
-    if section.get(where) is None:
-        section[where] = {}
-    section[where][name.strip()] = rule
+
+    def put(data: Json) -> None:
+        section = data["streams"][stream]
+        if section.get(where) is None:
+            section[where] = {}
+        section[where][name.strip()] = rule
+
+    edit_draft(hub, file, put, by=by, lacks=f"{file} has no stream {stream[:80]}")
+
+
+def edit_draft(hub: Hub, file: str, change: Callable[[Json], None], *, by: str, lacks: str) -> None:
+    """Change one thing in the draft, begun from the file if there is none; everything else stays as it is written.
+
+    Args:
+        change: alters the document; a KeyError means that the place is not there.
+        lacks: what to say then.
+
+    Raises:
+        NotFound: the place is not there. ConfigFault: the draft cannot be read as YAML.
+    """
+    with hub.store.reading() as tx:
+        draft = tx.draft(file)
+    text = draft.content if draft else text_of_file(hub, file)
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 4096
+    try:
+        data = editor.load(text)
+        change(data)
+    except YAMLError as error:
+        raise ConfigFault(
+            [Fault(code="CFG-001", where=file, message="the draft is no YAML", fix=str(error)[:200])]
+        ) from None
+    except (KeyError, TypeError):
+        raise NotFound(lacks, where=file) from None
     written = io.StringIO()
     editor.dump(data, written)
     save_draft(hub, file, written.getvalue(), by=by)
@@ -268,7 +285,7 @@ def preview(hub: Hub, file: str, text: str, *, sample: int = SAMPLE) -> list[Dic
                 "rows": [_compared(link, old, new) for link in links[:sample]],
             }
             for connection, old, new in _pairs(hub, project, file)
-            for links in [next(_stored(hub, connection, new.name), [])]
+            for links in [next(_stored(hub, connection, new.name, limit=4 * sample), [])]
         ]
 
 
@@ -308,14 +325,14 @@ def _pairs(hub: Hub, project: Project | None, file: str) -> list[tuple[str, Stre
     ]
 
 
-def _stored(hub: Hub, connection: str, stream: str) -> Iterator[Sequence[LinkRow]]:
-    after_id = 0
+def _stored(hub: Hub, connection: str, stream: str, limit: int = PAGE) -> Iterator[Sequence[LinkRow]]:
+    after = ""
     while True:
         with hub.store.reading() as tx:
-            links = tx.links_page(connection, stream, after_id, PAGE)
+            links = tx.links_by_name(connection, stream, after, limit)
         if not links:
             return
-        after_id = links[-1].id
+        after = links[-1].external_id or ""
         yield [link for link in links if link.raw is not None]
 
 

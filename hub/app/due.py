@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +19,7 @@ from hub.model import Intent, Json, LinkRow, LinkState, QuarantineRow
 from hub.store import Tx
 
 PAGE = 500
+Looked = Callable[[str, int], None]  # (stream, writes found in it so far)
 FOR_EVER = 1e12  # a time after every retry: a plan also shows what only waits for its next try
 
 
@@ -33,6 +34,10 @@ class Sheet:
     refused: list[QuarantineRow] = field(default_factory=list)
     wanted: int = 0  # creates that are due, held ones left out
     held: int = 0  # creates and removals that the guards keep back, or would
+
+
+def unseen(_stream: str, _writes: int) -> None:
+    """Nobody looks."""
 
 
 class _Undone(Exception):
@@ -52,12 +57,15 @@ def as_live(hub: Hub) -> Hub:
     return replace(hub, connections={name: replace(each, mode="live") for name, each in hub.connections.items()})
 
 
-def sheets_of(hub: Hub, connection: Connection, *, missing: bool = True) -> Iterator[Sheet]:
+def sheets_of(
+    hub: Hub, connection: Connection, *, missing: bool = True, looked: Looked = unseen
+) -> Iterator[Sheet]:  # fmt: skip
     """One per stream that may be written, parents first.
 
     Args:
         missing: look through all entities for records that the connection should have; False where a sync has already
             put their links on notice.
+        looked: told after every page; what it raises ends the look.
     """
     if not connection.writes or connection.fault is not None:
         return
@@ -65,18 +73,19 @@ def sheets_of(hub: Hub, connection: Connection, *, missing: bool = True) -> Iter
         for mapping in connection.mappings_from(source):
             if may_write(mapping):
                 sheet = Sheet(connection=connection, mapping=mapping, stream=connection.streams[source])
-                _plan_known(hub, sheet)
+                _plan_known(hub, sheet, looked)
                 if missing:
-                    _plan_missing(hub, sheet)
+                    _plan_missing(hub, sheet, looked)
                 _weigh(hub, sheet)
                 yield sheet
 
 
-def _plan_known(hub: Hub, sheet: Sheet) -> None:
+def _plan_known(hub: Hub, sheet: Sheet, looked: Looked) -> None:
     """Links that are behind: updates, and creates that are wanted already."""
     after_id: int | None = 0
     while after_id is not None:
         after_id = _known_page(hub, sheet, after_id)
+        looked(sheet.mapping.name, len(sheet.writes))
 
 
 def _known_page(hub: Hub, sheet: Sheet, after_id: int) -> int | None:
@@ -91,11 +100,12 @@ def _known_page(hub: Hub, sheet: Sheet, after_id: int) -> int | None:
     return following
 
 
-def _plan_missing(hub: Hub, sheet: Sheet) -> None:
+def _plan_missing(hub: Hub, sheet: Sheet, looked: Looked) -> None:
     """Entities that should have a record here and have none: what going live would create."""
     after_id: int | None = 0
     while after_id is not None:
         after_id = _missing_page(hub, sheet, after_id)
+        looked(sheet.mapping.name, len(sheet.writes))
 
 
 def _missing_page(hub: Hub, sheet: Sheet, after_id: int) -> int | None:

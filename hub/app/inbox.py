@@ -21,7 +21,7 @@ from hub.model import ConflictKind, ConflictRow, Json
 from hub.store import Tx
 
 PAGE = 50
-ALIKE_MOST = 500  # conflicts that one click decides
+ALIKE_MOST = 200  # conflicts that one click decides
 AGES = {"hour": 3_600.0, "day": 86_400.0, "week": 7 * 86_400.0}
 
 WHY = {

@@ -18,6 +18,7 @@ import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from hub.app.context import Connection, Hub
+from hub.app.forgotten import without_erased
 from hub.app.gone import is_buried, is_dead, revive, settle_later, take_gone, take_unknown
 from hub.app.matching import LIVING, link_for, link_of_tombstone, moved_ids, rulings_on
 from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_cells, quarantine_row
@@ -194,6 +195,7 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     news = [(each, record) for each, record in zip(ids, records, strict=True) if each and _is_news(page, record, each)]
     news.sort(key=lambda each: each[1].op != "merged_into")  # first: the record that is left may be a new one
     mapped = {id(each): to_canonical(page.mapping, each) for _, each in news if each.op in ("upsert", "restore")}
+    news = without_erased(page, news, mapped)
     if news:
         _load(page, news, mapped)
     page.counts["unchanged"] += len(named) - len(news)

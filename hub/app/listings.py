@@ -58,14 +58,23 @@ def connections(hub: Hub) -> list[Dict]:
     """Every connection of hub.yaml, with what waits there."""
     with hub.store.reading() as tx:
         behind, waiting = tx.count_behind(), tx.count_quarantine()
-        return [_connection(tx, each, behind, waiting) for each in hub.connections.values()]
+        return [_connection(hub, tx, each, behind, waiting) for each in hub.connections.values()]
+
+
+def count_entities(hub: Hub, tx: Tx) -> dict[str, int]:
+    """Entity type -> how many live ones; in a large store perhaps of a moment ago."""
+    return hub.counts.of("entities", hub.clock.now, tx.count_entities)
 
 
 def _connection(
-    tx: Tx, each: Connection, behind: Mapping[tuple[str, str], int], waiting: Mapping[tuple[str, str], int]
+    hub: Hub, tx: Tx, each: Connection, behind: Mapping[tuple[str, str], int], waiting: Mapping[tuple[str, str], int]
 ) -> Dict:
     last = tx.runs(limit=1, connection=each.name)
-    links = sum(tx.count_links(each.name, stream).get("live", 0) for stream in each.mappings)
+    states: list[Mapping[str, int]] = [
+        hub.counts.of(f"{each.name}/{stream}", hub.clock.now, partial(tx.count_links, each.name, stream))
+        for stream in each.mappings
+    ]
+    links = sum(counts.get("live", 0) for counts in states)
     return {
         "connection": each.name,
         "connector": each.connector.name,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hub.app.context import Connection, Hub
-from hub.app.listings import Dict, connections, iso
+from hub.app.listings import Dict, connections, count_entities, iso
 from hub.app.pausing import paused
 from hub.app.syncing import count_waiting
 from hub.app.webhooks import takes_webhooks
@@ -27,7 +27,7 @@ def overview(hub: Hub) -> Dict:
     with hub.store.reading() as tx:
         waiting = count_waiting(tx)
         runs = tx.runs(limit=RUNS_LOOKED_AT)
-        entities = tx.count_entities()
+        entities = count_entities(hub, tx)
         pairs = tx.count_identities().get(("review", "open"), 0)
         approvals = sum(len(tx.grants(state, limit=COUNTED_TO)) for state in ASKED)
         budgets = tx.budgets()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -16,7 +17,7 @@ from hub.app.context import Hub
 from hub.app.due import as_live, sheets_of
 from hub.app.listings import Dict
 from hub.app.plan_document import document_of
-from hub.app.planned import changes_of
+from hub.app.planned import PlannedWrite, changes_of
 from hub.app.runs import Watch, connection_of, sync, unwatched
 from hub.errors import ConfigFault, Fault
 from hub.runtime.process import owner_name
@@ -48,6 +49,14 @@ def plan(
     Raises:
         NotFound: there is no connection of that name.
     """
+    found, writes = plan_document(hub, names, pull=pull, watch=watch, owner=owner)
+    return {**found, "changes": changes_of(writes)}
+
+
+def plan_document(
+    hub: Hub, names: Iterable[str] | None = None, *, pull: bool = True, watch: Watch = unwatched, owner: str = ""
+) -> tuple[Dict, list[PlannedWrite]]:
+    """`plan` without the rows for reading; and its writes."""
     wanted = [connection_of(hub, name) for name in (list(names or ()) or hub.connections)]
     errors: dict[str, str] = {}
     if pull:
@@ -56,10 +65,12 @@ def plan(
         )
         errors = {run.connection: run.error for run in runs if run.error}
     bold = as_live(hub)
-    sheets = [sheet for each in wanted for sheet in sheets_of(bold, bold.connections[each.name])]
-    writes = [write for sheet in sheets for write in sheet.writes]
-    found = document_of(hub, wanted, sheets, errors)
-    return {**found, "changes": changes_of(writes)}
+    sheets = [
+        sheet
+        for each in wanted
+        for sheet in sheets_of(bold, bold.connections[each.name], looked=partial(watch, each.name, "plan"))
+    ]
+    return document_of(hub, wanted, sheets, errors), [write for sheet in sheets for write in sheet.writes]
 
 
 # Files and screens

@@ -7,23 +7,25 @@ another supersedes it, one whose plan is the same leaves it, and one whose plan 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from hub.app.carry import Carried, DueMaker, Maker, carry_out
-from hub.app.context import Connection, Hub
+from hub.app.context import Connection, Hub, connection_of
 from hub.app.due import Sheet, sheets_of
 from hub.app.listings import Dict, iso
-from hub.app.plan_document import document_of
-from hub.app.planned import SYNC, UNDO, Plan, PlannedWrite, changes_of, packed, read_plan, unpacked
+from hub.app.plan_document import document_of, tally
+from hub.app.plan_pages import Narrowed, chosen_writes, parts_of
+from hub.app.planned import SYNC, UNDO, Plan, PlannedWrite, changes_of, packed, read_plan, sealed, unpacked
 from hub.app.transact import commit
 from hub.app.undo_maker import UndoMaker
-from hub.errors import Drifted
+from hub.errors import Drifted, NeedsReview
 from hub.store import Tx
 from hub.store.rows import PlanRow
 
 WAITING, APPROVED, APPLIED, REJECTED, SUPERSEDED = "waiting", "approved", "applied", "rejected", "superseded"
+MADE = "made"  # somebody asked what would be written; nobody is asked to decide, and no sync makes its writes
 BY_SYNC = "sync"
 HEAD = ("plan", "kind", "state", "connection", "made_at", "made_by", "decided_at", "decided_by", "note", "runs")
 COLUMNS = [
@@ -144,6 +146,7 @@ def new_row(hub: Hub, tx: Tx, document: Dict, *, state: str, connection: str, by
         id=tx.reserve_ids("plan", 1)[0], digest=document["digest"], kind=document["kind"], state=state,
         connection=connection, made_at=now, made_by=by, decided_at=now if state == APPROVED else None,
         decided_by=by if state == APPROVED else "", summary=document["connections"], content=packed(document),
+        parts=parts_of(document),
     )  # fmt: skip
 
 
@@ -170,16 +173,82 @@ def reject_plan(hub: Hub, plan_id: int, *, by: str, note: str = "") -> Dict:
 
 def _decide(hub: Hub, plan_id: int, state: str, *, by: str, note: str) -> Dict:
     def decide(tx: Tx) -> Dict:
-        row = tx.plan(plan_id)
-        if not tx.decide_plan(plan_id, was=WAITING, state=state, at=hub.clock.now(), by=by, note=note):
-            raise Drifted(
-                f"this plan was {row.state} already", code="PLAN-DECIDED", where=f"plan {plan_id}",
-                fix="look at what waits now: hub plans list",
-            )  # fmt: skip
-        tx.audit(by, f"plan {state}", f"plan {plan_id}", WAITING, row.digest, hub.clock.now())
-        return _row(tx.plan(plan_id))
+        row = tx.plan_head(plan_id)
+        was = MADE if row.state == MADE and state == REJECTED else WAITING
+        if not tx.decide_plan(plan_id, was=was, state=state, at=hub.clock.now(), by=by, note=note):
+            raise _decided(tx, plan_id)
+        tx.audit(by, f"plan {state}", f"plan {plan_id}", was, row.digest, hub.clock.now())
+        return plan_line(tx.plan_head(plan_id))
 
     return commit(hub, decide)
+
+
+def _decided(tx: Tx, plan_id: int) -> Drifted:
+    return Drifted(
+        f"this plan was {tx.plan_head(plan_id).state} already", code="PLAN-DECIDED", where=f"plan {plan_id}",
+        fix="look at what waits now: hub plans list",
+    )  # fmt: skip
+
+
+def approve_some(
+    hub: Hub, plan_id: int, narrowed: Narrowed | None, places: Sequence[int] | None, *, by: str, note: str = ""
+) -> Dict:
+    """Let some writes of a waiting plan go: they become an approved plan of their own, and the old one is superseded.
+
+    The next sync makes them; what is still due then is proposed anew.
+
+    Raises:
+        NotFound: no such plan. Drifted: it was decided or superseded already. NeedsReview: nothing was chosen.
+    """
+    with hub.store.reading() as tx:
+        whole = tx.plan(plan_id)
+    document = part_of(hub, unpacked(whole.content), narrowed, places)
+
+    def decide(tx: Tx) -> Dict:
+        row = new_row(hub, tx, document, state=APPROVED, connection=whole.connection, by=by)
+        told = f"approved in part, as plan {row.id}"
+        if not tx.decide_plan(plan_id, was=WAITING, state=SUPERSEDED, at=hub.clock.now(), by=by, note=told):
+            raise _decided(tx, plan_id)
+        tx.add_plan(replace(row, note=note))
+        tx.audit(by, "plan approved", f"plan {row.id}", f"part of plan {plan_id}", row.digest, hub.clock.now())
+        return plan_line(tx.plan_head(row.id))
+
+    return commit(hub, decide)
+
+
+def part_of(hub: Hub, document: Dict, narrowed: Narrowed | None, places: Sequence[int] | None) -> Dict:
+    """A plan of some of a plan's writes. Raises NeedsReview PLAN-NONE if none were chosen."""
+    writes = list(chosen_writes(document, narrowed, places))
+    if not writes:
+        raise NeedsReview("no write was chosen", code="PLAN-NONE", where="plan", fix="tick some, or approve all")
+    if len(writes) == len(document["writes"]):
+        return document
+    planned = [PlannedWrite.of(each) for each in writes]
+    summaries = []
+    for row in document["connections"]:
+        connection = connection_of(hub, row["connection"])
+        own = [each for each in planned if each.connection == connection.name]
+        streams = dict.fromkeys(each.stream for each in own)
+        parts = [
+            (connection.stream_of(connection.mappings[name]), [each for each in own if each.stream == name])
+            for name in streams
+        ]
+        summaries.append({**row, **tally(connection, parts)})
+    return sealed({**document, "connections": summaries, "writes": writes})
+
+
+def keep_made(hub: Hub, document: Dict, *, by: str) -> int:
+    """Keep a plan that somebody asked for, to be looked at; those asked for before it are over. Gives its number."""
+    names = {row["connection"] for row in document["connections"]}
+    connection = names.pop() if len(names) == 1 else ""
+
+    def keep(tx: Tx) -> int:
+        for row in tx.plans(state=MADE, kind=document["kind"]):
+            tx.decide_plan(row.id, was=MADE, state=SUPERSEDED, at=hub.clock.now(), by=by)
+        tx.audit(by, "plan made", document["kind"], None, document["digest"], hub.clock.now())
+        return tx.add_plan(new_row(hub, tx, document, state=MADE, connection=connection, by=by))
+
+    return commit(hub, keep)
 
 
 def list_plans(hub: Hub, *, state: str | None = WAITING, connection: str | None = None) -> list[Dict]:
@@ -188,9 +257,28 @@ def list_plans(hub: Hub, *, state: str | None = WAITING, connection: str | None 
     after_id = 0
     with hub.store.reading() as tx:
         while found := tx.plans(state=state, connection=connection, limit=PAGE, after_id=after_id):
-            rows += [_row(row) for row in found]
+            rows += [plan_line(row) for row in found]
             after_id = found[-1].id
     return rows
+
+
+def plans_now(hub: Hub, *, latest: int = 20) -> Dict:
+    """What a person sees first: plans that wait, the newest that was made to be looked at, and what became of others.
+
+    Each with its counts per connection, none with its writes.
+    """
+    with hub.store.reading() as tx:
+        waiting, made = tx.plans(state=WAITING), tx.plans(state=MADE)
+        known = {row.id for row in (*waiting, *made)}
+        past = [row for row in tx.latest_plans(limit=latest + len(known)) if row.id not in known][:latest]
+    return {
+        "waiting": [_summed(row) for row in waiting], "made": [_summed(row) for row in made[::-1]],
+        "past": [plan_line(row) for row in past],
+    }  # fmt: skip
+
+
+def _summed(row: PlanRow) -> Dict:
+    return {**plan_line(row), "connections": list(row.summary or ())}
 
 
 def show_plan(hub: Hub, plan_id: int) -> Dict:
@@ -203,10 +291,17 @@ def show_plan(hub: Hub, plan_id: int) -> Dict:
         row = tx.plan(plan_id)
     document = unpacked(row.content)
     writes = [PlannedWrite.of(each) for each in document["writes"]]
-    return {**_row(row), "note": row.note, "outcome": row.outcome, "document": document, "changes": changes_of(writes)}
+    return {
+        **plan_line(row),
+        "note": row.note,
+        "outcome": row.outcome,
+        "document": document,
+        "changes": changes_of(writes),
+    }
 
 
-def _row(row: PlanRow) -> Dict:
+def plan_line(row: PlanRow) -> Dict:
+    """A plan in a list."""
     numbers = ("creates", "updates", "removes", "fields", "held", "calls", "minutes")
     return {
         "plan": row.id, "kind": row.kind, "state": row.state, "connection": row.connection, "made_at": iso(row.made_at),

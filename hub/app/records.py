@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.notes import notes_of
+from hub.app.pairs import MERGE
 from hub.app.titles import card, cards
 from hub.app.why import find_entity
 from hub.core.canonical import CanonicalField, EntityType
@@ -21,7 +22,7 @@ from hub.store import Tx
 
 HISTORY = 60  # newest lines of the time line
 FOUND = 25  # hits of one search
-SPAN = 40_000  # records that one search looks through for text inside of values
+SPAN = 20_000  # records that one search looks through for text inside of values
 SHORTEST = 2  # characters of a search
 KEY_KINDS = ("email", "phone", "host", "text")  # how what was typed may be written as a key
 
@@ -55,6 +56,7 @@ def record(hub: Hub, target: str) -> Dict:
                 if each.state == "open" or each.kind != "first_contact"
             ],
             "notes": notes_of(tx, f"{row.type}:{root}"),
+            "merges": _merges(tx, row.type, root, members),
             "grants": [
                 {
                     "grant": grant.id, "rule": grant.rule, "state": grant.state, "amount": grant.amount,
@@ -69,6 +71,16 @@ def record(hub: Hub, target: str) -> Dict:
     ]
     found["timeline"] = sorted(lines, key=lambda line: line["at"] or "", reverse=True)[: 2 * HISTORY]
     return found
+
+
+def _merges(tx: Tx, kind: str, root: int, members: Sequence[int]) -> list[Dict]:
+    """Merges of it that stand, the newest first: that one can be taken back."""
+    rows = [row for row in tx.identities_of(members, kind=MERGE) if row["state"] == "accepted"]
+    return [
+        {"merge": row["id"], "alias": f"{kind}:{row['other_id']}", "by": row["by"], "at": iso(row["at"])}
+        for row in sorted(rows, key=lambda row: -row["version"])
+        if row["entity_id"] == root
+    ]
 
 
 def _named(tx: Tx, entity: EntityType, row: EntityRow) -> dict[str, Dict]:

@@ -60,6 +60,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "WHY-TIME": ("What follows `--as-of` is no moment.", ""),
     "WHY-SINCE": ("What follows `--since` is no duration.", ""),
+    # A person's data
+    "ERASE-BUSY": (
+        "A write or a reward of this person is under way, and nobody knows yet how it ends.",
+        "Let it end first: the message names what it is.",
+    ),
+    "ERASE-TYPE": ("Only people are erased.", "Name a contact."),
+    "EXPORT-WRITE": ("The file for the export cannot be written.", "Name a file in a folder that may be written."),
+    "PLAN-NONE": ("No write of the plan was chosen.", "Tick some, or approve all of it."),
     # Who is who
     "IDN-AMBIGUOUS": (
         "The strong keys of a new record belong to several entities, so nobody can tell whose it is.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hub.app.context import Hub
 from hub.app.listings import Dict, grant_row, iso
 from hub.app.reward_book import budgets_now, list_rewards
-from hub.errors import NotAllowed
 
 PAGE = 50
 
@@ -37,24 +36,3 @@ def reward_page(hub: Hub, *, state: str | None = None, after_id: int = 0, limit:
         "budgets": budgets_now(hub),
         "currency": hub.projects.settings.hub.currency if hub.projects is not None else "EUR",
     }
-
-
-def own_grant(hub: Hub, grant_id: int, *, by: str) -> None:
-    """Nobody approves what he brought about himself: the rule's newest version was published by somebody else, and
-    it is somebody else who receives it.
-
-    Raises NotAllowed AUTH-OWN.
-    """
-    with hub.store.reading() as tx:
-        grant = tx.grant(grant_id)
-        newest = next(iter(tx.mapping_versions("rewards")), None)
-        others = [row for row in tx.users().values() if row.active and row.role in ("approver", "admin")]
-    if by.casefold() == str(grant.recipient.get("email", "")).casefold():
-        raise NotAllowed(
-            "this reward is for you", code="AUTH-OWN", where=f"grant {grant_id}", fix="ask another approver"
-        )  # fmt: skip
-    if newest is not None and newest.by == by and len(others) > 1:
-        raise NotAllowed(
-            "you published the rules that this reward comes from", code="AUTH-OWN", where=f"grant {grant_id}",
-            fix="ask another approver",
-        )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hub.app.bootstrap import refresh_hub
 from hub.app.context import Hub
+from hub.app.errands import Errands
 from hub.app.listings import Dict
 from hub.app.publishing import published
 from hub.app.runs import connection_of
@@ -54,8 +55,10 @@ class Service:
         self._over = threading.Event()
         self._watcher: threading.Thread | None = None
         self._taken_in = self._published()
+        self.errands = Errands(hub)
 
     def start(self) -> None:
+        self.errands.start()
         self._begin()
         if self._make is not None:
             self._over.clear()
@@ -67,7 +70,8 @@ class Service:
         self._over.set()
         if self._watcher is not None:
             self._watcher.join()
-        return self._end()
+        done = self.errands.stop()
+        return self._end() and done
 
     def _begin(self) -> None:
         if self._make is not None:

@@ -83,7 +83,7 @@ def find_entity(hub: Hub, tx: Tx, target: str) -> int:
         found = tx.entities([int(rest)])
         if int(rest) in found and found[int(rest)].type == kind:
             return tx.roots([int(rest)])[int(rest)]
-    keys = {(key.name, value) for key in entity.keys if (value := _key_of(entity, key.on, rest)) is not None}
+    keys = set(find_key(entity, rest))
     ids = sorted({each for group in tx.find_by_keys(kind, keys).values() for each in group}) if keys else []
     roots = sorted(set(tx.roots(ids).values())) if ids else []
     if not roots:
@@ -92,6 +92,11 @@ def find_entity(hub: Hub, tx: Tx, target: str) -> int:
         many = ", ".join(f"{kind}:{each}" for each in roots)
         raise NotFound(f"{target} names several", where=target, fix=f"name one of: {many}")
     return roots[0]
+
+
+def find_key(entity: EntityType, text: str) -> list[tuple[str, str]]:
+    """What a person typed, as each key that it can be: (key name, value)."""
+    return [(key.name, value) for key in entity.keys if (value := _key_of(entity, key.on, text)) is not None]
 
 
 def _key_of(entity: EntityType, on: Iterable[str], text: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import configuring, explaining, identifying, people, planning, reviewing, running, verifying
+from hub.cli import configuring, explaining, identifying, people, persons, planning, reviewing, running, verifying
 from hub.cli.options import AsJson
 from hub.errors import ConfigFault, HubError
 
@@ -55,6 +55,8 @@ for name, command in (
     ("show", explaining.show_entity),
     ("export", explaining.export),
     ("replay", explaining.replay),
+    ("export", persons.export),
+    ("erase", persons.erase),
     ("status", running.status),
 ):
     app.command(name)(command)

@@ -12,7 +12,8 @@ import pkgutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -49,8 +50,13 @@ def connector_names() -> tuple[str, ...]:
     """Names of all connectors that are installed, shipped ones first; nothing is imported."""
     package = importlib.import_module("connectors")
     shipped = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
-    others = [entry.name for entry in entry_points(group=GROUP)]
-    return tuple(dict.fromkeys((*sorted(shipped), *sorted(others))))
+    return tuple(dict.fromkeys((*sorted(shipped), *sorted(_third_party()))))
+
+
+@cache
+def _third_party() -> Mapping[str, EntryPoint]:
+    """Connectors of other packages. What is installed stays so while a process runs; to ask is a search of all."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def load_connector(name: str) -> Connector:
@@ -62,7 +68,7 @@ def load_connector(name: str) -> Connector:
     if name not in connector_names():
         hint = nearest(name, connector_names())
         raise ConfigFault([Fault(code="CFG-030", where=name, message=f"no connector {name}", fix=hint)])
-    third_party = {entry.name: entry for entry in entry_points(group=GROUP)}
+    third_party = _third_party()
     try:
         module = third_party[name].load() if name in third_party else importlib.import_module(f"connectors.{name}")
     except Exception as reason:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path as FilePath
 
 from ruamel.yaml import YAML
@@ -34,6 +35,8 @@ LIMIT_BYTES = 1_000_000
 LIMIT_DEPTH = 20
 LIMIT_NODES = 20_000
 
+KEPT = 64  # documents that are not parsed again while their text is the same
+
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 _FRACTION = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+", re.ASCII)
 
@@ -52,7 +55,13 @@ def load_yaml(path: FilePath, *, shown_as: str = "") -> Document:
         raw = path.read_bytes()
     except OSError as reason:
         raise _fault(name, 1, "CFG-005", f"cannot be read: {reason.strerror}", "check its name and rights") from None
-    return parse_yaml(raw, name)
+    return _parsed(raw, name)
+
+
+@lru_cache(maxsize=KEPT)
+def _parsed(raw: bytes, file: str) -> Document:
+    """Of a project's thirty files a console checks again and again one has changed; nobody changes a document."""
+    return parse_yaml(raw, file)
 
 
 def parse_yaml(text: bytes | str, file: str) -> Document:

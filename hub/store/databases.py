@@ -80,6 +80,10 @@ class Database(Protocol):
         """Our error for a driver's, or the driver's own where it tells of a bug."""
         ...
 
+    def tidy(self) -> None:
+        """Frees what deleted rows still take, as far as that can be done while others work."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -198,6 +202,19 @@ class SqliteDatabase:
 
     def commit(self, cursor: sqlite3.Cursor) -> None:
         cursor.execute("COMMIT")
+
+    def tidy(self) -> None:
+        with self._turn:
+            lent = self._only or self._lent()
+            try:
+                cursor = lent.driver_connection.cursor()
+                cursor.execute("VACUUM")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                raise self.translated(error) from error
+            finally:
+                if lent is not self._only:
+                    lent.close()
 
     def listed(self, values: list[Any]) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Who is signed in, and what people are writing: sessions, sign-in links, tokens of programs, drafts, notes.
+"""Who is signed in, and what people write: sessions, sign-in links, tokens of programs, drafts, notes, saved views.
 
 Of whatever lets somebody in only the digest is kept: a copy of the database opens no door.
 """
@@ -12,12 +12,13 @@ from sqlalchemy.sql import Executable
 
 from hub.store.codec import decode, encode
 from hub.store.databases import Row
-from hub.store.rows import ApiTokenRow, AuditRow, DraftRow, NoteRow, SessionRow
+from hub.store.rows import ApiTokenRow, AuditRow, DraftRow, NoteRow, SavedViewRow, SessionRow
 from hub.store.session import Session
 from hub.store.statements import Dialect, Statement, as_new, given, table
 
 SESSION, LINK, FAILURE = table("user_session"), table("sign_in_link"), table("sign_in_failure")
 TOKEN, DRAFT, NOTE, AUDIT = table("api_token"), table("draft"), table("note"), table("audit")
+VIEW = table("saved_view")
 
 ADD_SESSION = Statement(lambda d: insert(SESSION).values(given("user_session")))
 ONE_SESSION = Statement(lambda d: select(SESSION).where(SESSION.c.id == bindparam("the_id")))
@@ -53,6 +54,20 @@ ONE_DRAFT = Statement(lambda d: select(DRAFT).where(DRAFT.c.name == bindparam("t
 DRAFTS = Statement(lambda d: select(DRAFT).order_by(DRAFT.c.name))
 DROP_DRAFT = Statement(lambda d: delete(DRAFT).where(DRAFT.c.name == bindparam("the_name")))
 
+VIEWS = Statement(
+    lambda d: (
+        select(VIEW)
+        .where(VIEW.c.page == bindparam("the_page"), VIEW.c.user == bindparam("the_user"))
+        .order_by(VIEW.c.name)
+    )
+)
+DROP_VIEW = Statement(
+    lambda d: delete(VIEW).where(
+        VIEW.c.page == bindparam("the_page"),
+        VIEW.c.user == bindparam("the_user"),
+        VIEW.c.name == bindparam("the_name"),
+    )
+)
 ADD_NOTE = Statement(lambda d: insert(NOTE).values({n: p for n, p in given("note").items() if n != "id"}))
 NOTES = Statement(
     lambda d: (
@@ -78,6 +93,12 @@ def _count_failure(d: Dialect) -> Executable:
     return row.on_conflict_do_update(index_elements=["name"], set_=more)
 
 
+def _keep_view(d: Dialect) -> Executable:
+    new = d.upsert(VIEW).values(given("saved_view"))
+    newer = {"query": new.excluded.query, "at": new.excluded.at}
+    return new.on_conflict_do_update(index_elements=["page", "user", "name"], set_=newer)
+
+
 def _keep_draft(d: Dialect) -> Executable:
     row = d.upsert(DRAFT).values(given("draft"))
     return row.on_conflict_do_update(
@@ -86,6 +107,7 @@ def _keep_draft(d: Dialect) -> Executable:
 
 
 COUNT_FAILURE = Statement(_count_failure)
+KEEP_VIEW = Statement(_keep_view)
 KEEP_DRAFT = Statement(_keep_draft)
 
 
@@ -197,6 +219,22 @@ class People(Session):
             NoteRow(id=row[0], target=row[1], by=row[2], at=row[3], text=row[4])
             for row in self._rows(NOTES, the_target=target, limit=limit)
         ]
+
+    # Views of a list that have a name
+
+    def keep_view(self, row: SavedViewRow) -> None:
+        """Under its name; what had the name before is gone."""
+        new = as_new(page=row.page, user=row.user, name=row.name, query=row.query, at=row.at)
+        self._run(KEEP_VIEW, **new)
+
+    def views(self, page: str, user: str) -> list[SavedViewRow]:
+        """Somebody's views of a page, by name."""
+        rows = self._rows(VIEWS, the_page=page, the_user=user)
+        return [SavedViewRow(page=row[0], user=row[1], name=row[2], query=row[3], at=row[4]) for row in rows]
+
+    def drop_view(self, page: str, user: str, name: str) -> bool:
+        """False: there was none."""
+        return self._run(DROP_VIEW, the_page=page, the_user=user, the_name=name) == 1
 
     # The log of what people did, page by page
 

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Float, bindparam, insert, select, update
+from sqlalchemy import Float, Integer, bindparam, insert, select, update
 
 from hub.errors import NotFound
 from hub.model import Json
 from hub.store.codec import checked, decode, encode
 from hub.store.databases import Row
 from hub.store.listing import Listing
-from hub.store.rows import PlanRow
+from hub.store.rows import PlanPartRow, PlanRow
 from hub.store.session import Session
 from hub.store.statements import Statement, as_new, given, table, word
 
-PLAN = table("plan")
+PLAN, PART = table("plan"), table("plan_part")
 HEAD = [column for column in PLAN.columns if column.name != "content"]
 
 ONE_PLAN = Statement(lambda d: select(PLAN).where(PLAN.c.id == bindparam("the_id")))
+ONE_HEAD = Statement(lambda d: select(*HEAD).where(PLAN.c.id == bindparam("the_id")))
+ADD_PART = Statement(lambda d: insert(PART).values(given("plan_part")))
+PART_HEADS = Statement(
+    lambda d: select(PART.c.part, PART.c.head).where(PART.c.plan_id == bindparam("the_plan")).order_by(PART.c.part)
+)
+ONE_PART = Statement(
+    lambda d: select(PART.c.part, PART.c.head, PART.c.content).where(
+        PART.c.plan_id == bindparam("the_plan"), PART.c.part == bindparam("the_part")
+    )
+)
 BY_DIGEST = Statement(
     lambda d: select(*HEAD).where(PLAN.c.digest == bindparam("the_digest")).order_by(PLAN.c.id.desc()).limit(1)
 )
@@ -51,6 +62,14 @@ END = Statement(
         .values(state=bindparam("new_state"), outcome=bindparam("new_outcome"))
     )
 )
+LATEST = Statement(
+    lambda d: (
+        select(*HEAD)
+        .where(PLAN.c.id < bindparam("before_id"))
+        .order_by(PLAN.c.id.desc())
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
 PLANS = Listing(PLAN, "state", "connection", "kind", without=["content"])
 
 
@@ -68,7 +87,28 @@ class Plans(Session):
                 runs=encode(list(row.runs)), outcome=encode(row.outcome), content=row.content,
             ),
         )  # fmt: skip
+        self._many(ADD_PART, parts_as_new(row))
         return row.id
+
+    def plan_head(self, id: int) -> PlanRow:
+        """One plan, without its document. Raises NotFound."""
+        rows = self._rows(ONE_HEAD, the_id=id)
+        if not rows:
+            raise NotFound(f"there is no plan {id}", where=f"plan {id}")
+        return _plan(rows[0])
+
+    def plan_part_heads(self, id: int) -> dict[int, Json]:
+        """Part -> what is in it; empty for plans that were kept whole."""
+        return {row[0]: decode(row[1]) for row in self._rows(PART_HEADS, the_plan=id)}
+
+    def plan_part(self, id: int, part: int) -> PlanPartRow | None:
+        """One part of a plan."""
+        rows = self._rows(ONE_PART, the_plan=id, the_part=part)
+        return PlanPartRow(part=rows[0][0], head=decode(rows[0][1]), content=bytes(rows[0][2])) if rows else None
+
+    def latest_plans(self, limit: int = 50, before_id: int = 2**62) -> list[PlanRow]:
+        """Plans, the newest first, without their documents."""
+        return [_plan(row) for row in self._rows(LATEST, limit=limit, before_id=before_id)]
 
     def plan(self, id: int) -> PlanRow:
         """One plan, with its document. Raises NotFound."""
@@ -113,6 +153,11 @@ class Plans(Session):
     def end_plan(self, id: int, *, state: str, outcome: Json) -> None:
         """What became of its writes; the state says whether anything of it may still be written."""
         self._run(END, the_id=id, **as_new(state=state, outcome=encode(outcome)))
+
+
+def parts_as_new(row: PlanRow) -> list[dict[str, Any]]:
+    """Arguments of ADD_PART."""
+    return [as_new(plan_id=row.id, part=it.part, head=encode(it.head), content=it.content) for it in row.parts]
 
 
 def _plan(row: Row) -> PlanRow:

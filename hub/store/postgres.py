@@ -119,6 +119,15 @@ class PostgresDatabase:
         if done.statusmessage != "COMMIT":  # PostgreSQL answers ROLLBACK, and no error, if a statement had failed
             raise busy("a statement of the transaction had failed")
 
+    def tidy(self) -> None:
+        lent = self._lent()
+        try:
+            lent.driver_connection.execute("VACUUM (ANALYZE)", prepare=False)
+        except psycopg.Error as error:
+            raise self.translated(error) from error
+        finally:
+            lent.close()
+
     def listed(self, values: list[Any]) -> Any:
         return values
 

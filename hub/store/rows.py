@@ -199,6 +199,26 @@ class ViewSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPartRow:
+    """Some hundred writes of a plan."""
+
+    part: int  # from 1; 0 is everything but the writes
+    head: Json  # what is in it, counted
+    content: bytes  # compressed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedViewRow:
+    """A way of looking at a list that somebody gave a name."""
+
+    page: str
+    user: str
+    name: str
+    query: str  # as it stands in the address
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRow:
     """A plan that waits for approval, or was decided; its writes are read with it only when one plan is asked for."""
 
@@ -216,3 +236,4 @@ class PlanRow:
     runs: Sequence[int] = ()  # that carried it out
     outcome: Json = None  # what became of its writes
     content: bytes = b""  # the document, compressed; empty in lists
+    parts: Sequence[PlanPartRow] = ()  # the same for pages; only when it is put in

@@ -15,6 +15,7 @@ from typing import Any
 from hub.store.blocking import Blocking
 from hub.store.config import Config
 from hub.store.databases import WAIT_S, open_database
+from hub.store.erasing import Erasing
 from hub.store.identities import Identities
 from hub.store.inbox import Inbox
 from hub.store.intents import Intents
@@ -32,7 +33,21 @@ from hub.store.views import Views
 
 
 class Tx(
-    Links, Intents, Reading, Reviews, Identities, Inbox, Blocking, Runs, Rates, Ledger, Config, People, Views, Plans
+    Links,
+    Intents,
+    Reading,
+    Reviews,
+    Identities,
+    Inbox,
+    Blocking,
+    Runs,
+    Rates,
+    Ledger,
+    Config,
+    People,
+    Views,
+    Plans,
+    Erasing,
 ):
     """One transaction. Do not keep it."""
 
@@ -99,6 +114,14 @@ class Store:
         """Makes the typed views for people with SQL tools anew; gives their names. Raises ConfigFault STORE-VIEW."""
         with self.transaction() as tx:
             return tx.create_views(specs)
+
+    def tidy(self) -> None:
+        """Write the database anew, so that nothing that was deleted is left in its free space. Others wait meanwhile.
+
+        Raises RetryLater STORE-BUSY.
+        """
+        with self._alone():
+            self._database.tidy()
 
     def close(self) -> None:
         self._database.close()

@@ -1,4 +1,4 @@
-"""Tables of the console: who is signed in, what programs sign in with, what people are writing.
+"""Tables of the console: who is signed in, what programs sign in with, what people write and look through.
 
 With these the tables are complete: whoever needs all of them takes METADATA from here.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from sqlalchemy import Index
 
-from hub.store.tables import METADATA, Base, _document, _number, _time, _words
+from hub.store.tables import METADATA, Base, _bytes, _document, _number, _time, _words
 
-__all__ = ["METADATA", "ApiToken", "Draft", "Note", "SignInFailure", "SignInLink", "UserSession"]
+__all__ = [
+    "METADATA", "ApiToken", "Draft", "Erasure", "Note", "PlanPart", "SavedView", "SignInFailure", "SignInLink",
+    "UserSession",
+]  # fmt: skip
 
 
 class UserSession(Base, table=True):
@@ -76,3 +79,34 @@ class Note(Base, table=True):
     by: str = _words()
     at: float = _time()
     text: str = _words()
+
+
+class PlanPart(Base, table=True):
+    """Some hundred writes of a plan, so that a page of it can be shown without reading all; part 0 is the rest."""
+
+    __tablename__ = "plan_part"
+    plan_id: int = _number("plan.id", key=True)
+    part: int = _number(key=True)
+    head: str = _document()  # what is in it, counted
+    content: bytes = _bytes()
+
+
+class SavedView(Base, table=True):
+    """A way of looking at a list that somebody gave a name."""
+
+    __tablename__ = "saved_view"
+    page: str = _words(key=True)  # "conflicts"
+    user: str = _words(key=True)
+    name: str = _words(key=True)
+    query: str = _words()  # as it stands in the address
+    at: float = _time()
+
+
+class Erasure(Base, table=True):
+    """What an erased person could be recognised by: keyed hashes, so that no reading brings them back."""
+
+    __tablename__ = "erasure"
+    hash: str = _words(key=True)
+    entity_id: int = _number()
+    at: float = _time()
+    by: str = _words()

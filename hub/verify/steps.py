@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Every row of a page becomes exactly one of these.
 OUTCOMES = (
     "new", "changed", "unchanged", "stale", "deferred", "out_of_scope", "quarantined", "keyless", "deleted",
-    "merged_away", "held_deletes",
+    "merged_away", "held_deletes", "erased",
 )  # fmt: skip
 
 

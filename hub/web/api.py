@@ -17,14 +17,32 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from hub.app import desk, inbox, listings, overview, pausing, records, review, why
+from hub.app import (
+    desk,
+    erasing,
+    fields,
+    identity,
+    inbox,
+    listings,
+    overview,
+    pausing,
+    personal,
+    policy,
+    proposals,
+    records,
+    review,
+    reward_trial,
+    saved_views,
+    why,
+)
 from hub.app.notes import add_note
+from hub.app.own import own_grant, own_hold, own_plan
 from hub.app.people import Person, Right
-from hub.app.plan import plan
-from hub.app.reward_desk import own_grant, reward_page
+from hub.app.plan_pages import Narrowed, plan_page
+from hub.app.reward_desk import reward_page
 from hub.app.service import Service
 from hub.app.sessions import who_by_token
-from hub.errors import HubError, NotAllowed, RetryLater
+from hub.errors import HubError, NeedsReview, NotAllowed, RetryLater
 from hub.web.site import status_of
 
 Body = dict[str, Any]
@@ -34,6 +52,10 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Name = Annotated[str, InPath(min_length=1, max_length=80)]
 Word = Annotated[str | None, Query(max_length=80)]
 Code = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,60}$")]
+
+File = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_.-]{1,80}$")]
+INBOX = "conflicts"  # what views are of
+Op = Literal["create", "update", "remove"] | None
 
 BEARER = HTTPBearer(auto_error=False)
 PAGE = 50
@@ -71,6 +93,77 @@ class Rows(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     rows: list[Annotated[int, Field(ge=1, lt=2**62)]] | None = Field(default=None, max_length=500)
+
+
+class Wanted(BaseModel):
+    """What a plan is wanted for."""
+
+    model_config = ConfigDict(extra="forbid")
+    connections: list[Annotated[str, Field(max_length=80)]] = Field(
+        default=[], max_length=100, description="None: all."
+    )
+    pull: bool = Field(default=False, description="Read the systems first.")
+
+
+class Chosen(BaseModel):
+    """Which writes of a plan: all of them unless some are named by their places, or by what they are."""
+
+    model_config = ConfigDict(extra="forbid")
+    places: list[Annotated[int, Field(ge=1, lt=2**31)]] | None = Field(default=None, max_length=10_000)
+    connection: str | None = Field(default=None, max_length=80)
+    op: Op = None
+    field: str | None = Field(default=None, max_length=80)
+    held: bool = Field(
+        default=False, description="A plan that was made: let through what a guard would keep back, too."
+    )
+    note: str = Field(default="", max_length=500)
+
+    def narrowed(self) -> Narrowed:
+        return Narrowed(connection=self.connection, op=self.op, field=self.field)
+
+
+class Answered(BaseModel):
+    """What to answer a question with that asks first."""
+
+    model_config = ConfigDict(extra="forbid")
+    sure: Literal[True] = Field(description="It is done at once.")
+
+
+class Typed(BaseModel):
+    """Said by naming what shall go."""
+
+    model_config = ConfigDict(extra="forbid")
+    entity: str = Field(max_length=80, description="The record's own name once more, such as contact:42.")
+
+
+class Other(BaseModel):
+    """The other of two."""
+
+    model_config = ConfigDict(extra="forbid")
+    other: str = Field(min_length=1, max_length=200, description="contact:43, contact:ann@example.org")
+
+
+class Undone(BaseModel):
+    """How a run is undone."""
+
+    model_config = ConfigDict(extra="forbid")
+    delete_created: bool = Field(default=False, description="Also where the mapping never deletes.")
+
+
+class Policy(BaseModel):
+    """What the policy of a conflict's field should be."""
+
+    model_config = ConfigDict(extra="forbid")
+    policy: str = Field(min_length=1, max_length=100, description="Of the conflict's `policies`.")
+    note: str = Field(default="", max_length=500)
+
+
+class View(BaseModel):
+    """A way of looking at the inbox."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(min_length=1, max_length=60)
+    query: str = Field(default="", max_length=500, description="As it stands in the address of the page.")
 
 
 class Reason(BaseModel):
@@ -150,6 +243,7 @@ Retrier = Annotated[Person, needs(Right.RETRY)]
 Runner = Annotated[Person, needs(Right.RUN)]
 Approver = Annotated[Person, needs(Right.APPROVE)]
 Keeper = Annotated[Person, needs(Right.PEOPLE)]
+Admin = Annotated[Person, needs(Right.CONFIGURE)]
 
 # Looking
 
@@ -247,10 +341,47 @@ def get_reward(service: Hubs, _: Reader, grant: Id) -> Body:
     return listings.reward(service.hub, grant)
 
 
-@ROUTER.get("/plan")
-def get_plan(service: Hubs, _: Reader) -> Body:
-    """What would be written now, from what is known."""
-    return plan(service.hub, pull=False)
+@ROUTER.get("/plans")
+def get_plans(service: Hubs, _: Reader) -> Body:
+    """Plans that wait, the one that was made last, and what became of others; and the errand that is going on."""
+    return {**proposals.plans_now(service.hub), "errand": service.errands.newest()}
+
+
+@ROUTER.get("/plans/{plan}")
+def get_plan(
+    service: Hubs, _: Reader, plan: Id, connection: Word = None, op: Op = None,
+    field: Word = None, held: bool = False, after: After = None, limit: Limit = PAGE,
+) -> Body:  # fmt: skip
+    """One plan, a page of its writes."""
+    narrowed = Narrowed(connection=connection, op=op, field=field, held=held)
+    found = plan_page(service.hub, plan, narrowed, after=after or 0, limit=limit)
+    return {**found, "row": proposals.plan_line(found["row"])}
+
+
+@ROUTER.get("/conflicts/{conflict}/policies")
+def get_policies(service: Hubs, _: Reader, conflict: Id) -> list[Body]:
+    """What the policy of a conflict's field could be."""
+    return policy.policies(service.hub, conflict)
+
+
+@ROUTER.get("/views")
+def get_views(service: Hubs, person: Reader) -> list[Body]:
+    """Your own views of the inbox."""
+    return saved_views.views_of(service.hub, INBOX, by=person.name)
+
+
+@ROUTER.get("/mappings/{file}/fields")
+def get_fields(service: Hubs, _: Admin, file: File) -> Body:
+    """The fields of the systems behind a mapping, as they were described last; which of ours each is likely to be."""
+    return fields.fields_of(service.hub, file)
+
+
+@ROUTER.get("/rewards/rules/{rule}/trial")
+def get_trial(
+    service: Hubs, _: Admin, rule: Name, days: Annotated[int, Query(ge=1, le=3660)] = 90, draft: bool = False
+) -> Body:  # fmt: skip
+    """What a reward rule would have given in the last days."""
+    return reward_trial.try_rule(service.hub, rule, days=days, draft=draft)
 
 
 @ROUTER.get("/audit")
@@ -273,6 +404,71 @@ def decide(service: Hubs, person: Decider, conflict: Id, it: Decision) -> Body:
     return {"ruling": ruling.id, "field": ruling.field, "value": ruling.value}
 
 
+@ROUTER.post("/conflicts/{conflict}/release")
+def let_go(service: Hubs, person: Decider, conflict: Id, it: Answered) -> Body:
+    """Let a field that stands still move again, by its rule."""
+    review.release_conflict(service.hub, conflict, by=person.name)
+    service.poke()
+    return {"released": it.sure}
+
+
+@ROUTER.post("/conflicts/{conflict}/policy")
+def propose(service: Hubs, person: Decider, conflict: Id, it: Policy) -> Body:
+    """Draft a policy for the field of a conflict; whoever may publish decides about it."""
+    return {"file": policy.propose_policy(service.hub, conflict, it.policy, by=person.name, note=it.note)}
+
+
+@ROUTER.post("/views")
+def keep_view(service: Hubs, person: Reader, it: View) -> Body:
+    """Give a view of the inbox a name."""
+    saved_views.keep_view(service.hub, INBOX, it.name, it.query, by=person.name)
+    return {"kept": True}
+
+
+@ROUTER.post("/records/{record}/merge")
+def merge(service: Hubs, person: Decider, record: Name, it: Other) -> Body:
+    """Make two records one; `unmerge` takes it back."""
+    found = identity.merge(service.hub, record, it.other, by=person.name)
+    service.poke()
+    return found
+
+
+@ROUTER.post("/records/{record}/unmerge")
+def unmerge(service: Hubs, person: Decider, record: Name, it: Answered) -> Body:
+    """Take the newest merge of a record back."""
+    found = identity.unmerge(service.hub, record, by=person.name)
+    service.poke()
+    return {**found, "sure": it.sure}
+
+
+@ROUTER.post("/records/{record}/export")
+def export(service: Hubs, person: Keeper, record: Name) -> Body:
+    """Everything that the hub holds about a person."""
+    return personal.export(service.hub, record, by=person.name)
+
+
+@ROUTER.post("/records/{record}/erase")
+def erase(service: Hubs, person: Keeper, record: Name, it: Typed) -> Body:
+    """Forget a person for good; gives the records that are still at your systems."""
+    wanted = erasing.preview_erase(service.hub, record)["entity"]
+    if it.entity != wanted:
+        raise NeedsReview("what was named is something else", where=record, fix=f"name it: {wanted}")
+    return erasing.erase(service.hub, record, by=person.name)
+
+
+@ROUTER.post("/runs/{run}/undo", status_code=202)
+def undo(service: Hubs, person: Runner, run: Id, it: Undone) -> Body:
+    """Have the undo of a run prepared: a plan, to be approved like any other."""
+    service.errands.make_undo([run], delete_created=it.delete_created, by=person.name)
+    return {"begun": True}
+
+
+@ROUTER.post("/mappings/{file}/fields")
+def look_at_fields(service: Hubs, person: Admin, file: File) -> Body:
+    """Ask the systems behind a mapping for their fields."""
+    return {"fields": fields.look(service.hub, file, by=person.name)}
+
+
 @ROUTER.post("/conflicts/{conflict}/notes")
 def note_conflict(service: Hubs, person: Decider, conflict: Id, it: Text) -> Body:
     """Write a note beside a conflict."""
@@ -292,6 +488,35 @@ def retry(service: Hubs, person: Retrier, code: Code, it: Rows) -> Body:
     return found
 
 
+@ROUTER.post("/plans", status_code=202)
+def make_plan(service: Hubs, person: Runner, it: Wanted) -> Body:
+    """Have a plan made; `/plans` tells how far it is and which number it got."""
+    service.errands.make_plan(it.connections, pull=it.pull, by=person.name)
+    return {"begun": True}
+
+
+@ROUTER.post("/plans/{plan}/approve")
+def approve_plan(service: Hubs, person: Approver, plan: Id, it: Chosen) -> Body:
+    """Let writes of a plan go, all or some: with the next run if it waits, now if somebody had it made."""
+    own_plan(service.hub, plan, by=person.name)
+    some = it.narrowed() or None
+    if plan_page(service.hub, plan, limit=1)["row"].state == proposals.MADE:
+        service.errands.carry_out(plan, some, it.places, held=it.held, by=person.name)
+        return {"begun": True}
+    if some is not None or it.places is not None:
+        found = proposals.approve_some(service.hub, plan, some, it.places, by=person.name, note=it.note)
+    else:
+        found = proposals.approve_plan(service.hub, plan, by=person.name, note=it.note)
+    service.poke()
+    return found
+
+
+@ROUTER.post("/plans/{plan}/reject")
+def reject_plan(service: Hubs, person: Approver, plan: Id, it: Reason) -> Body:
+    """Make none of a plan's writes."""
+    return proposals.reject_plan(service.hub, plan, by=person.name, note=it.note)
+
+
 def _hold(service: Service, person: Person, decide: Callable[..., Any], hold: int) -> Body:
     found = dict(decide(service.hub, hold, by=person.name))
     service.poke()
@@ -301,6 +526,7 @@ def _hold(service: Service, person: Person, decide: Callable[..., Any], hold: in
 @ROUTER.post("/holds/{hold}/release")
 def release(service: Hubs, person: Approver, hold: Id) -> Body:
     """Let through what a guard kept back."""
+    own_hold(service.hub, hold, by=person.name)
     return _hold(service, person, review.release_hold, hold)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import orjson
 from starlette.responses import Response
@@ -13,12 +13,16 @@ from starlette.responses import Response
 from hub.app.inbox import AGES, alike, conflict_case, conflict_page, resolve_alike
 from hub.app.notes import add_note
 from hub.app.people import Right
-from hub.app.review import UNSET, resolve_conflict
+from hub.app.policy import policies, propose_policy
+from hub.app.review import UNSET, release_conflict, resolve_conflict
+from hub.app.saved_views import drop_view, keep_view, views_of
 from hub.errors import HubError, NeedsReview
-from hub.web.show import moment
+from hub.web.confirm import unsure
+from hub.web.show import moment, words
 from hub.web.site import Ask, Routes, status_of
 
 ROUTES = Routes()
+PLACE = "conflicts"  # of views
 FILTERS = ("type", "field", "connection", "kind", "older")
 KEEP, TYPED = "keep", "typed"
 
@@ -30,10 +34,23 @@ def inbox(ask: Ask) -> Response:
     found = conflict_page(ask.hub, waits=waits, edge=ask.edge(), **chosen)  # type: ignore[arg-type]
     kept = {name: value for name, value in chosen.items() if value} | ({} if waits else {"state": "decided"})
     return ask.page(
-        "conflicts.html", found=found, chosen=chosen, waits=waits, ages=list(AGES), filtered=any(chosen.values()),
+        "conflicts.html", views=views_of(ask.hub, PLACE, by=ask.by), query=urlencode(kept), found=found,
+        chosen=chosen, waits=waits, ages=list(AGES), filtered=any(chosen.values()),
         more=f"/conflicts?{urlencode({**kept, 'after': found['next']})}" if found["next"] is not None else "",
         fields=_options(found["fields"], chosen["field"]), types=_options(found["types"], chosen["type"]),
     )  # fmt: skip
+
+
+@ROUTES.post("/conflicts/views", Right.READ)
+def keep(ask: Ask) -> Response:
+    """This way of looking at the inbox gets a name."""
+    said = dict(parse_qsl(ask.said("query")))
+    query = urlencode({name: said[name] for name in (*FILTERS, "state") if said.get(name)})
+    if ask.said("what") == "drop":
+        drop_view(ask.hub, PLACE, ask.said("drop"), by=ask.by)
+        return ask.go(f"/conflicts?{query}" if query else "/conflicts", "view-dropped")
+    keep_view(ask.hub, PLACE, ask.said("name"), query, by=ask.by)
+    return ask.go(f"/conflicts?{query}" if query else "/conflicts", "view")
 
 
 def _options(counted: Mapping[str, int], chosen: str | None) -> list[str]:
@@ -48,7 +65,10 @@ def one(ask: Ask) -> Response:
 def _one(ask: Ask, error: HubError | None = None) -> Response:
     case = conflict_case(ask.hub, ask.number("conflict"))
     status = 200 if error is None else status_of(error)
-    return ask.page("conflict.html", status, case=case, error=error, lines=windows(case["choices"]))
+    return ask.page(
+        "conflict.html", status, case=case, error=error, lines=windows(case["choices"]),
+        policies=policies(ask.hub, ask.number("conflict")) if case["field"] else [],
+    )  # fmt: skip
 
 
 @ROUTES.post("/conflicts/{conflict}", Right.DECIDE)
@@ -125,6 +145,37 @@ def decide_alike(ask: Ask) -> Response:
     )
     ask.service.poke()
     return ask.go("/conflicts", "alike", done["done"])
+
+
+@ROUTES.post("/conflicts/{conflict}/policy", Right.DECIDE)
+def propose(ask: Ask) -> Response:
+    """What the policy should say, as a draft for whoever may publish one."""
+    number = ask.number("conflict")
+    try:
+        propose_policy(ask.hub, number, ask.said("policy"), by=ask.by, note=ask.said("note")[:500])
+    except HubError as error:
+        return _one(ask, error)
+    return ask.go(f"/conflicts/{number}", "policy")
+
+
+@ROUTES.post("/conflicts/{conflict}/release", Right.DECIDE)
+def release(ask: Ask) -> Response:
+    """A field that stands still moves again, by its rule."""
+    number = ask.number("conflict")
+    case = conflict_case(ask.hub, number)
+    asked = unsure(
+        ask, title=f"Let {words(case['field'])} move again?", back=f"/conflicts/{number}", button="Let it move",
+        texts=(
+            f"{case['note'] or case['why']}.".replace("..", "."),
+            "It is decided by its rule again from now on, and written.",
+            "If the two systems still overwrite each other, it stands still again after three writes.",
+        ),
+    )  # fmt: skip
+    if asked is not None:
+        return asked
+    release_conflict(ask.hub, number, by=ask.by, note=ask.said("note")[:2000])
+    ask.service.poke()
+    return ask.go(f"/records/{case['card']['entity']}", "freed")
 
 
 # The time line of one conflict

@@ -9,7 +9,7 @@ from hub.app.people import Right
 from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
-PAGE = 20
+PAGE = 12  # pairs side by side, each with its own look
 
 
 @ROUTES.get("/identity")

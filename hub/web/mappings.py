@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from hub.app import drafts
+from hub.app.fields import fields_of, look
 from hub.app.people import Right
 from hub.errors import ConfigFault, HubError
 from hub.web.site import Ask, Routes, status_of
@@ -20,6 +21,19 @@ def all_of_them(ask: Ask) -> Response:
 @ROUTES.get("/mappings/{file}")
 def one(ask: Ask) -> Response:
     return ask.page("mapping.html", it=drafts.mapping_case(ask.hub, ask.path("file")))
+
+
+@ROUTES.get("/mappings/{file}/fields", Right.CONFIGURE)
+def live(ask: Ask) -> Response:
+    """The fields over there, as they were described last."""
+    return ask.page("fields.html", it=fields_of(ask.hub, ask.path("file")))
+
+
+@ROUTES.post("/mappings/{file}/fields", Right.CONFIGURE)
+def look_again(ask: Ask) -> Response:
+    """Asks the systems themselves."""
+    file = ask.path("file")
+    return ask.go(f"/mappings/{file}/fields", "looked", look(ask.hub, file, by=ask.by))
 
 
 @ROUTES.get("/mappings/{file}/versions/{version}")

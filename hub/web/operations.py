@@ -11,6 +11,7 @@ from starlette.responses import Response
 from hub.app import listings
 from hub.app.desk import counted, decided_holds, hold_case, holds_open, quarantine_groups, quarantine_page, retry_code
 from hub.app.overview import overview
+from hub.app.own import own_hold
 from hub.app.people import Right
 from hub.app.review import drop_hold, release_hold, retry_all
 from hub.web.show import moment
@@ -70,6 +71,13 @@ def one_run(ask: Ask) -> Response:
     return ask.page("run.html", it=it, most=ROWS_OF_RUN, took=_took(it))
 
 
+@ROUTES.post("/runs/{run}/undo", Right.RUN)
+def undo(ask: Ask) -> Response:
+    """Has the undo prepared: it is a plan, to be looked at before anybody carries it out."""
+    ask.service.errands.make_undo([ask.number("run")], delete_created=ask.said("delete_created") == "yes", by=ask.by)
+    return ask.go("/plan", "undo-begun")
+
+
 # Holds
 
 
@@ -85,6 +93,7 @@ def one_hold(ask: Ask) -> Response:
 
 @ROUTES.post("/holds/{hold}/release", Right.APPROVE)
 def release(ask: Ask) -> Response:
+    own_hold(ask.hub, ask.number("hold"), by=ask.by)
     release_hold(ask.hub, ask.number("hold"), by=ask.by)
     ask.service.poke()
     return ask.go("/holds", "released")

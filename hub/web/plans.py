@@ -1,49 +1,97 @@
-"""The plan: what a sync would write now, per system, record and field."""
+"""Plans: what would be written, made by an errand of the hub, shown page by page, let go wholly, in part or not."""
 
 from __future__ import annotations
 
-from collections import Counter
+from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from hub.app.own import own_plan
 from hub.app.people import Right
-from hub.app.plan import plan
-from hub.app.proposals import approve_plan, list_plans, reject_plan, show_plan
+from hub.app.plan_pages import PAGE, Narrowed, plan_page
+from hub.app.proposals import MADE, approve_plan, approve_some, plans_now, reject_plan
 from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
-PAGE = 100
+ALL = "*"  # systems
+OPS = ("create", "update", "remove")
 
 
 @ROUTES.get("/plan")
 def show(ask: Ask) -> Response:
-    """From what is known; nothing is read and nothing is written."""
-    found = plan(ask.hub, pull=False)
-    connection, field = ask.query("connection"), ask.query("field")
-    changes = [
-        row for row in found["changes"] if connection in (None, row["connection"]) and field in (None, row["field"])
-    ]
-    start = ask.edge() or 0
-    return ask.page(
-        "plan.html", it=found, waiting_plans=list_plans(ask.hub),
-        changes=changes[start : start + PAGE], start=start, total=len(changes), page=PAGE,
-        connection=connection, field=field,
-        fields=Counter((row["connection"], row["field"]) for row in changes).most_common(12),
-    )  # fmt: skip
+    """Plans that wait, the one that was made last, those that were decided; nothing is computed here."""
+    return ask.page("plan.html", it=plans_now(ask.hub), errand=ask.service.errands.newest(), names=_names(ask))
+
+
+def _names(ask: Ask) -> list[str]:
+    return [each.name for each in ask.hub.connections.values() if each.writes]
+
+
+@ROUTES.get("/plan/errand")
+def errand(ask: Ask) -> Response:
+    """How far the errand is: a piece of the page, asked for again and again by its script."""
+    found = ask.service.errands.newest()
+    answer = ask.page("errand.html" if ask.wants_part else "errand_page.html", errand=found)
+    if ask.wants_part and found is not None and not found["running"]:
+        answer.headers["HX-Refresh"] = "true"
+    return answer
+
+
+@ROUTES.post("/plan/make", Right.RUN)
+def make(ask: Ask) -> Response:
+    wanted = ask.said("connection")
+    names = _names(ask) if wanted == ALL else [wanted]
+    ask.service.errands.make_plan(names, pull=ask.said("pull") == "yes", by=ask.by)
+    return ask.go("/plan", "plan-begun")
 
 
 @ROUTES.get("/plan/{plan}")
 def stored(ask: Ask) -> Response:
-    """A plan that waits for approval, or did."""
-    it = show_plan(ask.hub, ask.number("plan"))
-    return ask.page("stored_plan.html", it=it, changes=it["changes"][:PAGE], total=len(it["changes"]))
+    """One plan, a page of its writes."""
+    number, narrowed, after = ask.number("plan"), _narrowed(ask.query), ask.edge() or 0
+    it = plan_page(ask.hub, number, narrowed, after=after)
+    kept = _kept(narrowed)
+    more = f"/plan/{number}?{urlencode({**kept, 'after': it['next']})}" if it["next"] is not None else ""
+    return ask.page(
+        "stored_plan.html", it=it, row=it["row"], narrowed=narrowed, kept=kept, more=more, after=after, page=PAGE,
+        can=ask.who.may(Right.APPROVE) and it["row"].state in ("waiting", MADE), made=MADE,
+        errand=ask.service.errands.newest(),
+    )  # fmt: skip
+
+
+def _narrowed(said: Any) -> Narrowed:
+    op = said("op")
+    return Narrowed(
+        connection=said("connection") or None, op=op if op in OPS else None, field=said("field") or None,
+        held=said("held") == "yes",
+    )  # fmt: skip
+
+
+def _kept(narrowed: Narrowed) -> dict[str, str]:
+    """The filter as an address has it."""
+    said = {"connection": narrowed.connection, "op": narrowed.op, "field": narrowed.field}
+    return {name: value for name, value in said.items() if value} | ({"held": "yes"} if narrowed.held else {})
 
 
 @ROUTES.post("/plan/{plan}/approve", Right.APPROVE)
 def approve(ask: Ask) -> Response:
-    approve_plan(ask.hub, ask.number("plan"), by=ask.by, note=ask.said("note")[:500])
+    """All of it, what the filter leaves, or what was ticked."""
+    number = ask.number("plan")
+    own_plan(ask.hub, number, by=ask.by)
+    which, note = ask.said("which"), ask.said("note")[:500]
+    narrowed = _narrowed(ask.said) if which == "shown" else None
+    ticked = [int(each) for each in ask.all_said("place") if each.isdigit() and len(each) < 10]
+    places = ticked if which == "ticked" else None
+    if plan_page(ask.hub, number, limit=1)["row"].state == MADE:
+        ask.service.errands.carry_out(number, narrowed, places, held=ask.said("held_too") == "yes", by=ask.by)
+        return ask.go(f"/plan/{number}", "plan-carried")
+    if which in ("shown", "ticked"):
+        number = approve_some(ask.hub, number, narrowed, places, by=ask.by, note=note)["plan"]
+    else:
+        approve_plan(ask.hub, number, by=ask.by, note=note)
     ask.service.poke()
-    return ask.go(f"/plan/{ask.number('plan')}", "plan-approved")
+    return ask.go(f"/plan/{number}", "plan-approved")
 
 
 @ROUTES.post("/plan/{plan}/reject", Right.APPROVE)

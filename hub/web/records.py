@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import orjson
 from starlette.responses import Response
 
+from hub.app.erasing import PEOPLE, erase, preview_erase
+from hub.app.identity import merge, preview_merge, unmerge
+from hub.app.listings import count_entities
 from hub.app.notes import add_note
 from hub.app.past import parse_moment, show
 from hub.app.people import Right
+from hub.app.personal import export
 from hub.app.records import browse, record, search
 from hub.app.why import why
+from hub.errors import NotFound
+from hub.web.confirm import SURE, unsure
 from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
@@ -29,7 +36,7 @@ def find(ask: Ask) -> Response:
 @ROUTES.get("/records")
 def kinds(ask: Ask) -> Response:
     with ask.hub.store.reading() as tx:
-        counts = tx.count_entities()
+        counts = count_entities(ask.hub, tx)
     return ask.page("kinds.html", types=ask.hub.canonical.entities, counts=counts)
 
 
@@ -38,7 +45,7 @@ def one(ask: Ask) -> Response:
     target = ask.path("target")
     if target in ask.hub.canonical.entities:
         return ask.page("browse.html", found=browse(ask.hub, target, after_id=ask.edge() or 0))
-    return ask.page("record.html", it=record(ask.hub, target))
+    return ask.page("record.html", it=record(ask.hub, target), people=PEOPLE)
 
 
 @ROUTES.get("/records/{target}/why/{field}")
@@ -62,3 +69,74 @@ def note(ask: Ask) -> Response:
     target = record(ask.hub, ask.path("target"))["entity"]
     add_note(ask.hub, target, ask.said("text"), by=ask.by)
     return ask.go(f"/records/{target}", "noted")
+
+
+# Their own data
+
+
+@ROUTES.post("/records/{target}/export", Right.PEOPLE)
+def take_out(ask: Ask) -> Response:
+    """Everything that is held about them, as a file."""
+    found = export(ask.hub, ask.path("target"), by=ask.by)
+    name = found["entity"].replace(":", "-")
+    return Response(
+        orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str), media_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}.json"', "Cache-Control": "no-store"},
+    )  # fmt: skip
+
+
+@ROUTES.post("/records/{target}/erase", Right.PEOPLE)
+def forget(ask: Ask) -> Response:
+    """Said by typing the record's name; then it is done, and the page tells where the person still is."""
+    it = preview_erase(ask.hub, ask.path("target"))
+    again = f"Not now: {'; '.join(it['in_the_way'])}." if it["in_the_way"] else ""
+    asked = unsure(
+        ask, title=f"Erase {it['entity']} for good?", back=f"/records/{it['entity']}", button="Erase",
+        typed=it["entity"], again=again,
+        texts=(
+            f"Their records here ({it['entities']}) lose every value, history, conflicts, notes, webhooks and writes.",
+            f"Their rewards ({it['rewards']}) stay in the ledger without a name; what was not sent yet is called off.",
+            f"Their records at your systems ({len(it['records'])}) stay: erase them there, too. They are listed next.",
+            "No reading brings the person back. This cannot be undone.",
+        ),
+    )  # fmt: skip
+    if asked is not None:
+        return asked
+    return ask.page("erased.html", it=erase(ask.hub, it["entity"], by=ask.by))
+
+
+# Who is who
+
+
+@ROUTES.post("/records/{target}/merge", Right.DECIDE)
+def join(ask: Ask) -> Response:
+    """Shows what would become of both; said once more, it is done."""
+    target, other = ask.path("target"), ask.said("other").strip()
+    other = other if ":" in other or "/" in other else f"{target.partition(':')[0]}:{other}"
+    if ask.said(SURE) != "yes":
+        return ask.page("merge.html", it=preview_merge(ask.hub, target, other), target=target, other=other)
+    done = merge(ask.hub, target, other, by=ask.by)
+    ask.service.poke()
+    return ask.go(f"/records/{done['survivor']}", "merged")
+
+
+@ROUTES.post("/records/{target}/unmerge", Right.DECIDE)
+def part(ask: Ask) -> Response:
+    target = ask.path("target")
+    it = record(ask.hub, target)
+    if not it["merges"]:
+        raise NotFound("it was never merged with another", where=target)
+    alias = it["merges"][0]["alias"]
+    asked = unsure(
+        ask, title=f"Split {alias} off again?", back=f"/records/{it['entity']}", button="Split them",
+        texts=(
+            f"{it['entity']} and {alias} are two again, each with its old values and what its systems said since.",
+            "Every system gets back what is its own.",
+            "No machine joins the two again.",
+        ),
+    )  # fmt: skip
+    if asked is not None:
+        return asked
+    unmerge(ask.hub, it["entity"], by=ask.by)
+    ask.service.poke()
+    return ask.go(f"/records/{it['entity']}", "split")

@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from hub.app import listings
+from hub.app.own import own_grant
 from hub.app.people import Right
-from hub.app.reward_desk import own_grant, reward_page, reward_rules
+from hub.app.reward_desk import reward_page, reward_rules
+from hub.app.reward_trial import rules_in_draft, try_rule
 from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
@@ -20,7 +22,14 @@ def all_of_them(ask: Ask) -> Response:
     found = reward_page(ask.hub, state=state, after_id=ask.edge() or 0)
     kept = {"state": state} if state else {}
     more = f"/rewards?{urlencode({**kept, 'after': found['next']})}" if found["next"] is not None else ""
-    return ask.page("rewards.html", it=found, state=state, more=more, rules=reward_rules(ask.hub))
+    return ask.page(
+        "rewards.html",
+        it=found,
+        state=state,
+        more=more,
+        rules=reward_rules(ask.hub),
+        in_draft=rules_in_draft(ask.hub) if ask.who.may(Right.CONFIGURE) else [],
+    )
 
 
 @ROUTES.get("/rewards/{grant}")
@@ -46,3 +55,14 @@ def decline(ask: Ask) -> Response:
 def confirm(ask: Ask) -> Response:
     listings.confirm_reward(ask.hub, ask.number("grant"), by=ask.by, order=ask.said("order").strip()[:80])
     return ask.go(f"/rewards/{ask.number('grant')}", "confirmed")
+
+
+@ROUTES.post("/rewards/rules/{rule}/trial", Right.CONFIGURE)
+def trial(ask: Ask) -> Response:
+    """What a rule would have given; it looks through all events of its name."""
+    days = ask.said("days")
+    found = try_rule(
+        ask.hub, ask.path("rule"), days=int(days) if days.isdigit() and len(days) < 6 else 0,
+        draft=ask.said("draft") == "yes",
+    )  # fmt: skip
+    return ask.page("trial.html", it=found)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hub.app.own import own_grant
 from hub.app.people import add_user
-from hub.app.reward_desk import own_grant
 from hub.errors import NotAllowed
 from tests.reward_world import RULES, MakeWorld, World, worlds
 

@@ -37,6 +37,8 @@ def test_a_link_comes_back_as_it_was_put(store: Store, add_entities: Add) -> Non
         assert tx.links_by_markers("crm", "contacts", ["hub-1", "hub-2"]) == {"hub-1": full(1, entity)}
         assert tx.links_page("crm", "contacts") == [full(1, entity), wanted]
         assert tx.links_page("crm", "contacts", after_id=1) == [wanted]
+        assert tx.links_by_name("crm", "contacts") == [full(1, entity)]
+        assert tx.links_by_name("crm", "contacts", after="003xx") == tx.links_by_name("crm", "leads") == []
 
 
 def test_the_raw_record_may_be_left_out(store: Store, add_entities: Add) -> None:

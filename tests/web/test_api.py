@@ -24,7 +24,16 @@ TABLE = {
     ("GET", "/records/{record}/why/{field}"): "read", ("GET", "/quarantine"): "read",
     ("GET", "/quarantine/{code}"): "read", ("GET", "/holds"): "read", ("GET", "/runs"): "read",
     ("GET", "/runs/{run}"): "read", ("GET", "/rewards"): "read", ("GET", "/rewards/{grant}"): "read",
-    ("GET", "/plan"): "read", ("GET", "/audit"): "people", ("POST", "/conflicts/{conflict}/decision"): "decide",
+    ("GET", "/plans"): "read", ("GET", "/plans/{plan}"): "read", ("POST", "/plans"): "run",
+    ("POST", "/plans/{plan}/approve"): "approve", ("POST", "/plans/{plan}/reject"): "approve",
+    ("GET", "/audit"): "people", ("GET", "/conflicts/{conflict}/policies"): "read", ("GET", "/views"): "read",
+    ("GET", "/mappings/{file}/fields"): "configure", ("GET", "/rewards/rules/{rule}/trial"): "configure",
+    ("POST", "/conflicts/{conflict}/release"): "decide", ("POST", "/conflicts/{conflict}/policy"): "decide",
+    ("POST", "/views"): "read", ("POST", "/records/{record}/merge"): "decide",
+    ("POST", "/records/{record}/unmerge"): "decide", ("POST", "/records/{record}/export"): "people",
+    ("POST", "/records/{record}/erase"): "people", ("POST", "/runs/{run}/undo"): "run",
+    ("POST", "/mappings/{file}/fields"): "configure",
+    ("POST", "/conflicts/{conflict}/decision"): "decide",
     ("POST", "/conflicts/{conflict}/notes"): "decide", ("POST", "/quarantine/{code}/retry"): "retry",
     ("POST", "/holds/{hold}/release"): "approve", ("POST", "/holds/{hold}/drop"): "approve",
     ("POST", "/rewards/{grant}/approve"): "approve", ("POST", "/rewards/{grant}/decline"): "approve",
@@ -32,8 +41,13 @@ TABLE = {
     ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",
 }  # fmt: skip
 PLACES = {"{conflict}": "99999", "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
-          "{grant}": "99999", "{hold}": "99999", "{connection}": "nobody"}  # fmt: skip
-BODIES: Mapping[str, Any] = {"/decision": {"candidate": 0}, "/notes": {"text": "x"}, "/confirm": {"order": "1"}}
+          "{grant}": "99999", "{hold}": "99999", "{connection}": "nobody", "{plan}": "99999",
+          "{file}": "nothing.yaml", "{rule}": "nothing"}  # fmt: skip
+BODIES: Mapping[str, Any] = {  # nothing that changes anything
+    "/policy": {"policy": "newest"}, "/merge": {"other": "contact:99998"}, "/erase": {"entity": "contact:99999"},
+    "/views": {"name": " "}, "/unmerge": {"sure": True}, "/conflicts/99999/release": {"sure": True},
+    "/decision": {"candidate": 0}, "/notes": {"text": "x"}, "/confirm": {"order": "1"},
+                             "/plans": {"connections": ["nobody"]}}  # fmt: skip
 
 
 def token(console: Console, *scopes: str, role: str = "admin") -> str:

@@ -34,7 +34,8 @@ PAGES = (
     "/rewards", "/identity", "/connections", "/connections/hubspot", "/connections/add",
     "/connections/add?connector=salesforce", "/connections/add?connector=csv", "/mappings", "/mappings/hubspot.yaml",
     "/mappings/canonical.yaml", "/mappings/hubspot.yaml/draft", "/mappings/hubspot.yaml/change",
-    "/mappings/hubspot.yaml/versions/1", "/audit", "/users", "/settings", "/codes/NET-429", "/nowhere",
+    "/mappings/hubspot.yaml/versions/1", "/mappings/hubspot.yaml/fields", "/plan/@plan", "/plan/errand",
+    "/audit", "/users", "/settings", "/codes/NET-429", "/nowhere",
 )  # fmt: skip
 
 
@@ -227,6 +228,32 @@ def test_a_run_shows_how_far_it_is(company: Company, chromium: Browser) -> None:
     expect(page.locator("#progress")).to_contain_text("ended", timeout=60_000)
 
 
+# Plans, and what is taken back
+
+
+def test_a_run_is_undone_by_two_people_who_saw_what_it_would_write(company: Company, chromium: Browser) -> None:
+    email = "person0@example.org"
+    until(lambda: company.held("hubspot", email, "lastname") == "Lee", "the name in HubSpot")
+    with company.console.hub.store.reading() as tx:
+        run = next(row.id for row in tx.runs(limit=50, connection="hubspot") if tx.intents_of_run(row.id))
+    admin = enter(company, chromium, "admin")
+    admin.goto(f"/runs/{run}")
+    admin.get_by_role("button", name=re.compile("See what an undo")).click()
+    link = admin.get_by_role("link", name=re.compile(r"^Plan \d+$")).first
+    expect(link).to_be_visible()  # the page says by itself when it is ready
+    plan = str(link.get_attribute("href"))
+    admin.goto(plan)
+    expect(admin.get_by_text("Ann Lee-Hub").first).to_be_visible()
+    assert company.held("hubspot", email, "lastname") == "Lee"
+    approver = enter(company, chromium, "approver")
+    approver.goto(plan)
+    approver.get_by_label("Write 1", exact=True).check()
+    approver.get_by_role("button", name="Make only those ticked").click()
+    until(lambda: "Hub" in str(company.held("hubspot", email, "lastname")), "the old name in HubSpot")
+    others = [company.held("hubspot", f"person{n}@example.org", "lastname") for n in (1, 2)]
+    assert others == ["Ray", "Poe"]
+
+
 # Everybody
 
 
@@ -244,17 +271,27 @@ def test_every_page_is_accessible_and_fits(shown: Company, chromium: Browser, si
     open_one = str(page.locator("a.row").first.get_attribute("href")).rpartition("/")[2]
     page.goto("/search?q=person0")
     record = str(page.locator("main a.row").first.get_attribute("href")).rpartition("/")[2]
-    wrong = [
-        found for path in PAGES if (found := faults(page, path.replace("@open", open_one).replace("@record", record)))
-    ]
+    page.goto("/plan")
+    page.get_by_role("button", name="Make a plan").click()
+    expect(page.get_by_role("link", name=re.compile(r"^Plan \d+$")).first).to_be_visible()
+    plan = str(page.get_by_role("link", name=re.compile(r"^Plan \d+$")).first.get_attribute("href")).rpartition("/")[2]
+    places = {"@open": open_one, "@record": record, "@plan": plan}
+    wrong = [found for path in PAGES if (found := faults(page, re.sub(r"@\w+", lambda it: places[it[0]], path)))]
+    for path, button in ((f"/records/{record}", "Erase …"), (f"/records/{record}", "See what a merge would do …")):
+        page.goto(path)
+        page.get_by_label("Is one with").fill("person1@example.org")
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("link", name="Rather not")).to_be_visible()
+        wrong += [found for found in [faults(page)] if found]
     stranger = chromium.new_context(base_url=shown.console.url, viewport=size, color_scheme=scheme).new_page()
     wrong += [found for path in ("/sign-in", "/sign-in/x") if (found := faults(stranger, path))]
     assert wrong == []
 
 
-def faults(page: Page, path: str) -> str:
-    """What axe finds on a page, and whether it is wider than the screen."""
-    page.goto(path)
+def faults(page: Page, path: str = "") -> str:
+    """What axe finds on a page (the one that is shown unless another is named), and whether it is too wide."""
+    if path:
+        page.goto(path)
     found = [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in Axe().run(page).response["violations"]]
     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     if over > 0:

@@ -27,6 +27,10 @@ TABLE = {
     ("GET", "/"): "read", ("GET", "/conflicts"): "read", ("GET", "/conflicts/{conflict}"): "read",
     ("GET", "/conflicts/{conflict}/alike"): "read", ("POST", "/conflicts/{conflict}"): "decide",
     ("POST", "/conflicts/{conflict}/notes"): "decide", ("POST", "/conflicts/{conflict}/alike"): "decide",
+    ("POST", "/conflicts/{conflict}/release"): "decide", ("POST", "/conflicts/{conflict}/policy"): "decide",
+    ("POST", "/conflicts/views"): "read", ("POST", "/runs/{run}/undo"): "run",
+    ("POST", "/records/{target}/merge"): "decide", ("POST", "/records/{target}/unmerge"): "decide",
+    ("POST", "/records/{target}/export"): "people", ("POST", "/records/{target}/erase"): "people",
     ("GET", "/search"): "read", ("GET", "/records"): "read", ("GET", "/records/{target}"): "read",
     ("GET", "/records/{target}/why/{field}"): "read", ("POST", "/records/{target}/notes"): "decide",
     ("GET", "/records/{target}/as-of"): "read",
@@ -40,14 +44,17 @@ TABLE = {
     ("POST", "/connections/{name}/pause"): "run", ("POST", "/connections/{name}/resume"): "run",
     ("POST", "/connections/{name}/mode"): "configure", ("GET", "/mappings"): "read",
     ("GET", "/mappings/{file}"): "read", ("GET", "/mappings/{file}/versions/{version}"): "read",
+    ("GET", "/mappings/{file}/fields"): "configure", ("POST", "/mappings/{file}/fields"): "configure",
     ("POST", "/mappings/{file}/versions/{version}"): "configure", ("GET", "/mappings/{file}/draft"): "configure",
     ("POST", "/mappings/{file}/draft"): "configure", ("POST", "/mappings/{file}/preview"): "configure",
     ("GET", "/mappings/{file}/change"): "configure", ("POST", "/mappings/{file}/publish"): "configure",
     ("GET", "/rewards"): "read", ("GET", "/rewards/{grant}"): "read", ("POST", "/rewards/{grant}/approve"): "approve",
     ("POST", "/rewards/{grant}/decline"): "approve", ("POST", "/rewards/{grant}/confirm"): "approve",
+    ("POST", "/rewards/rules/{rule}/trial"): "configure",
     ("GET", "/identity"): "read", ("POST", "/identity/{pair}/merge"): "decide",
     ("POST", "/identity/{pair}/never"): "decide", ("POST", "/identity/{pair}/later"): "decide",
-    ("GET", "/plan"): "read", ("GET", "/plan/{plan}"): "read", ("POST", "/plan/{plan}/approve"): "approve",
+    ("GET", "/plan"): "read", ("GET", "/plan/errand"): "read", ("POST", "/plan/make"): "run",
+    ("GET", "/plan/{plan}"): "read", ("POST", "/plan/{plan}/approve"): "approve",
     ("POST", "/plan/{plan}/reject"): "approve", ("GET", "/audit"): "people", ("GET", "/users"): "people",
     ("POST", "/users"): "people", ("POST", "/users/{name}"): "people", ("POST", "/users/{name}/link"): "people",
     ("POST", "/tokens"): "people", ("POST", "/tokens/{token}/drop"): "people", ("GET", "/settings"): "read",
@@ -56,7 +63,7 @@ TABLE = {
 NOT_THERE = {
     "conflict": "99999", "target": "contact:99999", "field": "name", "run": "99999", "hold": "99999",
     "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "token": "0" * 16,
-    "pair": "99999", "plan": "99999",
+    "pair": "99999", "rule": "nothing", "plan": "99999",
 }  # fmt: skip
 GUARDED = [route for route in ROUTES if route.right is not None]
 

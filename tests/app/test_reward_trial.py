@@ -1,0 +1,96 @@
+"""A rule held against what happened: the same answers as the ledger would have given, and nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hub.app.reward_trial import try_rule
+from hub.errors import NeedsReview, NotFound
+from tests.reward_world import DAY, RULES, MakeWorld, World, worlds
+
+
+@pytest.fixture
+def world(migrated_url: str) -> Iterator[MakeWorld]:
+    with worlds(migrated_url) as make:
+        yield make
+
+
+class Project:
+    """All that a trial asks of a project."""
+
+    def __init__(self, rewards: Any) -> None:
+        self.rewards = rewards
+
+
+def tried(w: World, days: int = 30) -> dict[str, Any]:
+    w.hub.projects = Project(w.rewards)
+    return try_rule(w.hub, "big_order", days=days)
+
+
+def test_what_would_have_been_given_is_what_the_ledger_gave(world: MakeWorld) -> None:
+    w = world()
+    for name in ("ann", "bob"):
+        w.customer(name)
+    w.customer("tom", country="AT")
+    w.customer("noa", email=None)
+    for number, (name, total) in enumerate((("ann", "600"), ("bob", "499"), ("tom", "900"), ("ann", "700"))):
+        w.order(f"o{number}", name, total)
+    w.order("o9", "bob", "800", refunded_at="2026-12-05T11:30:00Z")
+    found = tried(w)
+    assert found["outcomes"] == {"pays": 2, "condition": 2, "taken back": 1}
+    assert (found["pays"], found["minor"], found["currency"], found["events"]) == (2, 5000, "EUR", 5)
+    assert found["pays"] == len(w.grants("reserved"))
+    assert [row["outcome"] for row in found["rows"]] == ["taken back", "pays", "pays"]
+
+
+def test_a_budget_that_would_be_used_up_is_told_with_its_period(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    for number in range(6):
+        w.order(f"o{number}", "ann")
+    found = tried(w)
+    assert found["outcomes"] == {"pays": 4, "RWD-BUDGET": 2}
+    assert found["periods"] == [{"budget": "thanks", "period": "2026", "minor": 10_000, "cap_minor": 10_000}]
+    assert len(w.grants("reserved")) == 4
+
+
+def test_a_limit_per_person_counts_by_the_time_of_the_events(world: MakeWorld) -> None:
+    limited = RULES.replace("once_per: event", "once_per: event\n    limits: {per_person: {count: 1, per: month}}")
+    w = world(rules=limited)
+    w.customer("ann")
+    w.order("o1", "ann", paid_at="2026-11-20T11:00:00Z")
+    w.order("o2", "ann", paid_at="2026-11-21T11:00:00Z")
+    w.order("o3", "ann", paid_at="2026-12-02T11:00:00Z")
+    assert tried(w)["outcomes"] == {"pays": 2, "RWD-LIMIT": 1}
+
+
+def test_events_of_a_first_load_are_tried_and_said_to_be_such(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann", first_load=True)
+    w.order("o1", "ann", first_load=True)
+    found = tried(w)
+    assert (found["pays"], found["silent"], found["rows"][0]["silent"]) == (1, 1, True)
+    assert w.grants() == []
+
+
+def test_only_the_last_days_are_looked_at_and_nothing_is_kept(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann", paid_at="2026-12-01T11:00:00Z")
+    before = w.money()
+    w.clock.advance(10 * DAY)
+    assert (tried(w, days=7)["events"], tried(w, days=30)["events"]) == (0, 1)
+    assert (w.money(), len(w.grants())) == (before, 1)
+
+
+def test_what_is_no_rule_or_no_time_is_said(world: MakeWorld) -> None:
+    w = world()
+    w.hub.projects = Project(w.rewards)
+    with pytest.raises(NotFound):
+        try_rule(w.hub, "nothing", days=3)
+    for days in (0, 4000):
+        with pytest.raises(NeedsReview):
+            try_rule(w.hub, "big_order", days=days)
