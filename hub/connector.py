@@ -227,6 +227,7 @@ class WebhookEvent:
     at: float | None = None  # vendor's time of the change: the hint's not-before stamp
     kind: str = "changed"  # changed, deleted, merged
     record: SourceRecord | None = None  # of a connector without `fetch` only
+    fault: Mapping[str, Json] | None = None  # an entry that is unfit: {"code", "message", "fix", "value"}, quarantined
 
 
 class Idempotency(StrEnum):
@@ -350,6 +351,7 @@ class Connector:
     )
     streams_for: Callable[[Settings], Sequence[Stream]] | None = None  # streams that each connection declares (csv)
     local_files: bool = False  # `connect` is given a FileDoor instead of a Door (csv)
+    tracking: bool = False  # it only listens, and is sent to by the tracking API as well, under a write key (website)
     merging: str = ""  # what cannot be undone of a merge that people make over there, in a sentence; "": it has none
     docs: str = ""
 

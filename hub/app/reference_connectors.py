@@ -285,6 +285,11 @@ def _shared(limit: RateLimit) -> str:
 def _webhooks(connector: Connector) -> str:
     if connector.parse is None:
         return "None. Changes are found by reading on schedule."
+    if connector.tracking:
+        return (
+            "It is sent to by the tracking API, under a write key (`hub connections hooks`). A message is the record "
+            "itself: stored once, then taken in like a page. See [website events](website-events.md)."
+        )
     if connector.only_listens:
         return (
             "Not signed: the address holds a secret, and whoever knows it is believed. It is entered by hand at the "

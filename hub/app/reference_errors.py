@@ -144,6 +144,15 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Look at what sends it; nothing was kept.",
     ),
     "HOOK-BODY": ("A webhook whose body is not what this system sends.", "Look at what sends it; nothing was kept."),
+    "TRK-BODY": (
+        "A call of the tracking API that is no JSON, no call, or packed in an unknown way.",
+        "Mend what sends it.",
+    ),
+    "TRK-SIZE": ("A call or a single message of the tracking API is larger than allowed.", "Send less at once."),
+    "TRK-MESSAGE": (
+        "A message of a tracking call cannot be one; the others of its call were taken.",
+        "Mend what sends it; the message is kept in quarantine.",
+    ),
     "HOOK-ACCOUNT": ("A webhook of another account.", "Take this address out of the other account."),
     # Plans
     "PLAN-FILE": ("The file is no plan.", ""),
@@ -288,7 +297,7 @@ GROUPS = (
     ("Records and writes", ("REC-", "REF-", "IDN-", "PUSH-", "SF-", "HS-"), "Shown in quarantine and in runs."),
     ("Files of tables", ("CSV-", "FILE-"), "A row at fault is left out and listed; the other rows go on."),
     ("Speaking to systems", ("NET-", "AUTH-", "PAGE-", "CUR-"), "Shown in `hub runs list` and `hub connections test`."),
-    ("Webhooks", ("SIG-", "HOOK-"), "Told to the log of `hub run`; the caller learns nothing."),
+    ("Webhooks", ("SIG-", "HOOK-", "TRK-"), "Told to the log of `hub run`; the caller learns nothing."),
     ("Rewards", ("RWD-", "PLUM-"), "Shown in `hub rewards list`. See [rewards](rewards.md)."),
     ("Runs and the database", ("RUN-", "STORE-"), ""),
     ("Everything else", ("",), ""),

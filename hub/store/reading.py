@@ -97,6 +97,17 @@ POSTPONE = Statement(
         .values(due_at=bindparam("until", type_=Float()), attempts=HINT.c.attempts + 1)
     )
 )
+WAKE = Statement(
+    lambda d: (
+        update(HINT)
+        .where(
+            HINT.c.connection == bindparam("the_connection"),
+            d.one_of(HINT.c.reason, "reasons"),
+            HINT.c.due_at > bindparam("now", type_=Float()),
+        )
+        .values(due_at=bindparam("now", type_=Float()))
+    )
+)
 ADD_TOMBSTONE = Statement(_add_tombstone)
 ADD_TOMBSTONE_KEY = Statement(_add_tombstone_key)
 TOMBSTONES = Statement(
@@ -196,6 +207,11 @@ class Reading(Session):
         """Not answered yet: one more attempt is counted, and they are due again then."""
         wanted = ids_of(ids)
         return self._run(POSTPONE, ids=wanted, until=due_at) if wanted else 0
+
+    def wake_hints(self, connection: str, reasons: Iterable[str], now: float) -> int:
+        """Hints that rest for one of these reasons are due now; tells how many."""
+        wanted = texts_of(reasons)
+        return self._run(WAKE, the_connection=connection, reasons=wanted, now=now) if wanted else 0
 
     # Tombstones
 

@@ -152,3 +152,13 @@ def test_the_latest_proof_of_a_death_is_kept(store: Store) -> None:
                 [{"connection": "crm", "stream": "contacts", "external_id": "r1", "evidence": evidence, "at": at}]
             )
         assert tx.tombstones("crm", "contacts", ["r1"])["r1"]["evidence"] == "event"
+
+
+def test_a_hint_that_rests_is_due_when_what_it_waits_for_is_told(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.add_hints([(connection, "deals", f"d{number}", None, 1e6, f"waits for people p{number}")
+                      for connection in ("a", "b") for number in (1, 2)])  # fmt: skip
+        assert tx.due_hints("a", 5.0, 10) == []
+        assert (tx.wake_hints("a", [], 5.0), tx.wake_hints("a", ["waits for people p1"], 5.0)) == (0, 1)
+        assert [hint.external_id for hint in tx.due_hints("a", 5.0, 10)] == ["d1"]
+        assert tx.due_hints("b", 5.0, 10) == []
