@@ -304,10 +304,11 @@ class Auth:
     header: str = "Authorization"
     scheme: str = "Bearer"  # "": the bare token; one that ends in "=" has no blank before it
     token_is_user: bool = False  # kind token: sent as the user name of Basic, without a password
+    query: str = ""  # kind token: sent as this query parameter, and in no header
     token_url: str = ""  # path below base_url, or absolute on an allowed host; "{name}" stands for a setting
     token_body: str = "form"  # form, json
     token_client: str = "body"  # where id and secret of the app stand: body, or basic (the Authorization header)
-    scope: str = ""  # asked for by jwt_bearer
+    scope: str = ""  # asked for by jwt_bearer, and by client_credentials where there is one
     rotates: bool = False  # each refresh kills the old refresh token
 
 
@@ -350,6 +351,9 @@ class Connector:
         None  # limit name -> (used, of), everybody's
     )
     streams_for: Callable[[Settings], Sequence[Stream]] | None = None  # streams that each connection declares (csv)
+    # the connector as one connection describes it: address, hosts, sign-in, limits, streams, functions (rest). Pure;
+    # given references in the place of secrets when a project is checked; raises ConfigFault with all that is wrong
+    tailored: Callable[[Settings], Connector] | None = None
     local_files: bool = False  # `connect` is given a FileDoor instead of a Door (csv)
     tracking: bool = False  # it only listens, and is sent to by the tracking API as well, under a write key (website)
     merging: str = ""  # what cannot be undone of a merge that people make over there, in a sentence; "": it has none

@@ -55,6 +55,7 @@ class Maker:
 
     def _usable(self, settings: ConnectionSettings, connector: Connector) -> Connection:
         given = self._resolved(settings, connector) if self._connect else _unresolved(settings)
+        connector = connector if connector.tailored is None else connector.tailored(given)
         streams = _streams(connector, given)
         found = self._plain(settings, connector, given, streams)
         _check_streams(settings, found.mappings, streams)

@@ -18,6 +18,7 @@ from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
 from hub.core.mapping import StreamMapping
 from hub.core.mapping_file import Hub, read_mapping
+from hub.model import Json
 from hub.runtime.registry import CANONICAL_FILE, SHIPPED, connector_names, load_connector
 from hub.runtime.yaml import load_yaml
 
@@ -74,6 +75,7 @@ TWICE = {
     Idempotency.NONE: "a person looks first",
 }
 SIGN_INS = {
+    "none": "`none`: nobody asks who is there",
     "token": "`token`: a token as it is given; the hub does not renew it",
     "basic": "`basic`: a name and a password",
     "client_credentials": "`client_credentials`: an id and a secret of an app, which fetch short-lived tokens",
@@ -83,10 +85,26 @@ SIGN_INS = {
 
 
 # Streams to describe, where a connector has none of its own: read only, and written in place.
-EXAMPLES = {
+EXAMPLES: Mapping[str, Mapping[str, Mapping[str, Json]]] = {
     "csv": {
         "people": {"file": "people.csv", "key": ["Id"]},
         "people in place": {"file": "people.csv", "key": ["Id"], "write": "in_place", "marker": "Hub Id"},
+    },
+    "rest": {
+        "contacts": {
+            "path": "/contacts",
+            "modified": "updated_at",
+            "since": "updated_since",
+            "fetch": "/contacts/{id}",
+            "page": {"kind": "number", "param": "page"},
+            "deleted": "deleted",
+            "marker": "external_ref",
+            "find": {"external_ref": "external_ref"},
+            "create": "/contacts",
+            "update": "/contacts/{id}",
+            "delete": "/contacts/{id}",
+        },
+        "orders": {"path": "/orders", "page": {"kind": "link"}},
     },
     "google_sheets": {"people": {"tab": "People", "key": ["Email"], "write": "in_place", "marker": "Hub Id"}},
 }
@@ -103,6 +121,9 @@ class Described:
     def streams(self) -> Sequence[Stream]:
         """Its own, or those of an example where each connection declares them."""
         example = EXAMPLES.get(self.connector.name)
+        if self.connector.tailored is not None:
+            given = {"url": "https://api.example.com"}
+            return self.connector.tailored(Settings(values=given, auth={}, streams=example or {})).streams
         if self.connector.streams_for is None or example is None:
             return self.connector.streams
         return self.connector.streams_for(Settings(values={}, auth={}, streams=example))
@@ -240,6 +261,8 @@ def _sign_in(connector: Connector) -> str:
         SIGN_INS[auth.kind] + (" (renewed and kept by the hub)" if auth.rotates else "") for auth in connector.auth
     ]
     hosts = ", ".join(f"`{host}`" if not host.startswith(".") else f"`*{host}`" for host in connector.hosts)
+    if connector.tailored is not None:
+        hosts = "that of its address, and those that the connection names"
     return (
         "**Sign-in** (`auth: {kind: …}`).\n\n"
         + "\n".join(f"- {kind}" for kind in kinds)

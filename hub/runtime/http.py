@@ -241,7 +241,8 @@ class HttpDoor:
         with self._budgets.using(call.operation, cost=call.cost, patience_s=self._patience(call)):
             self._count_call(call)
             try:
-                answer = self._send(call, {**call.headers, **signature})
+                url = self._sign_in.signed(call.url, token) if call.signed else call.url
+                answer = self._send(call, url, {**call.headers, **signature})
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise self._no_answer(call, error) from None
         self._unreachable = 0
@@ -250,10 +251,10 @@ class HttpDoor:
                 self._budgets.told(name, used, of)
         return answer, token
 
-    def _send(self, call: Call, headers: Mapping[str, str]) -> HttpResponse:
+    def _send(self, call: Call, url: str, headers: Mapping[str, str]) -> HttpResponse:
         answer = self._transport.request(
             call.method,
-            call.url,
+            url,
             data=call.body,
             headers=dict(headers),
             stream=True,

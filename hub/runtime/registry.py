@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from hub.connector import Connector, Field
+from hub.connector import Connector, Field, Settings
 from hub.core.canonical import Canonical
 from hub.core.canonical_file import read_canonical
 from hub.core.checks import check_file, check_together, stops
@@ -214,8 +214,34 @@ def _connectors(state: _Loading, load: Callable[[str], Connector]) -> dict[str, 
         except ConfigFault as fault:
             state.faults[name] += [replace(each, where=settings.where) for each in fault.faults]
             continue
+        try:
+            found[name] = as_described(settings, found[name])
+        except ConfigFault as fault:
+            state.faults[name] += [_placed(state, name, each) for each in fault.faults]
+            continue
         state.faults[name] += check_connection(settings, found[name])
     return found
+
+
+def as_described(settings: ConnectionSettings, connector: Connector) -> Connector:
+    """The connector as a connection describes it, if it is one that is described there. Raises ConfigFault."""
+    if connector.tailored is None:
+        return connector
+    given = Settings(
+        values=settings.settings,
+        auth=settings.auth,
+        streams=settings.streams,
+        local=settings.local or bool(settings.base_url),
+    )
+    return replace(connector.tailored(given), tailored=connector.tailored)
+
+
+def _placed(state: _Loading, name: str, fault: Fault) -> Fault:
+    """A fault at a place in a connection's section, with its line."""
+    path = ("connections", name, *fault.where.split("."))
+    return replace(
+        fault, where=state.documents[SETTINGS_FILE].where(path), message=f"{name}: {fault.where}: {fault.message}"
+    )
 
 
 def check_connection(settings: ConnectionSettings, connector: Connector) -> list[Fault]:

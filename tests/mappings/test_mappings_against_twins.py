@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hub.connector import Connector
+from hub.connector import Connector, Settings
 from hub.core.canonical_file import read_canonical
 from hub.core.checks import check_file, check_sample, stops
 from hub.core.document import Sheet
@@ -60,6 +60,8 @@ def system(request: pytest.FixtureRequest, company: Company) -> Iterator[tuple[M
         wanted["associations"] = [*wanted.get("associations", ()), *mapping.associations]
     connector: Connector = import_module(f"connectors.{name}").CONNECTOR
     auth = told.get("auth") or AUTH.get(name, TOKEN)
+    if connector.tailored is not None:
+        connector = connector.tailored(Settings(values=told["settings"], auth=auth, streams=streams))
     with desk(connector, twin, streams=streams, auth=auth, values=dict(told.get("settings", {}))) as made:
         yield file, made
 
