@@ -26,7 +26,8 @@ sign-in, the limits, the pages that do not skip, the writes that are looked up b
             delete: "/contacts/{id}"
 
 Pages: `none`, `number`, `offset`, `cursor` (a token in the answer), `next` (an address in the answer), `link` (the Link
-header). [Every key](rest.md) has its meaning there. Pages by number or offset can miss a row that moves while the list is read; the sweep finds it.
+header). Pages by number or offset can miss a row that moves while the list is read; the sweep finds it. What every key
+means stands in [any REST interface](rest.md).
 """
 
 from __future__ import annotations

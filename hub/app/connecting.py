@@ -27,9 +27,10 @@ from hub.runtime.clock import Clock
 from hub.runtime.files import LocalFiles
 from hub.runtime.http import HttpDoor, open_door
 from hub.runtime.process import owner_name
+from hub.runtime.programs import LocalPrograms
 from hub.runtime.registry import Project
 from hub.runtime.secrets import Vault, resolve
-from hub.runtime.settings_schema import ConnectionSettings
+from hub.runtime.settings_schema import NOT_SECRET, ConnectionSettings
 from hub.runtime.sign_in import Tokens, TokenShelf
 
 
@@ -66,6 +67,12 @@ class Maker:
         if connector.local_files:
             files = LocalFiles(self._project.folder, settings.name, self._clock)
             return replace(found, api=connector.connect(files, given))
+        if connector.local_programs:
+            programs = LocalPrograms(
+                self._project.folder, settings.name, self._clock, environ=self._environ,
+                secrets=[value for key, value in given.auth.items() if key not in NOT_SECRET],
+            )  # fmt: skip
+            return replace(found, api=connector.connect(programs, given))
         door = open_door(
             connector, given, account=settings.name, base_url=settings.base_url, reserve=settings.reserve,
             clock=self._clock, shelf=self._shelf(settings, given),

@@ -76,6 +76,7 @@ TWICE = {
 }
 SIGN_INS = {
     "none": "`none`: nobody asks who is there",
+    "program": "`program`: whatever of the program's config is secret, by its own names",
     "token": "`token`: a token as it is given; the hub does not renew it",
     "basic": "`basic`: a name and a password",
     "client_credentials": "`client_credentials`: an id and a secret of an app, which fetch short-lived tokens",
@@ -90,6 +91,7 @@ EXAMPLES: Mapping[str, Mapping[str, Mapping[str, Json]]] = {
         "people": {"file": "people.csv", "key": ["Id"]},
         "people in place": {"file": "people.csv", "key": ["Id"], "write": "in_place", "marker": "Hub Id"},
     },
+    "singer": {"people": {}, "all teams": {"stream": "teams", "listing": "complete"}},
     "rest": {
         "contacts": {
             "path": "/contacts",
@@ -261,6 +263,8 @@ def _sign_in(connector: Connector) -> str:
         SIGN_INS[auth.kind] + (" (renewed and kept by the hub)" if auth.rotates else "") for auth in connector.auth
     ]
     hosts = ", ".join(f"`{host}`" if not host.startswith(".") else f"`*{host}`" for host in connector.hosts)
+    if connector.local_programs:
+        return "**Sign-in** (`auth: {kind: …}`).\n\n" + "\n".join(f"- {kind}" for kind in kinds)
     if connector.tailored is not None:
         hosts = "that of its address, and those that the connection names"
     return (

@@ -54,9 +54,10 @@ def check_description(connector: Connector) -> None:
     assert names or connector.streams_for is not None or connector.tailored is not None, "no streams"
     assert len(set(names)) == len(names), "two streams of one name"
     assert connector.title, "no title"
-    free = connector.local_files or connector.only_listens or connector.tailored is not None
+    local = connector.local_files or connector.local_programs
+    free = local or connector.only_listens or connector.tailored is not None
     assert free or connector.hosts, "no hosts: it could be pointed anywhere"
-    assert connector.local_files or connector.only_listens or connector.limits, "no limits"
+    assert local or connector.only_listens or connector.limits, "no limits"
     assert not connector.only_listens or connector.fetch is None, "it only listens, and fetches"
     assert connector.verify is None or connector.parse is not None, "webhooks are verified, and never parsed"
     for limit in connector.limits:

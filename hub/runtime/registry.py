@@ -253,7 +253,7 @@ def check_connection(settings: ConnectionSettings, connector: Connector) -> list
 
     kinds = [auth.kind for auth in connector.auth]
     kind = settings.auth.get("kind", "none")
-    if kinds and kind not in kinds and not (kind == "none" and connector.local_files):
+    if kinds and kind not in kinds and not (kind == "none" and (connector.local_files or connector.local_programs)):
         fault("CFG-033", f"{connector.title} is not signed in to by {kind}", f"auth: kind is one of {', '.join(kinds)}")
     known = {each.name for each in connector.settings} | {LIMITS}
     for key in settings.settings:
