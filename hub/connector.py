@@ -216,6 +216,32 @@ class ProgramDoor(Protocol):
         ...
 
 
+class MailDoor(Protocol):
+    """The one way to a mail server, for connectors with `mail`."""
+
+    account: str  # connection name, for messages
+
+    def send(self, sender: str, recipient: str, message: bytes) -> None:
+        """Hand one message to the server, once. It is accepted then, which is not yet delivered.
+
+        Raises RetryLater (certainly not sent), RecordRejected (never again unchanged), SignInExpired, OutcomeUnknown
+        (the server had all of it, and its answer got lost).
+        """
+        ...
+
+    def qr_code(self, text: str) -> bytes:
+        """A PNG of a link. Raises ConfigFault DLV-QR if there is nothing to draw it with."""
+        ...
+
+    def try_sign_in(self) -> str:
+        """Connect, sign in, say goodbye; what the server calls itself."""
+        ...
+
+    def now(self) -> float:
+        """The hub's clock, epoch seconds UTC."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One field of a stream as the live system describes it."""
@@ -371,7 +397,7 @@ class Connector:
     limits: Sequence[RateLimit]
     streams: Sequence[Stream]
     settings: Sequence[Setting] = ()
-    connect: Callable[[Any, Settings], Api]  # a Door; with local_files a FileDoor, with local_programs a ProgramDoor
+    connect: Callable[[Any, Settings], Api]  # a Door; with local_files, local_programs or mail a door of that kind
     check: Callable[[Api], Mapping[str, Json]]  # {"account": id, "name": …, "warnings": […]}; raises on failure
     discover: Callable[[Api, str], Sequence[Field]]
     pull: Callable[[Api, str, Json], Page]  # (api, stream, cursor or None)
@@ -400,6 +426,7 @@ class Connector:
     # given references in the place of secrets when a project is checked; raises ConfigFault with all that is wrong
     tailored: Callable[[Settings], Connector] | None = None
     local_files: bool = False  # `connect` is given a FileDoor instead of a Door (csv)
+    mail: bool = False  # `connect` is given a MailDoor instead of a Door (mail)
     local_programs: bool = False  # `connect` is given a ProgramDoor instead of a Door (singer)
     tracking: bool = False  # it only listens, and is sent to by the tracking API as well, under a write key (website)
     merging: str = ""  # what cannot be undone of a merge that people make over there, in a sentence; "": it has none

@@ -26,6 +26,7 @@ from hub.runtime.budgets import Budgets
 from hub.runtime.clock import Clock
 from hub.runtime.files import LocalFiles
 from hub.runtime.http import HttpDoor, open_door
+from hub.runtime.mail import open_mail
 from hub.runtime.process import owner_name
 from hub.runtime.programs import LocalPrograms
 from hub.runtime.registry import Project
@@ -67,6 +68,9 @@ class Maker:
         if connector.local_files:
             files = LocalFiles(self._project.folder, settings.name, self._clock)
             return replace(found, api=connector.connect(files, given))
+        if connector.mail:
+            mail = open_mail(connector, given, account=settings.name, clock=self._clock)
+            return replace(found, api=connector.connect(mail, given), longest_write_s=mail.longest_write_s)
         if connector.local_programs:
             programs = LocalPrograms(
                 self._project.folder, settings.name, self._clock, environ=self._environ,

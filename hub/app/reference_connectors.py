@@ -263,7 +263,7 @@ def _sign_in(connector: Connector) -> str:
         SIGN_INS[auth.kind] + (" (renewed and kept by the hub)" if auth.rotates else "") for auth in connector.auth
     ]
     hosts = ", ".join(f"`{host}`" if not host.startswith(".") else f"`*{host}`" for host in connector.hosts)
-    if connector.local_programs:
+    if connector.local_programs or connector.mail:
         return "**Sign-in** (`auth: {kind: …}`).\n\n" + "\n".join(f"- {kind}" for kind in kinds)
     if connector.tailored is not None:
         hosts = "that of its address, and those that the connection names"

@@ -52,7 +52,11 @@ def _with_streams(connector: Connector) -> Connector:
 
 def remote_connectors() -> list[Connector]:
     """Those that speak to a vendor."""
-    return [connector for connector in found_connectors() if not (connector.local_files or connector.local_programs)]
+    return [
+        connector
+        for connector in found_connectors()
+        if not (connector.local_files or connector.local_programs or connector.mail)
+    ]
 
 
 @lru_cache

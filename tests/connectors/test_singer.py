@@ -18,7 +18,7 @@ from hub.app.context import Hub
 from hub.app.projects import check_project
 from hub.app.syncing import sync_now
 from hub.connector import Page, Settings
-from hub.errors import ConfigFault, HubError, RetryLater
+from hub.errors import ConfigFault, RetryLater
 from hub.model import Json, SourceRecord
 from hub.runtime.clock import SystemClock
 from hub.runtime.programs import LocalPrograms
@@ -350,7 +350,3 @@ def test_a_published_tap_of_an_interface_is_read_from_state_to_state(
             sync_now(hub)
             assert len(addresses(hub)) == 81
             assert wrong(hub) == []
-
-
-def test_errors_of_a_tap_are_the_hubs_own() -> None:
-    assert issubclass(RetryLater, HubError)
