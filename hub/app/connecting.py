@@ -55,6 +55,11 @@ class Maker:
         except HubError as fault:
             return self._faulty(settings, connector, fault)
 
+    def notice_addresses(self) -> Mapping[str, str]:
+        """Name -> address of those who are told when something waits for a person. Raises ConfigFault."""
+        notices = self._project.settings.notices
+        return self._resolve(notices.to, "hub.yaml: notices") if notices is not None else {}
+
     def _usable(self, settings: ConnectionSettings, connector: Connector) -> Connection:
         given = self._resolved(settings, connector) if self._connect else _unresolved(settings)
         connector = connector if connector.tailored is None else connector.tailored(given)

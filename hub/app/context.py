@@ -108,6 +108,7 @@ class Hub:
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
     projects: Json = None  # the loaded project, for listings
     reads_ahead: bool = False  # while a page is stored, the next one is on its way
+    tell: Callable[[str, str], Sequence[str]] | None = None  # sends a notice; gives names of those who were not reached
     vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
 
     def rank(self, connection: str) -> int:

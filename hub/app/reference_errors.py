@@ -277,6 +277,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "DLV-SETTING": ("A setting of a channel for messages is wrong; the message says what.", "Do as the message says."),
     "DLV-QR": ("QR codes need a package that is not installed.", ""),
+    "DLV-ALERTS": ("Notices need a package that is not installed.", ""),
     "DLV-NO-TEMPLATE": ("A rule gives a message that the connection does not have.", ""),
     "DLV-NO-REFERENCE": ("A message without a number.", REPORT),
     "DLV-OP": ("A channel for messages sends them, and does nothing else.", REPORT),
