@@ -190,12 +190,13 @@ def _store(tx: Tx, connection: Connection, events: list[WebhookEvent], request: 
     An event that is a record is kept under its key as that record, and its hint names the key. One that is unfit waits
     in quarantine, for a person.
     """
-    fresh, body = [], request.body
-    for event in events:
-        kept = body if event.record is None else as_document(event.record)
-        if tx.add_delivery(connection.name, event.key, kept if event.fault is None else b"", request.received_at):
-            fresh.append(event)
-            body = b""
+    told = {event.key: event for event in reversed(events)}  # the first of a key counts
+    known = tx.known_deliveries(connection.name, told)
+    fresh = [event for event in events if told[event.key] is event and event.key not in known]
+    kept = [(event.key, b"" if event.record is None else as_document(event.record)) for event in fresh]
+    if kept and not kept[0][1]:
+        kept[0] = (kept[0][0], request.body)
+    tx.add_deliveries(connection.name, kept, request.received_at)
     tx.add_quarantine([_unfit(connection, event, request.received_at) for event in fresh if event.fault is not None])
     hints = [
         (

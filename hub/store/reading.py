@@ -76,6 +76,11 @@ BODY = Statement(
         DELIVERY.c.connection == bindparam("connection"), DELIVERY.c.key == bindparam("the_key")
     )
 )
+KNOWN = Statement(
+    lambda d: select(DELIVERY.c.key).where(
+        DELIVERY.c.connection == bindparam("connection"), d.one_of(DELIVERY.c.key, "keys")
+    )
+)
 BODIES = Statement(
     lambda d: select(DELIVERY.c.key, DELIVERY.c.body).where(
         DELIVERY.c.connection == bindparam("connection"), d.one_of(DELIVERY.c.key, "keys")
@@ -146,10 +151,17 @@ class Reading(Session):
 
     # Deliveries
 
-    def add_delivery(self, connection: str, key: str, body: bytes, at: float) -> bool:
-        """Stores an inbound call as it came. False: this very delivery is there already."""
-        row = as_new(connection=connection, key=index_key(key), body=body, at=at)
-        return self._run(ADD_DELIVERY, **row) == 1
+    def known_deliveries(self, connection: str, keys: Iterable[str]) -> set[str]:
+        """Those of these keys under which a delivery is stored."""
+        by_index = {index_key(key): key for key in keys}
+        rows = self._rows(KNOWN, connection=connection, keys=texts_of(by_index)) if by_index else ()
+        return {by_index[row[0]] for row in rows}
+
+    def add_deliveries(self, connection: str, rows: Iterable[tuple[str, bytes]], at: float) -> None:
+        """(key, body) of inbound calls; what is there already stays as it is."""
+        self._many(
+            ADD_DELIVERY, [as_new(connection=connection, key=index_key(key), body=body, at=at) for key, body in rows]
+        )
 
     def delivery(self, connection: str, key: str) -> bytes | None:
         """The body of a delivery that was stored."""
