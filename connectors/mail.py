@@ -140,7 +140,7 @@ CONNECTOR = Connector(
         Setting(name="reply_to", text="Where answers go"),
         Setting(name="unsubscribe", text="https address that takes people off the list by one click"),
         Setting(name="link", text="Address of a claim, with {reference} in it"),
-        Setting(name="templates", text="What can be sent: name: {subject, text, html, qr}", required=True),
+        Setting(name="templates", text="What can be sent: name: {subject, text, html, qr}"),
     ),
     connect=connect,
     check=check,

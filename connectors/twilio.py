@@ -154,7 +154,7 @@ CONNECTOR = Connector(
         Setting(name="sender", text="Number in international form, or a messaging service: MG…", required=True),
         Setting(name="channel", text="sms or whatsapp", default="sms"),
         Setting(name="link", text="Address of a claim, with {reference} in it"),
-        Setting(name="templates", text="What can be sent: name: {text}, or {remote, parameters}", required=True),
+        Setting(name="templates", text="What can be sent: name: {text}, or {remote, parameters}"),
     ),
     connect=connect,
     check=check,

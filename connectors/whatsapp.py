@@ -145,7 +145,7 @@ CONNECTOR = Connector(
         Setting(name="sender", text="Id of the sending number, digits only", required=True),
         Setting(name="version", text="Version of the interface", default="v23.0"),
         Setting(name="link", text="Address of a claim, with {reference} in it"),
-        Setting(name="templates", text="What can be sent: name: {remote, language, parameters}", required=True),
+        Setting(name="templates", text="What can be sent: name: {remote, language, parameters}"),
     ),
     connect=connect,
     check=check,
