@@ -186,6 +186,76 @@ class FileDoor(Protocol):
         ...
 
 
+class Program(Protocol):
+    """A program of somebody else's that runs as a child of the hub."""
+
+    def line(self, *, patience_s: float) -> bytes | None:
+        """The next line of its output, without its end; None at the end. Of an endless line only the beginning.
+
+        Raises RetryLater PROG-SILENT, and the program is stopped, if nothing comes for so long.
+        """
+        ...
+
+    def end(self) -> int:
+        """Its exit code; waits a little for it, then stops it."""
+        ...
+
+    def complaint(self) -> str:
+        """The last that it said on stderr, without secrets."""
+        ...
+
+    def stop(self) -> None:
+        """End it and whatever it started; harmless if it has ended."""
+        ...
+
+
+class ProgramDoor(Protocol):
+    """The one way to other people's programs, for connectors with `local_programs`."""
+
+    account: str  # connection name, for messages
+
+    def start(self, command: Sequence[str], *, files: Mapping[str, bytes]) -> Program:
+        """Run a program in the project's directory, without a shell and without the hub's environment.
+
+        Args:
+            command: the program and its arguments; "{name}" stands for the path of that file.
+            files: written for this run only, readable by nobody else.
+
+        Raises ConfigFault PROG-NOT-THERE: it is not there, or may not be run.
+        """
+        ...
+
+    def now(self) -> float:
+        """The hub's clock, epoch seconds UTC."""
+        ...
+
+
+class MailDoor(Protocol):
+    """The one way to a mail server, for connectors with `mail`."""
+
+    account: str  # connection name, for messages
+
+    def send(self, sender: str, recipient: str, message: bytes) -> None:
+        """Hand one message to the server, once. It is accepted then, which is not yet delivered.
+
+        Raises RetryLater (certainly not sent), RecordRejected (never again unchanged), SignInExpired, OutcomeUnknown
+        (the server had all of it, and its answer got lost).
+        """
+        ...
+
+    def qr_code(self, text: str) -> bytes:
+        """A PNG of a link. Raises ConfigFault DLV-QR if there is nothing to draw it with."""
+        ...
+
+    def try_sign_in(self) -> str:
+        """Connect, sign in, say goodbye; what the server calls itself."""
+        ...
+
+    def now(self) -> float:
+        """The hub's clock, epoch seconds UTC."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One field of a stream as the live system describes it."""
@@ -241,6 +311,7 @@ class WebhookEvent:
     at: float | None = None  # vendor's time of the change: the hint's not-before stamp
     kind: str = "changed"  # changed, deleted, merged
     record: SourceRecord | None = None  # of a connector without `fetch` only
+    fault: Mapping[str, Json] | None = None  # an entry that is unfit: {"code", "message", "fix", "value"}, quarantined
 
 
 class Idempotency(StrEnum):
@@ -311,16 +382,18 @@ class Auth:
     """How a connection signs in; the door does it."""
 
     # token: `token`. basic: `username`, `password`. client_credentials: `client_id`, `client_secret`.
+    # program: whatever the program wants to know that is secret
     # refresh_token: `client_id`, `client_secret`, `refresh_token` and, if known, `access_token`, `expires_at` (epoch s)
     # jwt_bearer: `client_id` (who signs: a service account's address), `private_key` (PEM)
-    kind: str  # token, basic, client_credentials, refresh_token, jwt_bearer, none
+    kind: str  # token, basic, client_credentials, refresh_token, jwt_bearer, program, none
     header: str = "Authorization"
     scheme: str = "Bearer"  # "": the bare token; one that ends in "=" has no blank before it
     token_is_user: bool = False  # kind token: sent as the user name of Basic, without a password
+    query: str = ""  # kind token: sent as this query parameter, and in no header
     token_url: str = ""  # path below base_url, or absolute on an allowed host; "{name}" stands for a setting
     token_body: str = "form"  # form, json
     token_client: str = "body"  # where id and secret of the app stand: body, or basic (the Authorization header)
-    scope: str = ""  # asked for by jwt_bearer
+    scope: str = ""  # asked for by jwt_bearer, and by client_credentials where there is one
     rotates: bool = False  # each refresh kills the old refresh token
 
 
@@ -331,14 +404,14 @@ class Connector:
     name: str
     title: str
     base_url: str  # default; "{name}" stands for a setting of the connection; "" when each account has its own
-    # hosts it may speak to: exact ("api.hubapi.com"), or all below (".my.salesforce.com"). None, and no local_files: it
+    # hosts it may speak to: exact ("api.hubapi.com"), or all below (".my.salesforce.com"). None, and nothing local: it
     # only listens, and `connect` is given no door
     hosts: Sequence[str]
     auth: Sequence[Auth]
     limits: Sequence[RateLimit]
     streams: Sequence[Stream]
     settings: Sequence[Setting] = ()
-    connect: Callable[[Any, Settings], Api]  # a Door, or with local_files a FileDoor
+    connect: Callable[[Any, Settings], Api]  # a Door; with local_files, local_programs or mail a door of that kind
     check: Callable[[Api], Mapping[str, Json]]  # {"account": id, "name": …, "warnings": […]}; raises on failure
     discover: Callable[[Api, str], Sequence[Field]]
     pull: Callable[[Api, str, Json], Page]  # (api, stream, cursor or None)
@@ -367,7 +440,13 @@ class Connector:
         None  # limit name -> (used, of), everybody's
     )
     streams_for: Callable[[Settings], Sequence[Stream]] | None = None  # streams that each connection declares (csv)
+    # the connector as one connection describes it: address, hosts, sign-in, limits, streams, functions (rest). Pure;
+    # given references in the place of secrets when a project is checked; raises ConfigFault with all that is wrong
+    tailored: Callable[[Settings], Connector] | None = None
     local_files: bool = False  # `connect` is given a FileDoor instead of a Door (csv)
+    mail: bool = False  # `connect` is given a MailDoor instead of a Door (mail)
+    local_programs: bool = False  # `connect` is given a ProgramDoor instead of a Door (singer)
+    tracking: bool = False  # it only listens, and is sent to by the tracking API as well, under a write key (website)
     merging: str = ""  # what cannot be undone of a merge that people make over there, in a sentence; "": it has none
     docs: str = ""
 

@@ -21,6 +21,7 @@ from hub.app.publishing import as_published, publish_changes, with_published
 from hub.app.rewards import reward_hook
 from hub.core.rewards import Rewards
 from hub.errors import ConfigFault, Fault
+from hub.runtime.alerts import Alerts
 from hub.runtime.clock import Clock, SystemClock
 from hub.runtime.log import configure
 from hub.runtime.registry import SETTINGS_FILE, Project, load_project
@@ -148,6 +149,7 @@ def _furnish(hub: Hub, project: Project, clock: Clock, environ: Mapping[str, str
     maker = Maker(hub, project, hub.vault, clock, environ, connect=connect)
     names = dict.fromkeys((*project.settings.connections, *project.settings.faults))
     hub.connections = {name: maker.connection(name) for name in names}
+    hub.tell = Alerts(maker.notice_addresses).send if project.settings.notices is not None else None
     _with_rewards(hub, project)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 PREFIXES = (
     "CFG|MAP|RWD|CSV|FILE|NET|AUTH|SEC|SIG|HOOK|REC|PUSH|REF|IDN|PAGE|CUR|RUN|STORE|HS|SF|PLUM|PLAN|UNDO|REV|HUB|WHY"
-    "|NOTE|DRAFT|API|ERASE|EXPORT"
+    "|NOTE|DRAFT|API|ERASE|EXPORT|TRK|REST|TAP|PROG|DLV|MAIL"
 )  # fmt: skip
 CODE = re.compile(rf"(?:{PREFIXES})(?:-[A-Z0-9]+)+")
 HEAD = re.compile(rf"({CODE.pattern}): (.+)", re.DOTALL)

@@ -26,10 +26,12 @@ from hub.runtime.budgets import Budgets
 from hub.runtime.clock import Clock
 from hub.runtime.files import LocalFiles
 from hub.runtime.http import HttpDoor, open_door
+from hub.runtime.mail import open_mail
 from hub.runtime.process import owner_name
+from hub.runtime.programs import LocalPrograms
 from hub.runtime.registry import Project
 from hub.runtime.secrets import Vault, resolve
-from hub.runtime.settings_schema import ConnectionSettings
+from hub.runtime.settings_schema import NOT_SECRET, ConnectionSettings
 from hub.runtime.sign_in import Tokens, TokenShelf
 
 
@@ -53,8 +55,14 @@ class Maker:
         except HubError as fault:
             return self._faulty(settings, connector, fault)
 
+    def notice_addresses(self) -> Mapping[str, str]:
+        """Name -> address of those who are told when something waits for a person. Raises ConfigFault."""
+        notices = self._project.settings.notices
+        return self._resolve(notices.to, "hub.yaml: notices") if notices is not None else {}
+
     def _usable(self, settings: ConnectionSettings, connector: Connector) -> Connection:
         given = self._resolved(settings, connector) if self._connect else _unresolved(settings)
+        connector = connector if connector.tailored is None else connector.tailored(given)
         streams = _streams(connector, given)
         found = self._plain(settings, connector, given, streams)
         _check_streams(settings, found.mappings, streams)
@@ -65,6 +73,15 @@ class Maker:
         if connector.local_files:
             files = LocalFiles(self._project.folder, settings.name, self._clock)
             return replace(found, api=connector.connect(files, given))
+        if connector.mail:
+            mail = open_mail(connector, given, account=settings.name, clock=self._clock)
+            return replace(found, api=connector.connect(mail, given), longest_write_s=mail.longest_write_s)
+        if connector.local_programs:
+            programs = LocalPrograms(
+                self._project.folder, settings.name, self._clock, environ=self._environ,
+                secrets=[value for key, value in given.auth.items() if key not in NOT_SECRET],
+            )  # fmt: skip
+            return replace(found, api=connector.connect(programs, given))
         door = open_door(
             connector, given, account=settings.name, base_url=settings.base_url, reserve=settings.reserve,
             clock=self._clock, shelf=self._shelf(settings, given),

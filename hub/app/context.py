@@ -110,6 +110,7 @@ class Hub:
     projects: Json = None  # the loaded project, for listings
     call_helpers: Callable[[str, str, int], None] | None = None  # (connection, stream, how many): for hub.app.parts
     reads_ahead: bool = False  # while a page is stored, the next one is on its way
+    tell: Callable[[str, str], Sequence[str]] | None = None  # sends a notice; gives names of those who were not reached
     vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
     counts: Counts = field(default_factory=Counts)  # of everything, for pages
 

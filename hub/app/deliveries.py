@@ -16,7 +16,10 @@ from hub.store import Tx
 
 def as_document(record: SourceRecord) -> bytes:
     """A record as its delivery keeps it."""
-    return orjson.dumps({"external_id": record.external_id, "data": record.data, "stamp": record.stamp})
+    kept = {"external_id": record.external_id, "data": record.data, "stamp": record.stamp}
+    if record.op != "upsert":
+        kept |= {"op": record.op, "merged_into": record.merged_into}
+    return orjson.dumps(kept)
 
 
 def delivered(tx: Tx, connection: str, keys: Sequence[str]) -> list[SourceRecord]:

@@ -53,6 +53,7 @@ LISTING = "listing"  # deletes of a stream: what a complete listing lacks
 GONE = LinkState.GONE  # asked for each record, and an enum is slow to ask
 HOPES = 2  # tries of a part's page that keep no keys from others meanwhile: its people are seldom in another part
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
+RESTS_S = 30 * 86_400.0  # a record that waits for a parent nobody can be asked for looks again after this at the latest
 SILENT = frozenset({LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO})  # a read brings such a link back
 
 
@@ -307,6 +308,7 @@ def _link_of_newcomer(
     else:
         link = None if is_buried(page, record, external_id) else link_for(page, record, mapped, external_id)
     if link is not None:
+        page.fresh.append(external_id)
         page.links[external_id] = link
         page.scene.link_index[page.connection.name, page.mapping.name, external_id] = link
     return link
@@ -497,10 +499,15 @@ def _as_known(page: PageContext, link: LinkRow, name: str, now: int) -> int:
 
 
 def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Reference) -> None:
+    """Where nothing can be sent for, the record rests until its parent is told of (`_wake`)."""
     now = page.scene.now
     source = page.mapping.source
-    page.hints.append((page.connection.name, reference.stream, reference.external_id, None, now, "parent"))
-    page.hints.append((page.connection.name, source, link.external_id or "", None, now, "waits for a parent"))
+    if page.connection.connector.only_listens:
+        why = waits_for(reference.stream, reference.external_id)
+        page.hints.append((page.connection.name, source, link.external_id or "", None, now + RESTS_S, why))
+    else:
+        page.hints.append((page.connection.name, reference.stream, reference.external_id, None, now, "parent"))
+        page.hints.append((page.connection.name, source, link.external_id or "", None, now, "waits for a parent"))
     page.counts["waiting_cells"] += 1
     page.quarantine.append(
         quarantine_row(
@@ -510,6 +517,18 @@ def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Ref
             {"stream": reference.stream, "external_id": reference.external_id},
         )
     )  # fmt: skip
+
+
+def waits_for(stream: str, external_id: str) -> str:
+    """The reason of a hint that rests until this record is told of; of absurd ids, only the beginning counts."""
+    return f"waits for {stream} {external_id}"[:500]
+
+
+def _wake(page: PageContext) -> None:
+    """Records that were told of for the first time: whoever waits for them is taken in again."""
+    if page.fresh and page.connection.connector.only_listens:
+        reasons = [waits_for(page.mapping.name, each) for each in page.fresh]
+        page.scene.tx.wake_hints(page.connection.name, reasons, page.scene.now)
 
 
 # Guards
@@ -572,6 +591,7 @@ def store_reviews(page: PageContext) -> None:
     if "no_quarantine" not in PLANTED:
         tx.add_quarantine(page.quarantine)
     tx.add_hints(page.hints)
+    _wake(page)
     tx.add_tombstones(page.tombstones)
 
 

@@ -26,7 +26,7 @@ HINT_BATCH = 200
 HINT_TRIES = 20  # then the record is left to polling
 HINT_BACKOFF_S = 5.0
 SNAPSHOT = "snapshot"  # cursor kind of sources of which every read is a complete listing
-ROW_FAULTS = ("CSV-", "SHEET-")  # how codes of rows that could not even be read begin
+ROW_FAULTS = ("CSV-", "SHEET-", "TAP-")  # how codes of rows that could not even be read begin
 MANY = 1_000_000
 LOOP_LIMIT = 3  # pages that do not move the cursor
 

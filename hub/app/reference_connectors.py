@@ -18,6 +18,7 @@ from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
 from hub.core.mapping import StreamMapping
 from hub.core.mapping_file import Hub, read_mapping
+from hub.model import Json
 from hub.runtime.registry import CANONICAL_FILE, SHIPPED, connector_names, load_connector
 from hub.runtime.yaml import load_yaml
 
@@ -74,6 +75,8 @@ TWICE = {
     Idempotency.NONE: "a person looks first",
 }
 SIGN_INS = {
+    "none": "`none`: nobody asks who is there",
+    "program": "`program`: whatever of the program's config is secret, by its own names",
     "token": "`token`: a token as it is given; the hub does not renew it",
     "basic": "`basic`: a name and a password",
     "client_credentials": "`client_credentials`: an id and a secret of an app, which fetch short-lived tokens",
@@ -83,10 +86,27 @@ SIGN_INS = {
 
 
 # Streams to describe, where a connector has none of its own: read only, and written in place.
-EXAMPLES = {
+EXAMPLES: Mapping[str, Mapping[str, Mapping[str, Json]]] = {
     "csv": {
         "people": {"file": "people.csv", "key": ["Id"]},
         "people in place": {"file": "people.csv", "key": ["Id"], "write": "in_place", "marker": "Hub Id"},
+    },
+    "singer": {"people": {}, "all teams": {"stream": "teams", "listing": "complete"}},
+    "rest": {
+        "contacts": {
+            "path": "/contacts",
+            "modified": "updated_at",
+            "since": "updated_since",
+            "fetch": "/contacts/{id}",
+            "page": {"kind": "number", "param": "page"},
+            "deleted": "deleted",
+            "marker": "external_ref",
+            "find": {"external_ref": "external_ref"},
+            "create": "/contacts",
+            "update": "/contacts/{id}",
+            "delete": "/contacts/{id}",
+        },
+        "orders": {"path": "/orders", "page": {"kind": "link"}},
     },
     "google_sheets": {"people": {"tab": "People", "key": ["Email"], "write": "in_place", "marker": "Hub Id"}},
 }
@@ -103,6 +123,9 @@ class Described:
     def streams(self) -> Sequence[Stream]:
         """Its own, or those of an example where each connection declares them."""
         example = EXAMPLES.get(self.connector.name)
+        if self.connector.tailored is not None:
+            given = {"url": "https://api.example.com"}
+            return self.connector.tailored(Settings(values=given, auth={}, streams=example or {})).streams
         if self.connector.streams_for is None or example is None:
             return self.connector.streams
         return self.connector.streams_for(Settings(values={}, auth={}, streams=example))
@@ -240,6 +263,10 @@ def _sign_in(connector: Connector) -> str:
         SIGN_INS[auth.kind] + (" (renewed and kept by the hub)" if auth.rotates else "") for auth in connector.auth
     ]
     hosts = ", ".join(f"`{host}`" if not host.startswith(".") else f"`*{host}`" for host in connector.hosts)
+    if connector.local_programs or connector.mail:
+        return "**Sign-in** (`auth: {kind: …}`).\n\n" + "\n".join(f"- {kind}" for kind in kinds)
+    if connector.tailored is not None:
+        hosts = "that of its address, and those that the connection names"
     return (
         "**Sign-in** (`auth: {kind: …}`).\n\n"
         + "\n".join(f"- {kind}" for kind in kinds)
@@ -285,6 +312,11 @@ def _shared(limit: RateLimit) -> str:
 def _webhooks(connector: Connector) -> str:
     if connector.parse is None:
         return "None. Changes are found by reading on schedule."
+    if connector.tracking:
+        return (
+            "It is sent to by the tracking API, under a write key (`hub connections hooks`). A message is the record "
+            "itself: stored once, then taken in like a page. See [website events](website-events.md)."
+        )
     if connector.only_listens:
         return (
             "Not signed: the address holds a secret, and whoever knows it is believed. It is entered by hand at the "

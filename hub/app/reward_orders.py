@@ -33,7 +33,7 @@ from hub.core.rewards import (
     order_differences,
 )
 from hub.errors import HubError, NeedsReview, OutcomeUnknown, RecordRejected, RetryLater, SignInExpired
-from hub.model import ChangeSet, Grant, PushResult, SourceRecord
+from hub.model import ChangeSet, Grant, Json, PushResult, SourceRecord
 from hub.store import Tx
 
 ORDERS = "orders"  # the stream in which a provider's orders are placed
@@ -212,9 +212,15 @@ def change_of(grant: Grant) -> ChangeSet:
     """The order as a change set; sent again, it is the same to the byte."""
     reference = f"{grant.reference}-{grant.attempts}" if "new_reference" in PLANTED else grant.reference
     return ChangeSet(
-        link_id=0, entity_id=grant.subject_id, op="create", external_id=None, values={}, before={},
+        link_id=0, entity_id=grant.subject_id, op="create", external_id=None, values=_told(grant), before={},
         body=order_body(grant), reference=reference, idempotency_key=reference,
     )  # fmt: skip
+
+
+def _told(grant: Grant) -> dict[str, Json]:
+    """What messages may name beside the order itself."""
+    known = {"name": grant.recipient.get("name"), "phone": grant.recipient.get("phone")}
+    return {**known, "amount": grant.amount, "currency": grant.currency}
 
 
 def _answer(desk: Desk, attempt: Attempt, result: PushResult | None) -> Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hub.app.context import Connection, Hub
+from hub.app.notices import tell_people
 from hub.app.pausing import pause_of
 from hub.app.push import may_write
 from hub.app.reconcile import is_due, reconcile
@@ -55,8 +56,7 @@ class Turns:
         else:
             self.note_slot(name, slot, "ran", f"run {outcome.runs[0].run_id}: {outcome.runs[0].status}")
             self._sweep(connection)
-        _log_failures(outcome)
-        return outcome
+        return self._ended(outcome)
 
     def _sweep(self, connection: Connection) -> None:
         """Once in its `sweep:`, compare the connection whole with what the hub believes, and repair what is found."""
@@ -72,16 +72,18 @@ class Turns:
 
     def whole(self, name: str) -> Outcome:
         """A run that somebody asked for: every stream, paused or not."""
-        outcome = sync_now(self.hub, [name], owner=self.owner, watch=self.watch)
-        _log_failures(outcome)
-        return outcome
+        return self._ended(sync_now(self.hub, [name], owner=self.owner, watch=self.watch))
 
     def follow(self, name: str) -> Outcome | None:
         """Serve hints, write, order what is due now; None if nothing is."""
         if not self.has_work(name):
             return None
-        outcome = sync_now(self.hub, [name], owner=self.owner, kind="webhook", pull=False, watch=self.watch)
+        return self._ended(sync_now(self.hub, [name], owner=self.owner, kind="webhook", pull=False, watch=self.watch))
+
+    def _ended(self, outcome: Outcome) -> Outcome:
+        """People hear of what went wrong, and of what waits for them now."""
         _log_failures(outcome)
+        tell_people(self.hub, owner=self.owner)
         return outcome
 
     def has_work(self, name: str) -> bool:

@@ -22,6 +22,7 @@ from hub.app.runs import connection_of
 from hub.app.transact import commit
 from hub.connector import WebhookEvent, WebhookRequest
 from hub.errors import ConfigFault, Fault, HubError, NeedsReview, NotFound
+from hub.model import QuarantineRow
 from hub.runtime.log import logger
 from hub.store import Tx
 
@@ -68,10 +69,17 @@ def takes_webhooks(connection: Connection) -> bool:
 def hooks(hub: Hub) -> list[Dict]:
     """Connections whose systems send webhooks, with the address to send them to. The address is a secret."""
     return [
-        {"connection": name, "connector": each.connector.name, "url": hook_url(hub, name)}
+        {"connection": name, "connector": each.connector.name, "url": hook_url(hub, name)} | _library(hub, name, each)
         for name, each in hub.connections.items()
         if takes_webhooks(each)
     ]
+
+
+def _library(hub: Hub, name: str, connection: Connection) -> Dict:
+    """What a Segment library is given."""
+    if not connection.connector.tracking:
+        return {}
+    return {"library": f"host {public_url(hub)}, write key {hook_token(hub, name)}"}
 
 
 def subscribe(hub: Hub, name: str) -> Dict:
@@ -130,8 +138,23 @@ class Receiver:
         """
         if not self.knows(connection, token):
             raise NotFound("no such path", where="hooks")
+        return self.take(connection, f"/hooks/{connection}/{token}", headers=headers, body=body)
+
+    def tracker(self, write_key: str) -> str:
+        """The connection of a write key, of those that the tracking API feeds; "" if there is none."""
+        digest, found = _digest(write_key), ""
+        for name, known in self._digests.items():
+            if hmac.compare_digest(known, digest) and self._hub.connections[name].connector.tracking:
+                found = name
+        return found
+
+    def take(self, connection: str, path: str, *, headers: Mapping[str, str], body: bytes) -> Accepted:
+        """Verify and store one delivery that came to a path which was found to be this connection's.
+
+        Raises as `receive`.
+        """
         request = WebhookRequest(
-            method="POST", url=f"{public_url(self._hub)}/hooks/{connection}/{token}", headers=headers, body=body,
+            method="POST", url=f"{public_url(self._hub)}{path}", headers=headers, body=body,
             received_at=self._hub.clock.now(),
         )  # fmt: skip
         try:
@@ -165,14 +188,17 @@ def accept_webhook(hub: Hub, connection: Connection, request: WebhookRequest) ->
 def _store(tx: Tx, connection: Connection, events: list[WebhookEvent], request: WebhookRequest) -> Accepted:
     """The body is kept once, under the first event's key; an event told before leaves nothing.
 
-    An event that is a record is kept under its key as that record, and its hint names the key.
+    An event that is a record is kept under its key as that record, and its hint names the key. One that is unfit waits
+    in quarantine, for a person.
     """
-    fresh, body = [], request.body
-    for event in events:
-        kept = body if event.record is None else as_document(event.record)
-        if tx.add_delivery(connection.name, event.key, kept, request.received_at):
-            fresh.append(event)
-            body = b""
+    told = {event.key: event for event in reversed(events)}  # the first of a key counts
+    known = tx.known_deliveries(connection.name, told)
+    fresh = [event for event in events if told[event.key] is event and event.key not in known]
+    kept = [(event.key, b"" if event.record is None else as_document(event.record)) for event in fresh]
+    if kept and not kept[0][1]:
+        kept[0] = (kept[0][0], request.body)
+    tx.add_deliveries(connection.name, kept, request.received_at)
+    tx.add_quarantine([_unfit(connection, event, request.received_at) for event in fresh if event.fault is not None])
     hints = [
         (
             connection.name,
@@ -183,10 +209,18 @@ def _store(tx: Tx, connection: Connection, events: list[WebhookEvent], request: 
             f"webhook:{event.kind}",
         )
         for event in fresh
-        if connection.mappings_from(event.stream)
+        if event.fault is None and connection.mappings_from(event.stream)
     ]
     tx.add_hints(hints)
     return Accepted(events=len(events), fresh=len(fresh), hints=len(hints))
+
+
+def _unfit(connection: Connection, event: WebhookEvent, at: float) -> QuarantineRow:
+    said = event.fault or {}
+    return QuarantineRow(
+        connection=connection.name, stream=event.stream, external_id=event.external_id, field="", direction="in",
+        code=said["code"], message=said["message"], fix=said["fix"], value=said.get("value"), at=at, run_id=None,
+    )  # fmt: skip
 
 
 def forget_old(hub: Hub) -> int:

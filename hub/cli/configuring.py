@@ -87,7 +87,8 @@ def list_hooks(
     with bootstrap.opened(project(folder), connect=bool(subscribe)) as hub:
         made = [{"connection": name, **webhooks.subscribe(hub, name)} for name in subscribe or []]
         rows = made or webhooks.hooks(hub)
-    show.table(rows, ["connection", "url"] + (["made", "next"] if made else []), json=json)
+    more = ["made", "next"] if made else ["library"] if any("library" in row for row in rows) else []
+    show.table(rows, ["connection", "url", *more], json=json)
 
 
 def discover(

@@ -243,7 +243,8 @@ class HttpDoor:
         with self._budgets.using(call.operation, cost=call.cost, patience_s=self._patience(call)):
             self._count_call(call)
             try:
-                answer = self._send(call, {**call.headers, **signature})
+                url = self._sign_in.signed(call.url, token) if call.signed else call.url
+                answer = self._send(call, url, {**call.headers, **signature})
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise self._no_answer(call, error) from None
         self._unreachable = 0
@@ -263,10 +264,10 @@ class HttpDoor:
                 where=self._where(call), fix="correct the value at its source",
             )  # fmt: skip
 
-    def _send(self, call: Call, headers: Mapping[str, str]) -> HttpResponse:
+    def _send(self, call: Call, url: str, headers: Mapping[str, str]) -> HttpResponse:
         answer = self._transport.request(
             call.method,
-            call.url,
+            url,
             data=call.body,
             headers=dict(headers),
             stream=True,

@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from hub.connector import Connector, Field
+from hub.connector import Connector, Field, Settings
 from hub.core.canonical import Canonical
 from hub.core.canonical_file import read_canonical
 from hub.core.checks import check_file, check_together, stops
@@ -220,8 +220,34 @@ def _connectors(state: _Loading, load: Callable[[str], Connector]) -> dict[str, 
         except ConfigFault as fault:
             state.faults[name] += [replace(each, where=settings.where) for each in fault.faults]
             continue
+        try:
+            found[name] = as_described(settings, found[name])
+        except ConfigFault as fault:
+            state.faults[name] += [_placed(state, name, each) for each in fault.faults]
+            continue
         state.faults[name] += check_connection(settings, found[name])
     return found
+
+
+def as_described(settings: ConnectionSettings, connector: Connector) -> Connector:
+    """The connector as a connection describes it, if it is one that is described there. Raises ConfigFault."""
+    if connector.tailored is None:
+        return connector
+    given = Settings(
+        values=settings.settings,
+        auth=settings.auth,
+        streams=settings.streams,
+        local=settings.local or bool(settings.base_url),
+    )
+    return replace(connector.tailored(given), tailored=connector.tailored)
+
+
+def _placed(state: _Loading, name: str, fault: Fault) -> Fault:
+    """A fault at a place in a connection's section, with its line."""
+    path = ("connections", name, *fault.where.split("."))
+    return replace(
+        fault, where=state.documents[SETTINGS_FILE].where(path), message=f"{name}: {fault.where}: {fault.message}"
+    )
 
 
 def check_connection(settings: ConnectionSettings, connector: Connector) -> list[Fault]:
@@ -233,7 +259,7 @@ def check_connection(settings: ConnectionSettings, connector: Connector) -> list
 
     kinds = [auth.kind for auth in connector.auth]
     kind = settings.auth.get("kind", "none")
-    if kinds and kind not in kinds and not (kind == "none" and connector.local_files):
+    if kinds and kind not in kinds and not (kind == "none" and (connector.local_files or connector.local_programs)):
         fault("CFG-033", f"{connector.title} is not signed in to by {kind}", f"auth: kind is one of {', '.join(kinds)}")
     known = {each.name for each in connector.settings} | {LIMITS}
     for key in settings.settings:

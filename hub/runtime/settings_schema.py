@@ -67,6 +67,14 @@ class ConnectionSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSettings:
+    """Who is told when something waits for a person."""
+
+    to: Mapping[str, str] = field(repr=False)  # name -> reference to an apprise address
+    every_s: float = 3600.0  # not more often than this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectSettings:
     """All of hub.yaml."""
 
@@ -75,11 +83,12 @@ class ProjectSettings:
     connections: Mapping[str, ConnectionSettings]
     guards: Mapping[str, Bound]
     faults: Mapping[str, list[Fault]] = field(default_factory=dict)  # connection -> what is wrong in its section
+    notices: NoticeSettings | None = None  # None: nobody is told
 
 
 def read_settings(sheet: Sheet) -> ProjectSettings:
     """Typed settings. Faults of a connection's section are kept apart, all others are noted in the sheet."""
-    sheet.closed(("hub", "store", "defaults", "connections", "guards", "language"))
+    sheet.closed(("hub", "store", "defaults", "connections", "guards", "notices", "language"))
     for key, place in sheet.entries():
         if key != "connections":
             find_secrets(place)
@@ -102,6 +111,7 @@ def read_settings(sheet: Sheet) -> ProjectSettings:
         connections=connections,
         guards=_guards(sheet.at("guards")),
         faults=faults,
+        notices=_notices(sheet.at("notices")) if sheet.has("notices") else None,
     )
 
 
@@ -129,6 +139,12 @@ def _hub(sheet: Sheet) -> HubSettings:
     return HubSettings(
         name=place.text("name", "hub"), currency=currency, country=country or None, timezone=zone, public_url=public_url
     )
+
+
+def _notices(place: Sheet) -> NoticeSettings | None:
+    if not place.closed(("to", "every"), required=("to",)):
+        return None
+    return NoticeSettings(to=_secrets(place.at("to")), every_s=read_duration(place, "every", 3600.0))
 
 
 def _store_url(sheet: Sheet) -> str:

@@ -93,9 +93,17 @@ class SignIn:
         if self._auth.kind == "none":
             return {}, ""
         token = self.token()
+        if self._auth.query:
+            return {}, token
         scheme = "Basic" if self._auth.kind == "basic" else self._auth.scheme
         blank = "" if scheme.endswith("=") else " "
         return {self._auth.header: f"{scheme}{blank}{token}".strip()}, token
+
+    def signed(self, url: str, token: str) -> str:
+        """The URL as it is called: with the token, for vendors that want it there."""
+        if not self._auth.query:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}{urlencode({self._auth.query: token})}"
 
     def token(self) -> str:
         """The token to use now. Raises SignInExpired if the vendor refuses the credentials."""
@@ -149,6 +157,8 @@ class SignIn:
         names = ("client_id", "client_secret", "refresh_token")
         wanted = names if self._auth.kind == "refresh_token" else names[:2]
         body = {"grant_type": self._auth.kind, **{name: self._credentials.get(name, "") for name in wanted}}
+        if self._auth.scope:
+            body["scope"] = self._auth.scope
         headers = {}
         if self._auth.kind == "jwt_bearer":
             body = {"grant_type": JWT_BEARER, "assertion": self._assertion()}

@@ -79,6 +79,11 @@ BODY = Statement(
         DELIVERY.c.connection == bindparam("connection"), DELIVERY.c.key == bindparam("the_key")
     )
 )
+KNOWN = Statement(
+    lambda d: select(DELIVERY.c.key).where(
+        DELIVERY.c.connection == bindparam("connection"), d.one_of(DELIVERY.c.key, "keys")
+    )
+)
 BODIES = Statement(
     lambda d: select(DELIVERY.c.key, DELIVERY.c.body).where(
         DELIVERY.c.connection == bindparam("connection"), d.one_of(DELIVERY.c.key, "keys")
@@ -98,6 +103,17 @@ POSTPONE = Statement(
         update(HINT)
         .where(d.one_of(HINT.c.id, "ids"))
         .values(due_at=bindparam("until", type_=Float()), attempts=HINT.c.attempts + 1)
+    )
+)
+WAKE = Statement(
+    lambda d: (
+        update(HINT)
+        .where(
+            HINT.c.connection == bindparam("the_connection"),
+            d.one_of(HINT.c.reason, "reasons"),
+            HINT.c.due_at > bindparam("now", type_=Float()),
+        )
+        .values(due_at=bindparam("now", type_=Float()))
     )
 )
 ADD_TOMBSTONE = Statement(_add_tombstone)
@@ -144,10 +160,17 @@ class Reading(Session):
 
     # Deliveries
 
-    def add_delivery(self, connection: str, key: str, body: bytes, at: float) -> bool:
-        """Stores an inbound call as it came. False: this very delivery is there already."""
-        row = as_new(connection=connection, key=index_key(key), body=body, at=at)
-        return self._run(ADD_DELIVERY, **row) == 1
+    def known_deliveries(self, connection: str, keys: Iterable[str]) -> set[str]:
+        """Those of these keys under which a delivery is stored."""
+        by_index = {index_key(key): key for key in keys}
+        rows = self._rows(KNOWN, connection=connection, keys=texts_of(by_index)) if by_index else ()
+        return {by_index[row[0]] for row in rows}
+
+    def add_deliveries(self, connection: str, rows: Iterable[tuple[str, bytes]], at: float) -> None:
+        """(key, body) of inbound calls; what is there already stays as it is."""
+        self._many(
+            ADD_DELIVERY, [as_new(connection=connection, key=index_key(key), body=body, at=at) for key, body in rows]
+        )
 
     def delivery(self, connection: str, key: str) -> bytes | None:
         """The body of a delivery that was stored."""
@@ -205,6 +228,11 @@ class Reading(Session):
         """Not answered yet: one more attempt is counted, and they are due again then."""
         wanted = ids_of(ids)
         return self._run(POSTPONE, ids=wanted, until=due_at) if wanted else 0
+
+    def wake_hints(self, connection: str, reasons: Iterable[str], now: float) -> int:
+        """Hints that rest for one of these reasons are due now; tells how many."""
+        wanted = texts_of(reasons)
+        return self._run(WAKE, the_connection=connection, reasons=wanted, now=now) if wanted else 0
 
     # Tombstones
 

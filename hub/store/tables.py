@@ -223,6 +223,7 @@ class Hint(Base, table=True):
     __table_args__ = (
         UniqueConstraint("connection", "stream", "external_id", name="uq_hint_record"),
         Index("ix_hint_due", "connection", "due_at"),
+        Index("ix_hint_reason", "connection", "reason"),
     )
     id: int = _number(key=True)
     connection: str = _words()

@@ -1,4 +1,4 @@
-"""What the hub listens to: webhooks, a health check, and the console.
+"""What the hub listens to: webhooks, website events, a health check, and the console.
 
 Webhooks come first, and a wrong one learns nothing: every refusal is the same 404. Everything else is the console's
 (hub.web.app); without one it is that 404, too.
@@ -6,11 +6,10 @@ Webhooks come first, and a wrong one learns nothing: every refusal is the same 4
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -30,15 +29,10 @@ from hub.app.webhooks import BODY_LIMIT_BYTES, Receiver
 from hub.app.worker import Worker
 from hub.errors import HubError, NotFound, RetryLater, SignatureError
 from hub.web.app import create_console
+from hub.web.bodies import Poke, TooBig, body_of
+from hub.web.tracking import add_tracking
 
 GRACE_S = 5  # for calls under way when the hub stops
-BODY_S = 30.0  # for a whole body: vendors send theirs within a second or two
-
-Poke = Callable[[Iterable[str]], None]
-
-
-class _TooBig(Exception):
-    """A body beyond the limit."""
 
 
 def create_app(hub: Hub, *, poke: Poke, console: FastAPI | None = None) -> FastAPI:
@@ -67,15 +61,15 @@ def create_app(hub: Hub, *, poke: Poke, console: FastAPI | None = None) -> FastA
         if not receiver.knows(connection, token):
             return _nothing()
         try:
-            async with asyncio.timeout(BODY_S):
-                body = await _body(request)
-        except _TooBig:
+            body = await body_of(request, BODY_LIMIT_BYTES)
+        except TooBig:
             return Response(status_code=413)
         except TimeoutError:
             return Response(status_code=408)
         headers = {name.lower(): value for name, value in request.headers.items()}
         return await run_in_threadpool(_take, receiver, poke, connection, token, headers, body)
 
+    add_tracking(app, receiver, poke)
     if console is not None:
         app.mount("/hooks", _silent)
         app.mount("/", console)
@@ -106,20 +100,6 @@ async def _silent(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _nothing() -> Response:
     return Response("not found\n", status_code=404, media_type="text/plain")
-
-
-async def _body(request: Request) -> bytes:
-    """The raw body, whole. A length that lies is found out while reading."""
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > BODY_LIMIT_BYTES:
-        raise _TooBig
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_LIMIT_BYTES:
-            raise _TooBig
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _take(

@@ -40,17 +40,23 @@ def found_connectors() -> list[Connector]:
 
 
 def _with_streams(connector: Connector) -> Connector:
-    """Where each connection declares its streams: those of the connection to its twin."""
+    """Where each connection describes its own: as the connection to its twin does."""
     told = connection_to(connector.name)
-    if connector.streams_for is None or not told:
+    if not told:
         return connector
-    given = Settings(values=told.get("settings", {}), auth={}, streams=told["streams"])
-    return replace(connector, streams=connector.streams_for(given))
+    given = Settings(values=told.get("settings", {}), auth={}, streams=told.get("streams", {}))
+    if connector.tailored is not None:
+        return connector.tailored(given)
+    return replace(connector, streams=connector.streams_for(given)) if connector.streams_for is not None else connector
 
 
 def remote_connectors() -> list[Connector]:
     """Those that speak to a vendor."""
-    return [connector for connector in found_connectors() if not connector.local_files]
+    return [
+        connector
+        for connector in found_connectors()
+        if not (connector.local_files or connector.local_programs or connector.mail)
+    ]
 
 
 @lru_cache

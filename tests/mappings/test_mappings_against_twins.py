@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hub.connector import Connector
+from hub.connector import Connector, Settings
 from hub.core.canonical_file import read_canonical
 from hub.core.checks import check_file, check_sample, stops
 from hub.core.document import Sheet
@@ -60,6 +60,8 @@ def system(request: pytest.FixtureRequest, company: Company) -> Iterator[tuple[M
         wanted["associations"] = [*wanted.get("associations", ()), *mapping.associations]
     connector: Connector = import_module(f"connectors.{name}").CONNECTOR
     auth = told.get("auth") or AUTH.get(name, TOKEN)
+    if connector.tailored is not None:
+        connector = connector.tailored(Settings(values=told["settings"], auth=auth, streams=streams))
     with desk(connector, twin, streams=streams, auth=auth, values=dict(told.get("settings", {}))) as made:
         yield file, made
 
@@ -71,18 +73,19 @@ class _Nobody:
 
 def records(made: Desk, mapping: StreamMapping) -> list[SourceRecord]:
     if made.connector.only_listens:
-        return received(made)
+        return received(made, mapping.source)
     found, _, _ = made.pull_all(mapping.source)
     return [record for record in found if record.op == "upsert"]
 
 
-def received(made: Desk) -> list[SourceRecord]:
+def received(made: Desk, source: str) -> list[SourceRecord]:
     """What somebody sends who cannot be asked."""
     assert made.connector.parse is not None
     made.twin.set_webhook("http://127.0.0.1:9/hooks", "")
     made.twin.act_send_all()
     events = [event for each in messages_of(made.twin) for event in made.connector.parse(made.settings, each)]
-    return list({event.external_id: event.record for event in events if event.record is not None}.values())
+    told = [event for event in events if event.record is not None and event.stream == source]
+    return list({event.external_id: event.record for event in told if event.record is not None}.values())
 
 
 def agree(mapping: StreamMapping, name: str, left: Json, right: Json) -> bool:

@@ -62,7 +62,7 @@ def test_the_declarations_have_no_fault() -> None:
     assert [str(fault) for fault in DECLARATION_FAULTS] == []
     assert list(CANONICAL.entities) == [
         "contact", "company", "owner", "deal", "product", "order", "cart", "coupon", "invoice", "payment",
-        "subscription", "form_submission", "appointment", "campaign", "registration",
+        "subscription", "form_submission", "activity", "appointment", "campaign", "registration",
     ]  # fmt: skip
 
 
@@ -91,6 +91,8 @@ def test_every_field_has_a_text_that_people_can_read() -> None:
 def test_every_declared_event_is_one_that_rewards_can_ask_for() -> None:
     names = {f"{entity.name}.{event}" for entity in CANONICAL.entities.values() for event in entity.events}
     assert names == {
+        "activity.checkout_started", "activity.code_used", "activity.content_downloaded", "activity.product_viewed",
+        "activity.signed_up",
         "appointment.booked", "appointment.cancelled", "appointment.no_show", "contact.spend_over", "deal.won",
         "form_submission.submitted", "order.paid", "order.refunded", "registration.attended", "registration.cancelled",
         "registration.no_show", "registration.signed_up", "subscription.started",

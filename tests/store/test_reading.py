@@ -25,22 +25,25 @@ def test_a_cursor_is_where_it_was_left(store: Store) -> None:
 def test_a_delivery_is_taken_once(store: Store) -> None:
     body = b'\x00\xff{"a": 1}'
     with store.transaction() as tx:
-        assert tx.add_delivery("shop", "evt_1", body, 5.0)
-        assert not tx.add_delivery("shop", "evt_1", b"again", 6.0)
-        assert tx.add_delivery("crm", "evt_1", b"another connection", 6.0)
+        assert tx.known_deliveries("shop", ["evt_1"]) == set()
+        tx.add_deliveries("shop", [("evt_1", body), ("evt_2", b"two"), ("evt_1", b"again")], 5.0)
+        tx.add_deliveries("crm", [("evt_1", b"another connection")], 6.0)
+        tx.add_deliveries("crm", [], 6.0)
     with store.transaction() as tx:
-        assert not tx.add_delivery("shop", "evt_1", b"again", 7.0)
-        assert tx.delivery("shop", "evt_1") == body
-        assert tx.delivery("shop", "evt_2") is None
+        tx.add_deliveries("shop", [("evt_1", b"again")], 7.0)
+        assert tx.known_deliveries("shop", ["evt_1", "evt_2", "evt_3"]) == {"evt_1", "evt_2"}
+        assert tx.known_deliveries("shop", []) == set()
+        assert (tx.delivery("shop", "evt_1"), tx.delivery("shop", "evt_3")) == (body, None)
+        assert tx.deliveries("shop", ["evt_2", "evt_3"]) == {"evt_2": b"two"}
 
 
 def test_old_deliveries_are_forgotten(store: Store) -> None:
     with store.transaction() as tx:
         for at in (1.0, 2.0, 3.0):
-            tx.add_delivery("shop", f"evt_{at}", b"", at)
+            tx.add_deliveries("shop", [(f"evt_{at}", b"")], at)
         assert tx.prune_deliveries(2.5) == 2
         assert tx.delivery("shop", "evt_3.0") == b""
-        assert tx.add_delivery("shop", "evt_1.0", b"", 4.0)
+        assert tx.known_deliveries("shop", ["evt_1.0", "evt_3.0"]) == {"evt_3.0"}
 
 
 # Hints
@@ -152,3 +155,13 @@ def test_the_latest_proof_of_a_death_is_kept(store: Store) -> None:
                 [{"connection": "crm", "stream": "contacts", "external_id": "r1", "evidence": evidence, "at": at}]
             )
         assert tx.tombstones("crm", "contacts", ["r1"])["r1"]["evidence"] == "event"
+
+
+def test_a_hint_that_rests_is_due_when_what_it_waits_for_is_told(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.add_hints([(connection, "deals", f"d{number}", None, 1e6, f"waits for people p{number}")
+                      for connection in ("a", "b") for number in (1, 2)])  # fmt: skip
+        assert tx.due_hints("a", 5.0, 10) == []
+        assert (tx.wake_hints("a", [], 5.0), tx.wake_hints("a", ["waits for people p1"], 5.0)) == (0, 1)
+        assert [hint.external_id for hint in tx.due_hints("a", 5.0, 10)] == ["d1"]
+        assert tx.due_hints("b", 5.0, 10) == []

@@ -178,7 +178,7 @@ WRITES: dict[str, Callable[[Tx, str], object]] = {
     "record looked for": lambda tx, text: tx.links_by_keys("crm", "contacts", [text]),
     "cursor": lambda tx, text: tx.set_cursor("crm", "contacts", {"token": text}),
     "hint": lambda tx, text: tx.add_hints([("crm", "contacts", text, None, 1.0, "x")]),
-    "delivery": lambda tx, text: tx.add_delivery("crm", text, b"", 1.0),
+    "delivery": lambda tx, text: tx.add_deliveries("crm", [(text, b"")], 1.0),
     "setting": lambda tx, text: tx.set_setting(text, 1),
     "run": lambda tx, text: tx.finish_run(1, 1.0, "failed", {}, text),
 }

@@ -245,7 +245,7 @@ def test_a_message_signed_for_one_connection_is_none_for_another(site: Site) -> 
 
 
 def test_a_body_that_drips_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.web.server.BODY_S", 0.3)
+    monkeypatch.setattr("hub.web.bodies.BODY_S", 0.3)
     with closing(socket.create_connection(("127.0.0.1", site.port), timeout=10)) as client:
         client.sendall(f"POST {site.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode())
         for _ in range(5):

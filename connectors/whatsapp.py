@@ -1,0 +1,157 @@
+"""WhatsApp messages by Meta's Cloud API, for rewards.
+
+Docs: WhatsApp Business Platform, Cloud API, "Messages", "Message templates", "Error codes".
+
+    whatsapp:
+      connector: whatsapp
+      mode: live
+      auth: {kind: token, token: env:WHATSAPP_TOKEN}
+      settings:
+        sender: "106540352242922"                 # the id of the sending number
+        link: "https://acme.example/claim/{reference}"
+        templates: {thanks: {remote: reward_ready, language: en_US, parameters: ["{name}", "{link}"]}}
+
+A conversation that we begin needs a template that Meta has approved; its text stands there, its slots are `parameters`
+in order. The receiver needs a telephone number, and must have agreed: `when: "contact.consent.whatsapp == 'opted_in'"`.
+
+There are no idempotency keys. If an answer is lost a person decides; nothing is sent twice by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import orjson
+
+from hub.connector import Auth, Connector, Door, Field, HttpResponse, Page, RateLimit, Setting, Settings
+from hub.errors import ConfigFault, Fault, OutcomeUnknown
+from hub.kit.messages import (
+    Template,
+    facts_of,
+    filled,
+    message_fields,
+    message_pull,
+    message_streams,
+    phone_of,
+    template_for,
+    templates_of,
+)
+from hub.kit.pushing import send_in_turn
+from hub.kit.statuses import Kind
+from hub.model import ChangeSet, Json, PushResult
+
+TAKES = ("remote", "language", "parameters")
+THROTTLED = (4, 80007, 130429, 131048, 131056)  # "Error codes": limits of app, account, number, pair
+SIGN_IN = (0, 190)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatsAppApi:
+    """What `connect` hands out."""
+
+    door: Door
+    settings: Settings
+    templates: Mapping[str, Template]
+    path: str  # of the sending number
+
+
+def connect(door: Door, settings: Settings) -> WhatsAppApi:
+    """Raises ConfigFault."""
+    sender, version = str(settings.values.get("sender") or ""), str(settings.values.get("version") or "v23.0")
+    faults = []
+    if not sender.isdigit():
+        fix = "the phone number id of the app's page, digits only"
+        faults.append(Fault(code="DLV-SETTING", where="settings.sender", message="is no id of a number", fix=fix))
+    if not version.startswith("v") or not version[1:].replace(".", "").isdigit():
+        faults.append(Fault(code="DLV-SETTING", where="settings.version", message="is no version", fix="such as v23.0"))
+    if faults:
+        raise ConfigFault(faults)
+    return WhatsAppApi(door, settings, templates_of(settings, needs=("remote",), takes=TAKES), f"/{version}/{sender}")
+
+
+def check(api: WhatsAppApi) -> dict[str, Json]:
+    found = api.door.request("GET", api.path, operation="check").json()
+    return {"account": str(found.get("id") or ""), "name": str(found.get("verified_name") or ""), "warnings": []}
+
+
+def discover(api: WhatsAppApi, stream: str) -> list[Field]:
+    return message_fields(stream)
+
+
+def pull(api: WhatsAppApi, stream: str, cursor: Json) -> Page:
+    return message_pull(api.templates, stream)
+
+
+def push(api: WhatsAppApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
+    """One message each."""
+    sends = (((index,), partial(_send, api, stream, index, change)) for index, change in enumerate(changes))
+    return send_in_turn(sends, api.door.now)
+
+
+def _send(api: WhatsAppApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
+    template = template_for(change, api.templates, stream)
+    answer = api.door.request(
+        "POST", f"{api.path}/messages", operation="send", writes=True, json=_body(api, template, change), expect=(400,)
+    )
+    if answer.status == 400:
+        code = f"WA-{_error(answer) or 400}"  # its words may quote the number
+        return [PushResult(index=index, outcome="rejected", code=code, message="WhatsApp refuses the message")]
+    try:
+        sent = str(orjson.loads(answer.body)["messages"][0]["id"])
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
+        raise OutcomeUnknown("the answer names no message", where=api.door.account) from None
+    return [PushResult(index=index, outcome="applied", external_id=sent)]
+
+
+def _body(api: WhatsAppApi, template: Template, change: ChangeSet) -> dict[str, Json]:
+    facts = facts_of(change, api.settings)
+    slots = [{"type": "text", "text": filled(text, facts)} for text in template.parameters]
+    told = {
+        "name": template.remote, "language": {"code": template.language or "en_US"},
+        "components": [{"type": "body", "parameters": slots}] if slots else [],
+    }  # fmt: skip
+    return {
+        "messaging_product": "whatsapp", "recipient_type": "individual", "to": phone_of(change).removeprefix("+"),
+        "type": "template", "template": told, "biz_opaque_callback_data": change.reference,
+    }  # fmt: skip
+
+
+def _error(answer: HttpResponse) -> int | None:
+    try:
+        return int(orjson.loads(answer.body)["error"]["code"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def classify(response: HttpResponse) -> str | None:
+    """By Meta's code: its statuses are 400 for nearly everything."""
+    if response.status < 400:
+        return None
+    code = _error(response)
+    return Kind.THROTTLED if code in THROTTLED else Kind.SIGN_IN if code in SIGN_IN else None
+
+
+CONNECTOR = Connector(
+    name="whatsapp",
+    title="WhatsApp (Meta Cloud API)",
+    base_url="https://graph.facebook.com",
+    hosts=("graph.facebook.com",),
+    auth=(Auth(kind="token"),),
+    limits=(RateLimit(name="messages", calls=80, per_s=1.0),),  # "Messages", throughput of a number
+    streams=message_streams(),
+    settings=(
+        Setting(name="sender", text="Id of the sending number, digits only", required=True),
+        Setting(name="version", text="Version of the interface", default="v23.0"),
+        Setting(name="link", text="Address of a claim, with {reference} in it"),
+        Setting(name="templates", text="What can be sent: name: {remote, language, parameters}"),
+    ),
+    connect=connect,
+    check=check,
+    discover=discover,
+    pull=pull,
+    push=push,
+    classify=classify,
+    docs="https://developers.facebook.com/docs/whatsapp/cloud-api",
+)
