@@ -399,7 +399,8 @@ def check(api: StripeApi) -> dict[str, Json]:
         except NeedsReview:
             warnings.append(f"the key may not read {stream}")
     business = account.get("business_profile") or {}
-    return {"account": account["id"], "name": business.get("name") or account.get("email") or "", "warnings": warnings}
+    name = business.get("name") or account.get("email") or account["id"]
+    return {"account": account["id"], "name": name, "warnings": warnings}
 
 
 def _field(name: str, kind: str = "text", *, writable: bool = False, **more: Any) -> Field:

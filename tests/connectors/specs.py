@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from hub.twins.kit import Request, Response
-from tests.connectors.benches import Tampered
+from hub.verify.certify.stand import Tampered
 from tests.house.source import ROOT
 
 SPECS = next((each / "shared" / "specs" for each in Path(ROOT).parents if (each / "shared" / "specs").is_dir()), Path())
