@@ -29,7 +29,7 @@ def recorded(vendor: str, checks: Sequence[Check]) -> list[Request]:
         return recorders[-1]
 
     assert certify(candidate(vendor), checks, wrap=record).ok
-    asked = [request for each in recorders for request in each.asked]  # type: ignore[attr-defined]
+    asked = [request for each in recorders for request in each.asked]
     return list(
         {re.sub(rb"\d+", b"0", f"{each.method} {each.target}".encode() + each.body): each for each in asked}.values()
     )

@@ -94,7 +94,7 @@ def test_the_command_tells_what_it_found(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_failed_check_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    failing = replace(SUITE[0], run=lambda stand: 1 / 0)
+    failing = replace(SUITE[0], run=lambda stand: str(1 / 0))
     monkeypatch.setattr(suite, "SUITE", (failing,))
     assert run(["connector", "certify", "plum"]) == 1
     assert "a bug: ZeroDivisionError" in capsys.readouterr().out

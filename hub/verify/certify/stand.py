@@ -27,7 +27,7 @@ from hub.twins.kit import VirtualClock as TwinClock
 from hub.twins.server import serve
 from hub.verify.mapping import canonical_beside, read_file
 
-PEOPLE = 150
+PEOPLE, SEED = 150, 5
 NOW = company.NOW
 CREDENTIALS = {
     "token": "twin-token",
@@ -194,15 +194,21 @@ def _twin_of(name: str) -> ModuleType | None:
 def people() -> company.Company:
     """The company that all twins know, each its part of it."""
     known = {each for each in connector_names() if _twin_of(each)} - set(company.PRESENCE)
-    return company.generate(seed=5, people=PEOPLE, also=sorted(known))
+    return company.generate(seed=SEED, people=PEOPLE, also=sorted(known))
 
 
 def rows_of(given: Candidate) -> Mapping[str, list[dict[str, Json]]]:
     """What stands at this vendor of the company, stream by stream, as Twin.load takes it."""
-    known = people().rows.get(given.connector.name)
-    if known is None and given.twin is not None and hasattr(given.twin, "ROWS"):
-        return dict(given.twin.ROWS)
-    return known or {}
+    name, module = given.connector.name, given.twin
+    if name in people().rows or module is None or not hasattr(module, "sketch"):
+        return people().rows.get(name, {})
+    return _people_of(name, module).rows.get(name, {})
+
+
+@lru_cache
+def _people_of(name: str, module: ModuleType) -> company.Company:
+    """The company with a system whose twin lives elsewhere."""
+    return company.generate(seed=SEED, people=PEOPLE, drawn={name: module.sketch})
 
 
 @contextmanager
