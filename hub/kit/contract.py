@@ -8,18 +8,17 @@ is told by NotShown, and the test says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 
-from hub.connector import Api, Connector, Page, Settings, Stream, WebhookRequest
-from hub.errors import HubError, NeedsReview, RetryLater, SignatureError
+from hub.connector import Api, Connector, Page, Stream
+from hub.errors import HubError, NeedsReview, RetryLater
 from hub.model import ChangeSet, Json, SourceRecord
 
 MOST_PAGES = 200
 OPERATIONS = frozenset({"create", "update", "upsert", "archive", "delete"})
-DAY_S = 86_400.0
 
 
 class NotShown(Exception):
@@ -362,42 +361,3 @@ def find_value(value: Json, name: str) -> Json:
     if isinstance(value, list):
         return next((found for found in (find_value(each, name) for each in value) if found is not None), None)
     return None
-
-
-# webhooks
-
-
-def check_webhook(connector: Connector, settings: Settings, genuine: WebhookRequest) -> None:
-    """A genuine call is accepted; unsigned, altered, wrongly signed, too old and too early ones are refused."""
-    assert connector.verify is not None, "no webhooks"
-    connector.verify(settings, genuine)
-    _refused(connector, settings, replace(genuine, headers={}), "without any signature")
-    _refused(connector, settings, replace(genuine, body=genuine.body + b" "), "with another body")
-    for other in ("", "0" * 64, "A" * 43 + "=", "ä"):
-        altered = {name: other if is_signature(name) else value for name, value in genuine.headers.items()}
-        assert altered != genuine.headers, "no header looks like a signature"
-        _refused(connector, settings, replace(genuine, headers=altered), f"with the signature {other!r}")
-    wrong = replace(settings, webhooks=dict.fromkeys(settings.webhooks, "another-secret"))
-    _refused(connector, wrong, genuine, "signed with another secret")
-    _refused(connector, replace(settings, webhooks={}), genuine, "although no secret is set")
-    late = replace(genuine, received_at=genuine.received_at + DAY_S)
-    if _accepts(connector, settings, late):
-        return  # this vendor signs no time; repeats are dropped by their key
-    _refused(connector, settings, replace(genuine, received_at=genuine.received_at - DAY_S), "from the future")
-
-
-def is_signature(header: str) -> bool:
-    return "signature" in header or "hmac" in header
-
-
-def _accepts(connector: Connector, settings: Settings, request: WebhookRequest) -> bool:
-    assert connector.verify is not None
-    try:
-        connector.verify(settings, request)
-    except SignatureError:
-        return False
-    return True
-
-
-def _refused(connector: Connector, settings: Settings, request: WebhookRequest, how: str) -> None:
-    assert not _accepts(connector, settings, request), f"accepted {how}"
