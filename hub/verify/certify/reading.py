@@ -370,7 +370,7 @@ def check_lag(stand: Stand, stream: str) -> str:
     if facts.consistency != "lagging":
         raise NotShown("its lists do not lag")
     known, cursor = first_read(stand, stream)
-    lag_s = min(facts.lag_s, facts.lookback_s) * 0.9
+    lag_s = 0.9 * (min(facts.lag_s, facts.lookback_s) if facts.lookback_s else facts.lag_s)
     stand.twin.set_faults(index_lag_s=lag_s, replica_lag_s=lag_s)
     hands.edit(stand, stream)
     pages = read_all(stand.restarted(), stream, cursor)

@@ -233,7 +233,8 @@ def stand_of(
         NotShown: it has no twin.
     """
     if given.twin is None:
-        raise NotShown("it speaks to no vendor: files are its source")
+        files = given.connector.local_files
+        raise NotShown("files are its source" if files else "it speaks for no vendor of its own, and has no twin")
     twin = given.twin.make(**{"clock": TwinClock(NOW), "auto_hooks": False, "limit_scale": 100.0, **options})
     if filled:
         for stream, rows in rows_of(given).items():
