@@ -343,7 +343,7 @@ def _money(minor: int, currency: str) -> Fields:
     return {"currency": currency, "value": minor, "major_value": major, "display": f"{major} {currency}"}
 
 
-DISCOUNTS = (
+DISCOUNTS: Sequence[tuple[str, Fields]] = (
     ("EARLY20", {"percent_off": "20.00", "quantity_available": 100, "quantity_sold": 14, "event_id": "7003"}),
     ("FRIEND5", {"amount_off": "5.00"}),
     ("BACKSTAGE", {"type": "access"}),

@@ -408,7 +408,7 @@ PEOPLE: dict[str, Json] = {
     "customers": {"edit": "description"},
     "subscriptions": {"edit": "description"},
     "invoices": {"edit": "description"},
-    "charges": {"edit": "description"},
+    "charges": {"edit": "description", "add": {"action": "charge", "arguments": {"customer": None, "amount": 1250}}},
 }
 
 

@@ -10,7 +10,7 @@ tells only what its rows do not: ``{"orders": {"edit": "staff_notes", "remove": 
     unique  fields that no two records may share, besides addresses
     aside   fields that tell of other records: they may move without this one being told of
 
-In values "$id" stands for the record's id and "$now" for the vendor's time as its fields write it (ISO 8601).
+In values "$id" stands for the record's id and "$now" for the vendor's time, ISO 8601 without a zone.
 """
 
 from __future__ import annotations
@@ -151,8 +151,8 @@ def _try(work: Any, *given: Any, **named: Any) -> Any:
 
 
 def _filled(stand: Stand, given: Mapping[str, Json], record_id: str) -> dict[str, Json]:
-    now = datetime.fromtimestamp(stand.twin.now(), UTC)
-    marks = {"$id": record_id, "$now": now.strftime("%Y-%m-%dT%H:%M:%S"), "$nowZ": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    now = datetime.fromtimestamp(stand.twin.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    marks = {"$id": record_id, "$now": now}
     return {name: marks.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
 
 

@@ -34,6 +34,8 @@ def _with_secrets(stand: Stand, **secrets: str) -> Json:
 def _genuine(stand: Stand, secret: str) -> WebhookRequest:
     """What the vendor sends when people work there."""
     stand.twin.set_webhook(URL, secret)
+    if stand.connector.only_listens:  # whoever can only send says everything
+        stand.twin.user_action("send_all")
     for stream in (facts.name for facts in stand.connector.streams):
         for work in (hands.remove, hands.add, hands.edit):
             _if_they_can(work, stand, stream)
