@@ -36,10 +36,10 @@ from hub.connector import (
     WebhookEvent,
     WebhookRequest,
 )
-from hub.errors import ConfigFault, Fault, NeedsReview, RecordRejected, SignatureError
+from hub.errors import ConfigFault, Fault, NeedsReview, RecordRejected
 from hub.kit.paging import require_progress, rest_at
 from hub.kit.reading import parse_time, read_rows, to_iso
-from hub.kit.signing import require_age, require_signature, secrets_of
+from hub.kit.signing import require_dated_signature, secrets_of, signature_parts
 from hub.model import Json, SourceRecord
 
 PAGE = 100  # most entries of a list (API reference: count)
@@ -259,15 +259,9 @@ WHERE = "calendly webhook"
 
 def verify(settings: Settings, request: WebhookRequest) -> None:
     """``Calendly-Webhook-Signature: t=<seconds>,v1=<hex>`` over ``<t>.<body>``, at most three minutes old."""
-    given = request.headers.get("calendly-webhook-signature", "")
-    parts = [part.partition("=") for part in given.split(",")]
-    times = [value for name, _, value in parts if name.strip() == "t"]
-    signatures = [value for name, _, value in parts if name.strip() == "v1"]
+    stamp, given = signature_parts(request.headers.get("calendly-webhook-signature", ""))
     secrets = secrets_of(settings.webhooks, where=WHERE)
-    if len(times) != 1 or not times[0].isdecimal() or not times[0].isascii() or len(times[0]) > 12:
-        raise SignatureError("the signature has no time", where=WHERE)
-    require_signature(signatures, f"{times[0]}.".encode() + request.body, secrets, where=WHERE)
-    require_age(float(times[0]), request.received_at, tolerance_s=TOLERANCE_S, where=WHERE)
+    require_dated_signature(stamp, given, request, secrets, tolerance_s=TOLERANCE_S, where=WHERE)
 
 
 def parse(settings: Settings, request: WebhookRequest) -> Sequence[WebhookEvent]:

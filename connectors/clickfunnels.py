@@ -36,11 +36,11 @@ from hub.connector import (
     WebhookEvent,
     WebhookRequest,
 )
-from hub.errors import ConfigFault, Fault, NeedsReview, RecordRejected, SignatureError
+from hub.errors import ConfigFault, Fault, NeedsReview, RecordRejected
 from hub.kit.paging import batches, require_ascending, require_progress, rest_at
 from hub.kit.pushing import send_in_turn
 from hub.kit.reading import parse_time, read_rows
-from hub.kit.signing import require_age, require_signature, secrets_of
+from hub.kit.signing import require_dated_signature, secrets_of
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 PAGE = 20  # records of a page, fixed ("Pagination")
@@ -356,10 +356,7 @@ def verify(settings: Settings, request: WebhookRequest) -> None:
     signature = request.headers.get("x-webhook-clickfunnels-signature", "")
     stamp = request.headers.get("x-webhook-clickfunnels-timestamp", "")
     secrets = secrets_of(settings.webhooks, where=WHERE)
-    if not stamp.isdecimal() or not stamp.isascii() or len(stamp) > 12:
-        raise SignatureError("the signature has no time", where=WHERE)
-    require_signature([signature], f"{stamp}.".encode() + request.body, secrets, where=WHERE)
-    require_age(float(stamp), request.received_at, tolerance_s=TOLERANCE_S, where=WHERE)
+    require_dated_signature(stamp, [signature], request, secrets, tolerance_s=TOLERANCE_S, where=WHERE)
 
 
 def parse(settings: Settings, request: WebhookRequest) -> Sequence[WebhookEvent]:

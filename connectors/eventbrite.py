@@ -1,4 +1,4 @@
-"""Eventbrite (API v3), on the hub's door: events, their attendees, and orders of one organization. Read only.
+"""Eventbrite (API v3), on the hub's door: events, their attendees, orders and discounts of one organization.
 
 Docs: Eventbrite platform API reference (API Blueprint), "Pagination", "Expansions", "Webhooks", "Errors".
 
@@ -6,7 +6,7 @@ Attendees and orders are read by `changed_since`, over all events at once, from 
 change may take five minutes to show. Events have no such filter, and are listed whole. Tokens of pages end after a
 while; then the list begins again where the read began. An attendee's id stands with his event's ("7001:9001"), as he
 can be read by both only. A buyer and the people who come need not be the same; each order and each attendee speaks for
-himself.
+himself. Discounts tell no time of change either; what the complete list lacks is gone. Nothing is written.
 
 Webhooks are thin and unsigned: they name an address. Only one of the vendor's own that leads to a known kind of record
 is taken, and even then only as a reason to read that record. They carry no id of their own, so one that comes again
@@ -44,6 +44,7 @@ from hub.model import Json, SourceRecord
 PAGE = 50  # rows of a page; page_size is honoured on some lists only ("Pagination")
 OVERLAP_S = 600.0  # twice what a change may take to show ("Eventual consistency": five minutes)
 WALKS = 3  # how often a read may begin again because the token of its page had ended
+WHOLE = ("events", "discounts")  # lists without changed_since: each read brings all
 EXPAND = {"attendees": "event,answers"}
 ACTIONS = ("attendee.updated", "attendee.checked_in", "attendee.checked_out", "order.placed", "order.updated",
            "order.refunded", "event.published", "event.updated", "event.unpublished")  # fmt: skip
@@ -92,10 +93,12 @@ def pull(api: EventbriteApi, stream: str, cursor: Json) -> Page:
     Cursor at rest: {"since": epoch s of the last read less its overlap; null for events}. Under way also {"started",
     "token": of the next page, "walks": how often the list was begun}.
     """
-    at: dict[str, Json] = {"since": None, "walks": 1, **(cursor or {})}
+    at: dict[str, Json] = {"since": None, "walks": 1, "whole": True, **(cursor or {})}
     params: dict[str, Json] = {"expand": EXPAND.get(stream), "continuation": at.get("token")}
     if stream == "events":
         params["order_by"] = "created_asc"
+    elif stream == "discounts":
+        params["scope"] = "user"  # all of the organization, those of single events too ("List Discounts")
     elif at["since"] is not None:
         params["changed_since"] = to_iso(at["since"], digits=0)
     where = f"{api.door.account}/{stream}"
@@ -107,13 +110,16 @@ def pull(api: EventbriteApi, stream: str, cursor: Json) -> Page:
     found = answer.json()
     started = at.get("started") or answer.at
     records, faults = read_rows(found[stream], lambda row: _record(stream, row), id_key="id")
-    pagination = found["pagination"]
+    pagination, whole = found["pagination"], at["whole"] and not faults
     if pagination.get("has_more_items"):
         token = require_progress(at.get("token"), pagination["continuation"], where=where)
-        going_on = {"since": at["since"], "walks": at["walks"], "started": started, "token": token}
+        going_on = {"since": at["since"], "walks": at["walks"], "started": started, "token": token, "whole": whole}
         return Page(records=records, next_cursor=going_on, complete=False, faults=faults, read_at=started)
-    rest = {"since": None if stream == "events" else rest_at(started, OVERLAP_S)}
-    return Page(records=records, next_cursor=rest, complete=True, faults=faults, read_at=started)
+    rest = {"since": None if stream in WHOLE else rest_at(started, OVERLAP_S)}
+    listed = whole and stream == "discounts"
+    return Page(
+        records=records, next_cursor=rest, complete=True, listing_complete=listed, faults=faults, read_at=started
+    )
 
 
 def _once_more(at: Mapping[str, Json], where: str) -> Page:
@@ -121,17 +127,27 @@ def _once_more(at: Mapping[str, Json], where: str) -> Page:
     if "token" not in at or at["walks"] >= WALKS:
         fix = "the cursor is kept; run the stream more often, or ask the vendor"
         raise NeedsReview("the list cannot be read to its end", code="EVENTBRITE-TOKEN", where=where, fix=fix)
-    again = {"since": at["since"], "walks": at["walks"] + 1, "started": at["started"]}
+    again = {"since": at["since"], "walks": at["walks"] + 1, "started": at["started"], "whole": False}
     return Page(records=(), next_cursor=again, complete=False, read_at=at["started"])
 
 
 def _record(stream: str, row: dict[str, Json]) -> SourceRecord:
     external_id = str(row["id"])
+    if stream == "discounts":
+        return SourceRecord(external_id=external_id, data={**row, "off": _off(row)})
     if stream == "attendees":
         external_id = f"{row['event_id']}:{external_id}"
     answers = [_answer(each) for each in row.get("answers") or () if isinstance(each, Mapping)]
     data = {**row, "questions": row.get("answers"), "answers": answers} if stream == "attendees" else row
     return SourceRecord(external_id=external_id, data=data, stamp=parse_time(row["changed"]))
+
+
+def _off(row: Mapping[str, Json]) -> dict[str, Json]:
+    """What a code takes off: one of two fields is filled, or neither (it only opens hidden tickets)."""
+    for kind in ("percent", "amount"):
+        if row.get(f"{kind}_off") is not None:
+            return {"kind": kind, "value": str(row[f"{kind}_off"])}
+    return {"kind": "other", "value": None}
 
 
 def _answer(given: Mapping[str, Json]) -> dict[str, Json]:
@@ -202,6 +218,11 @@ _FIELDS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("last_name", "text"), ("status", "enum"), ("costs.gross.value", "integer"), ("costs.gross.currency", "text"),
         ("promo_code", "text"), ("created", "instant"), ("changed", "instant"),
     ),
+    "discounts": (
+        ("id", "text"), ("event_id", "ref"), ("type", "enum"), ("code", "text"), ("percent_off", "decimal"),
+        ("amount_off", "decimal"), ("off.kind", "enum"), ("off.value", "decimal"), ("quantity_available", "integer"),
+        ("quantity_sold", "integer"), ("start_date", "text"), ("end_date", "text"),
+    ),
 }  # fmt: skip
 _REFERS = {"event_id": "events", "order_id": "orders"}
 
@@ -261,16 +282,17 @@ def classify(answer: HttpResponse) -> str | None:
 
 
 def _stream(name: str, *, acts: bool = False, parents: Sequence[str] = ()) -> Stream:
+    codes = name == "discounts"
     return Stream(
         name=name,
-        modified_path="changed",
-        cursor="token",
-        lookback_s=0.0 if name == "events" else OVERLAP_S,
+        modified_path=None if codes else "changed",
+        cursor="snapshot" if codes else "token",
+        lookback_s=0.0 if name in WHOLE else OVERLAP_S,
         sorted=False,
         consistency="lagging",
         lag_s=300.0,
         fetch_lag_s=300.0,
-        deletes="absent",
+        deletes="listing" if codes else "absent",
         stamp_tick_s=1.0,
         page_size=PAGE,
         parents=parents,
@@ -291,6 +313,7 @@ CONNECTOR = Connector(
         _stream("events"),
         _stream("orders", acts=True, parents=("events",)),
         _stream("attendees", acts=True, parents=("events",)),
+        _stream("discounts", parents=("events",)),
     ),
     settings=(Setting(name="organization", text="Id of the organization, if the token sees several"),),
     connect=connect,

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -49,6 +50,7 @@ from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 PAGE = 200  # rows asked for; the cap is said to be 200 or 100, so pages go on by what came
 AGAIN = 10  # rows of the last page that the next one begins with
+IN_CLASS = 5  # visits that one call brings, at a guess: those of one class
 IDS = 20  # most clientIDs of a call
 DAY_S = 86_400.0
 BACK_S, AHEAD_S = 7 * DAY_S, 60 * DAY_S  # of appointments
@@ -474,7 +476,7 @@ def subscribe(api: MindbodyApi, url: str) -> dict[str, Json]:
     return {"url": url, "subscription": made["subscriptionId"], "secret": made["messageSignatureKey"]}
 
 
-def _stream(name: str, **more: Json) -> Stream:
+def _stream(name: str, least: Mapping[str, int] = MappingProxyType({}), **more: Json) -> Stream:
     writes = frozenset({"create", "update"}) if name == "clients" else frozenset[str]()
     return Stream(
         name=name,
@@ -488,7 +490,7 @@ def _stream(name: str, **more: Json) -> Stream:
         max_batch=IDS if writes else 1,
         stamp_tick_s=1.0,
         page_size=PAGE,
-        minimum={"read": 100, "write": 1, "fetch": IDS if writes else 1},
+        minimum={"read": 100, "write": 1, "fetch": IDS if writes else 1, **least},
         **more,
     )
 
@@ -504,7 +506,7 @@ CONNECTOR = Connector(
     streams=(
         _stream("clients"),
         _stream("classes"),
-        _stream("visits", acts=True, parents=("clients", "classes")),
+        _stream("visits", {"read": IN_CLASS}, acts=True, parents=("clients", "classes")),
         _stream("appointments", acts=True, parents=("clients",)),
         _stream("sales", acts=True, parents=("clients",)),
     ),

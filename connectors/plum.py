@@ -39,7 +39,7 @@ from hub.connector import (
 )
 from hub.errors import HubError, NeedsReview, OutcomeUnknown, RecordRejected, RetryLater, SignInExpired
 from hub.kit.paging import rest_at
-from hub.kit.pushing import send_in_turn
+from hub.kit.pushing import send_each
 from hub.kit.reading import read_rows
 from hub.kit.statuses import Kind
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
@@ -297,8 +297,7 @@ MOST_NUMBER = 100  # characters of a poNumber (help pages)
 
 def push(api: PlumApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
     """Place orders, one call each."""
-    sends = (((index,), partial(_place, api, stream, index, change)) for index, change in enumerate(changes))
-    return send_in_turn(sends, api.door.now)
+    return send_each(changes, partial(_place, api, stream), api.door.now)
 
 
 def _place(api: PlumApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:

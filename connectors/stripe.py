@@ -44,12 +44,11 @@ from hub.errors import (
     OutcomeUnknown,
     RecordRejected,
     RetryLater,
-    SignatureError,
 )
 from hub.kit.paging import require_progress, rest_at
-from hub.kit.pushing import send_in_turn
+from hub.kit.pushing import send_each
 from hub.kit.reading import read_rows
-from hub.kit.signing import require_age, require_signature, secrets_of
+from hub.kit.signing import require_dated_signature, secrets_of, signature_parts
 from hub.kit.statuses import Kind
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
@@ -337,8 +336,7 @@ def _all(api: StripeApi, stream: str, operation: str, **params: Any) -> Iterator
 
 def push(api: StripeApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
     """One call per change; the answer is the object as it is now."""
-    sends = (((index,), partial(_send, api, stream, index, change)) for index, change in enumerate(changes))
-    return send_in_turn(sends, api.door.now)
+    return send_each(changes, partial(_send, api, stream), api.door.now)
 
 
 def _send(api: StripeApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
@@ -399,7 +397,8 @@ def check(api: StripeApi) -> dict[str, Json]:
         except NeedsReview:
             warnings.append(f"the key may not read {stream}")
     business = account.get("business_profile") or {}
-    return {"account": account["id"], "name": business.get("name") or account.get("email") or "", "warnings": warnings}
+    name = business.get("name") or account.get("email") or account["id"]
+    return {"account": account["id"], "name": name, "warnings": warnings}
 
 
 def _field(name: str, kind: str = "text", *, writable: bool = False, **more: Any) -> Field:
@@ -490,15 +489,9 @@ WHERE = "stripe webhook"
 
 def verify(settings: Settings, request: WebhookRequest) -> None:
     """``Stripe-Signature: t=…,v1=…[,v1=…]``: any v1 for any secret (two while one is rolled), and the age both ways."""
-    header = request.headers.get("stripe-signature", "")
-    parts = [part.partition("=") for part in header.split(",")]
-    times = [value for name, _, value in parts if name.strip() == "t"]
-    if len(times) != 1 or not times[0].isascii() or not times[0].isdigit() or len(times[0]) > 12:
-        raise SignatureError("the signature has no time", where=WHERE)
-    given = [value for name, _, value in parts if name.strip() == "v1"]
-    message = times[0].encode() + b"." + request.body
-    require_signature(given, message, secrets_of(settings.webhooks, where=WHERE), where=WHERE)
-    require_age(float(times[0]), request.received_at, tolerance_s=TOLERANCE_S, where=WHERE)
+    stamp, given = signature_parts(request.headers.get("stripe-signature", ""))
+    secrets = secrets_of(settings.webhooks, where=WHERE)
+    require_dated_signature(stamp, given, request, secrets, tolerance_s=TOLERANCE_S, where=WHERE)
 
 
 def parse(settings: Settings, request: WebhookRequest) -> Sequence[WebhookEvent]:

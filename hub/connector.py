@@ -377,6 +377,11 @@ class Setting:
 Api = Any  # what `connect` returns: the connector's own handle, opaque to the hub
 
 
+def _door_itself(door: Any, settings: Settings) -> Api:
+    """Enough for a connector that needs no settings: its functions are given the door."""
+    return door
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
     """How a connection signs in; the door does it."""
@@ -411,7 +416,8 @@ class Connector:
     limits: Sequence[RateLimit]
     streams: Sequence[Stream]
     settings: Sequence[Setting] = ()
-    connect: Callable[[Any, Settings], Api]  # a Door; with local_files, local_programs or mail a door of that kind
+    # of a Door; with local_files, local_programs or mail of a door of that kind
+    connect: Callable[[Any, Settings], Api] = _door_itself
     check: Callable[[Api], Mapping[str, Json]]  # {"account": id, "name": …, "warnings": […]}; raises on failure
     discover: Callable[[Api, str], Sequence[Field]]
     pull: Callable[[Api, str, Json], Page]  # (api, stream, cursor or None)

@@ -148,9 +148,9 @@ def first_error(answer: Mapping[str, Json]) -> tuple[str, str, str]:
 
 
 def existing_id(text: str) -> str | None:
-    """The id in "Contact already exists. Existing ID: 501"."""
-    match = re.search(r"Existing ID: (\d+)", text)
-    return match[1] if match else None
+    """The id in "Contact already exists. Existing ID: 501", or in "… on 9014. 9014 already has that value."."""
+    match = re.search(r"Existing ID: (\d+)|\b(\d+) already has that value", text)
+    return match[1] or match[2] if match else None
 
 
 def names_of(api: HubspotApi, stream: str) -> list[str]:

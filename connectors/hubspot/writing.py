@@ -137,9 +137,10 @@ def _taken(api: HubspotApi, stream: str, changes: Sequence[ChangeSet], indexes: 
 
 
 def _found(index: int, error: RecordRejected) -> PushResult:
-    """The row because of which a batch was refused."""
-    if isinstance(error, Refused) and error.status == 409:
-        return _duplicate(index, error, existing_id(error.message))
+    """The row because of which a batch was refused: a key that is taken is a 409, another unique value a 400."""
+    existing = existing_id(error.message)
+    if isinstance(error, Refused) and (error.status == 409 or existing):
+        return _duplicate(index, error, existing)
     return failed_results([index], error)[0]
 
 

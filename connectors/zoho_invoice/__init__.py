@@ -57,7 +57,7 @@ CONNECTOR = Connector(
             "contacts",
             "contact_id",
             cursor="offset",
-            deletes="archived",
+            deletes="absent",  # who was made inactive is archived; a delete shows nowhere
             writes=frozenset({"create", "update", "archive", "delete"}),
             max_batch=AT_ONCE,
             idempotency=Idempotency.UNIQUE_REFERENCE,

@@ -9,7 +9,7 @@ from connectors.zoho_invoice.api import ZohoApi, call, code_of
 from connectors.zoho_invoice.reading import ID, fetch, find, primary_of, whole_of
 from hub.connector import HttpResponse
 from hub.errors import RecordRejected
-from hub.kit.pushing import send_in_turn
+from hub.kit.pushing import send_each
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 # Fields of a contact that are its primary person's
@@ -19,8 +19,7 @@ TAKEN = 3062  # a contact of this name exists
 
 def push(api: ZohoApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
     """One call per change; the answer is the whole record."""
-    sends = (((index,), partial(_send, api, stream, index, change)) for index, change in enumerate(changes))
-    return send_in_turn(sends, api.door.now)
+    return send_each(changes, partial(_send, api, stream), api.door.now)
 
 
 def _send(api: ZohoApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:

@@ -25,7 +25,7 @@ from hub.runtime.yaml import load_yaml
 HEAD = """# Connectors
 
 What each connector reads and writes, how, and what is not possible there. This page is made of the connectors' own
-facts and of the shipped mappings (`make docs`). How to write one: [adding a connector](adding-a-connector.md).
+facts and of the shipped mappings (`make docs`). How to write one: [writing a connector](connectors-howto.md).
 
 How to read the tables:
 

@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import configuring, explaining, identifying, people, persons, planning, reviewing, running, verifying
+from hub.cli import (
+    certifying,
+    configuring,
+    explaining,
+    identifying,
+    people,
+    persons,
+    planning,
+    reviewing,
+    running,
+    verifying,
+)
 from hub.cli.options import AsJson
 from hub.errors import ConfigFault, HubError
 
@@ -67,6 +78,11 @@ connections.command("add")(configuring.add_connection)
 connections.command("test")(configuring.try_connections)
 connections.command("hooks")(configuring.list_hooks)
 app.add_typer(connections, name="connections")
+
+connector = _group("What speaks to the systems.")
+connector.command("certify")(certifying.certify)
+connector.callback()(lambda: None)  # a group, though it has one command
+app.add_typer(connector, name="connector")
 
 mapping = _group("How systems and the one record relate.")
 mapping.command("check")(configuring.check_mappings)

@@ -15,14 +15,15 @@ Names = Annotated[list[str] | None, typer.Argument(help="Connections; none for a
 
 def demo(
     seed: Annotated[int, typer.Option(help="Of the simulated company and its day.")] = 1,
-    contacts: Annotated[int, typer.Option(min=20, help="How many people.")] = 2000,
+    contacts: Annotated[int | None, typer.Option(min=20, help="How many people (2000, or 500 with --all).")] = None,
+    every: Annotated[bool, typer.Option("--all", help="With every system that can be simulated.")] = False,
     json: AsJson = False,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="End when the story is over.")] = False,
 ) -> None:
-    """Watch five simulated systems sync, settle conflicts and send a reward. Needs no account and no network."""
+    """Watch simulated systems sync, settle conflicts and send a reward. Needs no account and no network."""
     from hub.verify.demo import run as play
 
-    raise typer.Exit(play(seed=seed, contacts=contacts, json=json, serve=not no_serve))
+    raise typer.Exit(play(seed=seed, contacts=contacts, every=every, json=json, serve=not no_serve))
 
 
 def twins(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from hub.errors import HubError, NotFound, OutcomeUnknown, PreconditionFailed, RecordRejected, RetryLater, SignInExpired
-from hub.model import PushResult
+from hub.model import ChangeSet, PushResult
 
 START_WITHIN_S = 30.0  # a push stops starting calls after this: the deadline of its intents counts on it
 
@@ -69,6 +70,13 @@ def send_in_turn(sends: Iterable[Send], clock: Callable[[], float]) -> list[Push
         results += answered
         stopped = _must_stop(answered)
     return sorted(results, key=lambda result: result.index)
+
+
+def send_each(
+    changes: Sequence[ChangeSet], send: Callable[[int, ChangeSet], list[PushResult]], clock: Callable[[], float]
+) -> list[PushResult]:
+    """`send_in_turn` where each change is a call of its own: `send` is given its position and the change."""
+    return send_in_turn((([index], partial(send, index, change)) for index, change in enumerate(changes)), clock)
 
 
 def send_batches(

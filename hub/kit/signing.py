@@ -11,8 +11,10 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
+from hub.connector import WebhookRequest
 from hub.errors import SignatureError
 
+MOST_DIGITS = 12  # of epoch seconds
 MOST_SIGNATURES = 16  # more in one header are an attack on our processor (security matrix, 9)
 
 
@@ -62,6 +64,38 @@ def require_signature(
             good |= hmac.compare_digest(candidate, expected)
     if not good or not secrets:
         raise SignatureError("the signature is wrong", where=where, fix="is the connection's webhook secret current?")
+
+
+def signature_parts(header: str) -> tuple[str, list[str]]:
+    """Time and signatures of ``t=…,v1=…[,v1=…]``, as several vendors write it; the time is "" if there is not one."""
+    parts = [part.partition("=") for part in header.split(",")]
+    times = [value for name, _, value in parts if name.strip() == "t"]
+    return times[0] if len(times) == 1 else "", [value for name, _, value in parts if name.strip() == "v1"]
+
+
+def require_dated_signature(
+    stamp: str,
+    given: Sequence[str],
+    request: WebhookRequest,
+    secrets: Sequence[str],
+    *,
+    tolerance_s: float,
+    where: str,
+) -> None:
+    """Raises SignatureError unless one of the signatures is right for "<stamp>.<body>", and the stamp of our time.
+
+    Args:
+        stamp: epoch seconds, as it stands in the header.
+        given: signatures, hex.
+        request: the call.
+        secrets: of `secrets_of`.
+        tolerance_s: how old, or how far ahead, it may be.
+        where: connection, for the message.
+    """
+    if not stamp.isascii() or not stamp.isdigit() or len(stamp) > MOST_DIGITS:
+        raise SignatureError("the signature has no time", where=where)
+    require_signature(given, stamp.encode() + b"." + request.body, secrets, where=where)
+    require_age(float(stamp), request.received_at, tolerance_s=tolerance_s, where=where)
 
 
 def require_age(signed_at: float, received_at: float, *, tolerance_s: float, where: str) -> None:

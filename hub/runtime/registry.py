@@ -77,7 +77,7 @@ def load_connector(name: str) -> Connector:
     found = module if isinstance(module, Connector) else getattr(module, "CONNECTOR", None)
     if not isinstance(found, Connector):
         what = f"connector {name} holds no CONNECTOR"
-        raise ConfigFault([Fault(code="CFG-040", where=name, message=what, fix="see docs, Adding a connector")])
+        raise ConfigFault([Fault(code="CFG-040", where=name, message=what, fix="see docs, Writing a connector")])
     return found
 
 

@@ -551,6 +551,17 @@ def sketch(pen: Sketch) -> None:
             pen.add("invitees", invitee, booked, fields, person=person, external_id=uri)
 
 
+# What people do here, where the rows do not tell (hub connector certify)
+PEOPLE: dict[str, Json] = {
+    "invitees": {
+        "edit": {"action": "cancel", "arguments": {"invitee": "$id", "reason": "no time"}},
+        "add": {"event": None, "cancellation": None, "status": "active"},
+        "restore": {"no": "who was erased does not come back"},
+        "aside": ["scheduled_event"],  # it counts its invitees
+    }
+}
+
+
 def make(**options: Json) -> TwinCalendly:
     return TwinCalendly(**options)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import importlib
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from math import comb
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from hub.twins.company_commerce import Commerce
@@ -64,12 +65,20 @@ class Loads(Protocol):
     def load(self, stream: str, rows: Iterable[dict[str, Json]]) -> int: ...
 
 
-def generate(seed: int, people: int, *, now: float = NOW, also: Iterable[str] = ()) -> Company:
+def generate(
+    seed: int,
+    people: int,
+    *,
+    now: float = NOW,
+    also: Iterable[str] = (),
+    drawn: Mapping[str, Callable[[Sketch], None]] = MappingProxyType({}),
+) -> Company:
     """Invent a company with so many people; its history ends a day before `now` (epoch seconds).
 
     Args:
         also: further systems that it uses; the twin of each says in `sketch` what stands there. They draw from numbers
             of their own, so the rest of the company is the same with and without them.
+        drawn: the same for twins that live elsewhere: what writes down what stands there.
     """
     rng = random.Random(seed)
     ledger = Ledger(now=now)
@@ -83,8 +92,8 @@ def generate(seed: int, people: int, *, now: float = NOW, also: Iterable[str] = 
     for person in persons:
         _place(rng, person, crm, commerce)
     crm.add_deals(persons)
-    for system in also:
-        draw = getattr(importlib.import_module(f"hub.twins.{system}"), "sketch", None)
+    found = {name: getattr(importlib.import_module(f"hub.twins.{name}"), "sketch", None) for name in also}
+    for system, draw in {**found, **drawn}.items():
         if draw is not None:
             draw(
                 Sketch(

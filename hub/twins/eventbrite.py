@@ -29,11 +29,15 @@ PARAMETERS = {
     "events": {"status", "time_filter", "order_by", "page_size"},
     "attendees": {"status", "changed_since"},
     "orders": {"status", "changed_since", "only_emails", "exclude_emails"},
+    "discounts": {"scope", "event_id", "code", "code_filter", "type", "page_size"},
 }
+SCOPES = ("event", "multi_events", "user")
+BLANK_DISCOUNT = ("code", "percent_off", "amount_off", "event_id", "start_date", "end_date", "ticket_class_ids")
 EXPANSIONS = {
     "events": {"venue", "organizer", "ticket_classes"},
     "attendees": {"order", "event", "answers", "survey", "promotional_code", "contact_list_preferences"},
     "orders": {"attendees", "event", "answers", "survey_responses", "contact_list_preferences"},
+    "discounts": set(),
 }
 
 
@@ -50,7 +54,7 @@ class TwinEventbrite(Twin):
     """One account."""
 
     name = "eventbrite"
-    streams: ClassVar[Sequence[str]] = ("events", "orders", "attendees")
+    streams: ClassVar[Sequence[str]] = ("events", "orders", "attendees", "discounts")
 
     def __init__(self, **options: Json) -> None:
         super().__init__(**{"organizations": ["101"], **options})
@@ -69,7 +73,7 @@ class TwinEventbrite(Twin):
         return float(int(at))
 
     def new_id(self, stream: str) -> str | None:
-        first = {"events": 7001, "orders": 8001, "attendees": 9001}[stream]
+        first = {"events": 7001, "orders": 8001, "attendees": 9001, "discounts": 5001}[stream]
         return None if self.records.last_id(stream) else str(first)
 
     # --- one call ----------------------------------------------------------------------------------------------
@@ -108,7 +112,7 @@ class TwinEventbrite(Twin):
             case "GET", ["users", "me", "organizations"]:
                 found = [{"id": each, "name": f"Twin {each}"} for each in self.settings["organizations"]]
                 return Response.json({"pagination": _pagination(len(found)), "organizations": found})
-            case "GET", ["organizations", organization, ("events" | "attendees" | "orders") as stream]:
+            case "GET", ["organizations", organization, ("events" | "attendees" | "orders" | "discounts") as stream]:
                 self._own(organization)
                 return self._listed(request, stream)
             case method, ["organizations", organization, "webhooks"]:
@@ -119,6 +123,8 @@ class TwinEventbrite(Twin):
                 return Response.json({"success": bool(self.webhooks.pop(hook))})
             case "GET", ["events", event]:
                 return Response.json(self._show(self._record("events", event), set()), rows=1)
+            case "GET", ["discounts", discount]:
+                return Response.json(self._show(self._record("discounts", discount), set()), rows=1)
             case "GET", ["orders", order]:
                 return Response.json(self._show(self._record("orders", order), _expansions(request, "orders")), rows=1)
             case "GET", ["events", event, "attendees", attendee]:
@@ -142,10 +148,14 @@ class TwinEventbrite(Twin):
     def _listed(self, request: Request, stream: str) -> Response:
         if unknown := set(request.query) - PARAMETERS[stream] - {"continuation", "expand"}:
             raise _Refused(400, "ARGUMENTS_ERROR", f"There are errors with your arguments: {min(unknown)}")
+        scope = request.first("scope")
+        odd = {"event": "event_id" not in request.query, "multi_events": "event_id" in request.query}
+        if stream == "discounts" and (scope not in SCOPES or odd.get(scope)):
+            raise _Refused(400, "ARGUMENTS_ERROR", "There are errors with your arguments: scope")
         expand = _expansions(request, stream)
         since = _moment(request)
         rows = [seen for record in self.records.all(stream) if (seen := self.see(record, index=True))]
-        rows = [row for row in rows if not row.deleted and row.modified >= since]
+        rows = [row for row in rows if not row.deleted and row.modified >= since and _in_scope(row, request)]
         filters = sorted((name, values) for name, values in request.query.items() if name != "continuation")
         mark = hashlib.sha256(repr((request.path, filters)).encode()).hexdigest()[:12]
         begin, number = self._from(request.first("continuation"), mark, rows)
@@ -176,6 +186,8 @@ class TwinEventbrite(Twin):
 
     def _show(self, row: Record, expand: set[str]) -> Fields:
         times = {"created": seconds(row.created), "changed": seconds(row.modified)}
+        if row.stream == "discounts":  # they tell no times of their own
+            times = {}
         shown: Fields = {"id": row.id, "resource_uri": f"{API}/{row.stream}/{row.id}/", **row.fields, **times}
         if row.stream == "attendees" and "answers" not in expand:
             del shown["answers"]
@@ -204,6 +216,8 @@ class TwinEventbrite(Twin):
         return Response.json(hook)
 
     def hook_events(self, record: Record, change: Change) -> list[HookEvent]:
+        if record.stream == "discounts":
+            return []
         address, action = f"{API}/{record.stream}/{record.id}/", ""
         if record.stream == "orders":
             refunded = change.changed.get("status", (None, None))[1] == "refunded"
@@ -238,6 +252,9 @@ class TwinEventbrite(Twin):
                 "capacity": 100,
             }
             return {**known, **fields}
+        if stream == "discounts":
+            numbers = {"quantity_sold": 0, "quantity_available": 0}
+            return {**dict.fromkeys(BLANK_DISCOUNT), "type": "coded", **numbers, **fields}
         costs = {"gross": _money(fields.pop("price", 2550), fields.pop("currency", "USD"))}
         if stream == "orders":
             return {"status": "placed", "costs": costs, "promo_code": None, **fields}
@@ -281,6 +298,17 @@ class TwinEventbrite(Twin):
                 self.records.update("attendees", each.id, gone, by="user:1")
 
 
+def _in_scope(row: Record, request: Request) -> bool:
+    """Of discounts: "user" has all of the organization, "multi_events" those of no single event."""
+    event = row.fields.get("event_id")
+    match request.first("scope"):
+        case "multi_events":
+            return event is None
+        case "event":
+            return event == request.first("event_id")
+    return True
+
+
 def _pagination(count: int, number: int = 1) -> Fields:
     pages = max(1, -(-count // PAGE))
     return {
@@ -315,6 +343,11 @@ def _money(minor: int, currency: str) -> Fields:
     return {"currency": currency, "value": minor, "major_value": major, "display": f"{major} {currency}"}
 
 
+DISCOUNTS: Sequence[tuple[str, Fields]] = (
+    ("EARLY20", {"percent_off": "20.00", "quantity_available": 100, "quantity_sold": 14, "event_id": "7003"}),
+    ("FRIEND5", {"amount_off": "5.00"}),
+    ("BACKSTAGE", {"type": "access"}),
+)
 EVENTS = (("Open day", -60), ("Conference", -20), ("Workshop", 30))
 
 
@@ -330,6 +363,8 @@ def sketch(pen: Sketch) -> None:
         fields = {"name": {"text": name, "html": name}, "status": "completed" if days < 0 else "live", **times,
                   "url": f"https://www.eventbrite.com/e/{7001 + place}", "currency": "EUR"}  # fmt: skip
         pen.add("events", str(7001 + place), pen.now - 200 * 86_400, fields)
+    for place, (code, discount) in enumerate(DISCOUNTS):
+        pen.add("discounts", str(5001 + place), pen.now - 100 * 86_400, {"code": code, **discount})
     seat = 9000
     for number, (person, view) in enumerate(pen.chosen(0.25)):
         place = rng.randrange(len(EVENTS))

@@ -560,6 +560,9 @@ CONNECTION: dict[str, Json] = {
     "settings": {"domain": "twin"},
 }
 
+# What people do here, where the rows do not tell (hub connector certify)
+PEOPLE: dict[str, Json] = {"contacts": {"unique": ["mobile_number"]}}
+
 
 def make(**options: Json) -> TwinFreshsales:
     return TwinFreshsales(**options)

@@ -455,6 +455,16 @@ def sketch(pen: Sketch) -> None:
             act("sales", at, {"ClientId": str(client), "SaleDateTime": local(at), "PurchasedItems": [item]})
 
 
+# What people do here, where the rows do not tell (hub connector certify)
+ONLY_CLIENTS = {"no": "only clients are merged"}
+PEOPLE: dict[str, Json] = {
+    "classes": {"edit": {"IsCanceled": True}, "add": {"StartDateTime": "$now"}, "merge": ONLY_CLIENTS},
+    "visits": {"add": {"StartDateTime": "$now"}, "merge": ONLY_CLIENTS},
+    "appointments": {"edit": "Notes", "add": {"StartDateTime": "$now"}, "merge": ONLY_CLIENTS},
+    "sales": {"edit": {"LocationId": 2}, "add": {"SaleDateTime": "$now"}, "merge": ONLY_CLIENTS},
+}
+
+
 def make(**options: Json) -> TwinMindbody:
     return TwinMindbody(**options)
 

@@ -410,6 +410,9 @@ CONNECTION: dict[str, Json] = {
     "settings": {"realm": REALM},
 }
 
+# What people do here, where the rows do not tell (hub connector certify)
+PEOPLE: dict[str, Json] = {"customers": {"unique": ["DisplayName"]}}
+
 
 def make(**options: Json) -> TwinQuickBooks:
     return TwinQuickBooks(**options)

@@ -12,6 +12,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Self
@@ -154,7 +155,11 @@ class RunningTwin:
         self._thread.start()
 
     def stop(self) -> None:
-        self._server.shutdown()
+        stopping = threading.Thread(target=self._server.shutdown)
+        stopping.start()
+        with suppress(OSError):  # a caller wakes it, so that nobody waits for its next look round
+            socket.create_connection((HOST, self._server.server_address[1]), timeout=1.0).close()
+        stopping.join()
         self._server.server_close()
         self._thread.join()
         self.twin.stop()

@@ -403,6 +403,15 @@ def _masked(key: str) -> str:
     return re.sub(r"(?<=.{8}).+(?=.{4})", "*****", key)
 
 
+# What people do here, where the rows do not tell (hub connector certify)
+PEOPLE: dict[str, Json] = {
+    "customers": {"edit": "description"},
+    "subscriptions": {"edit": "description"},
+    "invoices": {"edit": "description"},
+    "charges": {"edit": "description", "add": {"action": "charge", "arguments": {"customer": None, "amount": 1250}}},
+}
+
+
 def make(**options: Json) -> TwinStripe:
     return TwinStripe(**options)
 

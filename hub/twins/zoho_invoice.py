@@ -423,6 +423,9 @@ CONNECTION: dict[str, Json] = {
     "settings": {"dc": "eu", "organization": ORGANIZATION},
 }
 
+# What people do here, where the rows do not tell (hub connector certify)
+PEOPLE: dict[str, Json] = {"contacts": {"unique": ["contact_name"]}}
+
 
 def make(**options: Json) -> TwinZohoInvoice:
     return TwinZohoInvoice(**options)

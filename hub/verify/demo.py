@@ -1,4 +1,4 @@
-"""`hub demo`: a company's six tools on this machine, synced, through a day of edits, and judged.
+"""`hub demo`: a company's tools on this machine, six or all, synced, through a day of edits, and judged.
 
 The story: the plan of a first sync, the guard that holds it, its release, the sync; then the hub runs as it would in
 production, in a process of its own with webhooks, while people work; then it syncs again, and once more, writing
@@ -33,13 +33,14 @@ from hub.store.rows import RunStreamRow
 from hub.twins.client import TwinClient
 from hub.twins.company import Company, score
 from hub.verify.judge import Verdict, compare
-from hub.verify.rehearsal import ENVIRONMENT, vendors, write_project
+from hub.verify.rehearsal import ENVIRONMENT, SYSTEMS, every_system, vendors, write_project
 from hub.verify.screen import Screen
 from hub.verify.story import Day
 
 STARTS_WITHIN_S = 120.0  # on a busy machine
 REST_WITHIN_S = 30.0
 RESTS, PUT_OFF_S = 4, 4.0
+PEOPLE, PEOPLE_OF_ALL = 2000, 500
 LEAST_PRECISION, LEAST_RECALL = 0.99, 0.95
 SIGNED = {"hubspot": "HUBSPOT_APP_SECRET", "shopify": "SHOPIFY_APP_SECRET", "stripe": "STRIPE_WEBHOOK_SECRET",
           "typeform": "TYPEFORM_WEBHOOK_SECRET"}  # fmt: skip
@@ -78,12 +79,15 @@ class Result:
         }  # fmt: skip
 
 
-def run(*, seed: int = 1, contacts: int = 2000, json: bool = False, serve: bool = True) -> int:
+def run(
+    *, seed: int = 1, contacts: int | None = None, every: bool = False, json: bool = False, serve: bool = True
+) -> int:
     """Play the demo.
 
     Args:
         seed: of the company and its data.
-        contacts: how many people it knows.
+        contacts: how many people it knows; None: 2,000, with every system 500.
+        every: with every system that has a twin, not only the usual ones.
         json: print one JSON document instead of the story.
         serve: on a terminal, keep vendors and hub running at the end, to try things by hand, until Ctrl-C.
 
@@ -92,13 +96,15 @@ def run(*, seed: int = 1, contacts: int = 2000, json: bool = False, serve: bool 
     """
     screen = Screen(quiet=json)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hub-demo-") as folder, vendors(seed, contacts) as (twins, company):
+    people = contacts or (PEOPLE_OF_ALL if every else PEOPLE)
+    systems = every_system() if every else SYSTEMS
+    with tempfile.TemporaryDirectory(prefix="hub-demo-") as folder, vendors(seed, people, systems) as (twins, company):
         place = Path(folder) / "project"
         port = _free_port()
         write_project(
             place, {name: twin.base_url for name, twin in twins.items()}, public_url=f"http://127.0.0.1:{port}"
         )
-        screen.opening(contacts, {name: twin.base_url for name, twin in twins.items()})
+        screen.opening(people, {name: twin.base_url for name, twin in twins.items()})
         hub = open_hub(place, environ=ENVIRONMENT, publish=True)
         try:
             result = _play(hub, place, port, twins, company, screen)
@@ -118,9 +124,7 @@ def _play(hub: Hub, place: Path, port: int, twins: dict[str, TwinClient], compan
     _first_sync(hub, screen)
     day = Day(hub, twins)
     with running_hub(place, port, screen):
-        for name, secret in SIGNED.items():
-            twins[name].set_webhook(hook_url(hub, name), ENVIRONMENT[secret])
-        twins["plum"].set_webhook(hook_url(hub, "plum"), "")
+        _subscribe(hub, twins)
         screen.chapter("A day at the company", "the hub runs with its webhooks; people work in their tools")
         day.run()
         _rest(hub)
@@ -144,6 +148,17 @@ def _play(hub: Hub, place: Path, port: int, twins: dict[str, TwinClient], compan
     result.conflicts = _conflicts(hub)
     result.rewards = listings.rewards(hub)
     return result
+
+
+def _subscribe(hub: Hub, twins: Mapping[str, TwinClient]) -> None:
+    """The vendors tell the hub what happens; who can only tell says everything once."""
+    for name, twin in twins.items():
+        connector = hub.connections[name].connector
+        if connector.parse is not None:
+            secret = ENVIRONMENT[SIGNED.get(name, "TWIN_WEBHOOK_SECRET")] if connector.verify is not None else ""
+            twin.set_webhook(hook_url(hub, name), secret)
+        if connector.only_listens:
+            twin.user_action("send_all")
 
 
 def _first_sync(hub: Hub, screen: Screen) -> None:

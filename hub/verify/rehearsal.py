@@ -1,4 +1,4 @@
-"""A company to rehearse on: six simulated vendors in a process of their own, and a project that speaks to them.
+"""A company to rehearse on: simulated vendors in a process of their own, and a project that speaks to them.
 
 The twins live in another process, as vendors do: what the hub's process does, or a kill of it, does not touch them.
 """
@@ -10,11 +10,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
-from hub.runtime.registry import SHIPPED, load_connector
+import orjson
+
+from hub.runtime.registry import SHIPPED, connector_names, load_connector
 from hub.twins.client import TwinClient
 from hub.twins.company import Company, fill, generate
 from hub.twins.server import serve
@@ -42,6 +45,8 @@ ENVIRONMENT = {
     "TWIN_CLIENT_ID": "twin-client",
     "TWIN_CLIENT_SECRET": "twin-secret",
     "TWIN_REFRESH_TOKEN": "twin-refresh",
+    "TWIN_USERNAME": "staff",
+    "TWIN_PASSWORD": "twin-password",
     "TWIN_WEBHOOK_SECRET": "rehearsal-webhook-secret",
 }
 CREDENTIALS = {  # kind of sign-in -> names in hub.yaml
@@ -101,6 +106,12 @@ connections:
 """
 
 
+def every_system() -> tuple[str, ...]:
+    """All that have a twin, the usual ones first."""
+    known = [name for name in connector_names() if find_spec(f"hub.twins.{name}") is not None]
+    return tuple(dict.fromkeys((*SYSTEMS, *known)))
+
+
 def write_project(folder: Path, urls: Mapping[str, str], *, public_url: str) -> None:
     """hub.yaml and a copy of the shipped mappings, every connection local and live."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,19 +123,24 @@ def write_project(folder: Path, urls: Mapping[str, str], *, public_url: str) -> 
 
 
 def _section(name: str, url: str) -> str:
-    """A connection to one of the further systems, by what its connector says of itself."""
+    """A connection to one of the further systems, by what its connector and its twin say of themselves."""
     connector = load_connector(name)
-    kind = connector.auth[0].kind
-    names = ", ".join(f"{each}: env:TWIN_{each.upper()}" for each in CREDENTIALS[kind])
-    given = getattr(import_module(f"hub.twins.{name}"), "CONNECTION", {}).get("settings", {})
-    settings = "".join(f'{each}: "{value}", ' for each, value in given.items())
+    if connector.only_listens:
+        return f"  {name}: {{connector: {name}}}\n"
+    told = getattr(import_module(f"hub.twins.{name}"), "CONNECTION", {})
+    kinds = [auth.kind for auth in connector.auth]
+    kind = told.get("auth", {}).get("kind") or ("token" if "token" in kinds else kinds[0])
+    named = [each for each in told.get("auth", CREDENTIALS[kind]) if each != "kind"]
+    names = "".join(f", {each}: env:TWIN_{each.upper()}" for each in named)
+    settings = "".join(f"{each}: {orjson.dumps(value).decode()}, " for each, value in told.get("settings", {}).items())
     lines = [
         f"  {name}:",
         f"    connector: {name}",
         "    local: true",
         f'    base_url: "{url}"',
-        f"    auth: {{kind: {kind}, {names}}}",
+        f"    auth: {{kind: {kind}{names}}}",
         f"    settings: {{{settings}limits: {_limits(name)}}}",
+        *([f"    streams: {orjson.dumps(told['streams']).decode()}"] if "streams" in told else []),
         *(["    webhooks: {secret: env:TWIN_WEBHOOK_SECRET}"] if connector.verify is not None else []),
     ]
     return "\n".join(lines) + "\n"

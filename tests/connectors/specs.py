@@ -1,8 +1,11 @@
-"""Requests of a connector, held against the vendor's own OpenAPI file where it lies beside this checkout."""
+"""Requests of a connector, held against the vendor's own OpenAPI files, where those are at hand.
+
+They are in the folder that HUB_SPECS names, or in `shared/specs` beside this checkout: one folder per vendor.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -14,10 +17,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from hub.twins.kit import Request, Response
-from tests.connectors.benches import Tampered
+from hub.verify.certify.stand import Tampered
 from tests.house.source import ROOT
 
-SPECS = next((each / "shared" / "specs" for each in Path(ROOT).parents if (each / "shared" / "specs").is_dir()), Path())
+SETTING = "HUB_SPECS"
+BIGCOMMERCE = {  # beginning of a path -> its file; the store and its coupons have none
+    "/v3/customers": "customers.v3.yml",
+    "/v2/orders": "orders.v2.oas2.yml",
+    "/v3/carts": "carts.v3.yml",
+    "/v3/hooks": "webhooks.v3.yml",
+}
 
 
 class Recorder(Tampered):
@@ -34,14 +43,19 @@ class Recorder(Tampered):
         return response
 
 
-def spec_of(name: str) -> Path:
-    """The vendor's file; skips, with a word, where it is not there."""
-    path = SPECS / name / "openapi.yaml"
-    if not path.exists():
-        pytest.skip(f"no folder shared/specs with an OpenAPI file of {name} beside this checkout")
-    if importlib.util.find_spec("openapi_core") is None:
-        pytest.skip("openapi-core is not installed")
-    return path
+def specs_of(vendor: str) -> Path:
+    """The folder of a vendor's files; skips, with a word, where it is not there."""
+    beside = [each / "shared" / "specs" for each in Path(ROOT).parents]
+    places = [Path(os.environ[SETTING])] if os.environ.get(SETTING) else beside
+    found = next((each / vendor for each in places if (each / vendor).is_dir()), None)
+    if found is None:
+        pytest.skip(f"no OpenAPI files of {vendor}: neither in {SETTING}, nor in shared/specs beside this checkout")
+    return found
+
+
+def spec_of(vendor: str) -> Path:
+    """The vendor's file, where it is one."""
+    return specs_of(vendor) / "openapi.yaml"
 
 
 def check_requests(file: Path, requests: Sequence[Request], *, prefix: str = "", unlisted: Sequence[str] = ()) -> int:
@@ -76,6 +90,32 @@ def check_requests(file: Path, requests: Sequence[Request], *, prefix: str = "",
         assert not unknown, f"{request.method} {request.path}: {sorted(unknown)} is not in the vendor's file"
         checked += 1
     return checked
+
+
+def bigcommerce_problems(specs: Path, asked: Sequence[Request]) -> tuple[list[str], int]:
+    """What the schemas object to, and how many calls they were asked about."""
+    from openapi_core import OpenAPI
+    from openapi_core.exceptions import OpenAPIError
+    from openapi_core.testing import MockRequest
+
+    apis = {name: OpenAPI.from_file_path(str(specs / name)) for name in BIGCOMMERCE.values()}
+    problems, checked = [], 0
+    for request in asked:
+        name = next((file for start, file in BIGCOMMERCE.items() if request.path.startswith(start)), None)
+        if name is None:
+            continue
+        call = MockRequest(
+            "https://api.bigcommerce.com", request.method.lower(), f"/stores/twin{request.path}",
+            args={key: values[0] for key, values in request.query.items()},
+            headers={"X-Auth-Token": "t", **{key.title(): value for key, value in request.headers.items()}},
+            data=request.body or None, content_type=request.headers.get("content-type", "application/json"),
+        )  # fmt: skip
+        checked += 1
+        try:
+            apis[name].validate_request(call)
+        except OpenAPIError as error:
+            problems.append(f"{request.method} {request.path} {request.query}: {error} {error.__cause__}")
+    return problems, checked
 
 
 def _server(document: Any) -> str:

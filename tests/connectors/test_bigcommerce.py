@@ -7,7 +7,6 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,35 +18,18 @@ from hub.connector import Settings
 from hub.errors import NeedsReview, RecordRejected, SignatureError
 from hub.model import Json
 from hub.twins.bigcommerce import make
-from hub.twins.kit import Request, Response
+from hub.twins.kit import Request
 from tests.connectors.doors import NOW, Desk, call_in, change, desk, door_to, messages_of, twin_clock
-from tests.house.source import ROOT
+from tests.connectors.specs import Recorder, bigcommerce_problems, specs_of
 
 VALUES = {"store_hash": "twin"}
 HOOKS = {"secret": "clientsecret123"}
-PLACES = (parent / "shared" / "specs" / "bigcommerce" for parent in Path(ROOT).parents)  # beside the checkout
-SPECS = next((place for place in PLACES if place.is_dir()), None)
 WEG = {"first_name": "Ada", "last_name": "Byron", "address1": "Weg 1", "city": "Berlin", "country_code": "DE"}
-
-
-class Watched:
-    """A twin, and what it was asked."""
-
-    def __init__(self, twin: Any) -> None:
-        self.twin, self.asked = twin, list[Request]()
-
-    def handle(self, request: Request) -> Response:
-        self.asked.append(request)
-        answer: Response = self.twin.handle(request)
-        return answer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.twin, name)
 
 
 @pytest.fixture
 def made() -> Iterator[Desk]:
-    twin: Any = Watched(make(clock=twin_clock(), auto_hooks=False, limit_scale=0, client_secret=HOOKS["secret"]))
+    twin: Any = Recorder(make(clock=twin_clock(), auto_hooks=False, limit_scale=0, client_secret=HOOKS["secret"]))
     with desk(CONNECTOR, twin, values=VALUES, webhooks=HOOKS) as found:
         yield found
 
@@ -206,8 +188,7 @@ def test_the_windows_wait_is_kept_and_its_quota_believed() -> None:
 
 
 def test_every_call_is_one_that_the_published_schemas_permit(made: Desk) -> None:
-    if SPECS is None:
-        pytest.skip("the vendor's OpenAPI files are not beside this checkout")
+    specs = specs_of("bigcommerce")
     assert CONNECTOR.subscribe is not None
     orders(made, 3)
     ids = people(made, 12, addresses=[WEG])
@@ -229,41 +210,11 @@ def test_every_call_is_one_that_the_published_schemas_permit(made: Desk) -> None
     CONNECTOR.subscribe(made.api, "https://hub.example.com/hooks/x")
     CONNECTOR.discover(made.api, "customers")
     twin: Any = made.twin
-    problems, checked = _against_schemas(SPECS, twin.asked)
+    problems, checked = bigcommerce_problems(specs, twin.asked)
     assert problems == []
     assert checked >= 20
     wrong = Request(method="PUT", path="/v3/customers", body=b'[{"last_name": 7}]')
-    assert len(_against_schemas(SPECS, [wrong])[0]) == 1  # it would be seen
-
-
-def _against_schemas(specs: Path, asked: list[Request]) -> tuple[list[str], int]:
-    """What the schemas object to, and how many calls they were asked about."""
-    from openapi_core import OpenAPI
-    from openapi_core.exceptions import OpenAPIError
-    from openapi_core.testing import MockRequest
-
-    host = "https://api.bigcommerce.com"
-    apis = {name: OpenAPI.from_file_path(str(specs / name)) for name in (
-        "customers.v3.yml", "orders.v2.oas2.yml", "carts.v3.yml", "webhooks.v3.yml")}  # fmt: skip
-    of = {"/v3/customers": "customers.v3.yml", "/v2/orders": "orders.v2.oas2.yml", "/v3/carts": "carts.v3.yml",
-          "/v3/hooks": "webhooks.v3.yml"}  # fmt: skip
-    problems, checked = [], 0
-    for request in asked:
-        name = next((file for start, file in of.items() if request.path.startswith(start)), None)
-        if name is None:
-            continue  # the store and its coupons: no file
-        call = MockRequest(
-            host, request.method.lower(), f"/stores/twin{request.path}",
-            args={key: values[0] for key, values in request.query.items()},
-            headers={"X-Auth-Token": "t", **{key.title(): value for key, value in request.headers.items()}},
-            data=request.body or None, content_type=request.headers.get("content-type", "application/json"),
-        )  # fmt: skip
-        checked += 1
-        try:
-            apis[name].validate_request(call)
-        except OpenAPIError as error:
-            problems.append(f"{request.method} {request.path} {request.query}: {error} {error.__cause__}")
-    return problems, checked
+    assert len(bigcommerce_problems(specs, [wrong])[0]) == 1  # it would be seen
 
 
 # --- messages ----------------------------------------------------------------------------------------------------

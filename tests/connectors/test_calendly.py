@@ -16,7 +16,7 @@ from hub.connector import Settings
 from hub.errors import ConfigFault, NeedsReview, RecordRejected, RetryLater, SignatureError, SignInExpired
 from hub.model import Json
 from hub.twins.calendly import API, TwinCalendly
-from tests.connectors.benches import bench
+from hub.verify.certify.stand import candidate, stand_of
 from tests.connectors.doors import NOW, Desk, call_in, desk, door_to, messages_of, twin_clock
 from tests.connectors.specs import Recorder, check_requests, spec_of
 
@@ -200,7 +200,7 @@ def test_questions_of_event_types_are_fields(calls: Desk) -> None:
 
 def test_every_request_is_one_of_the_vendors_own_description() -> None:
     path = spec_of("calendly")
-    with bench(CONNECTOR, wrap=Recorder) as made:
+    with stand_of(candidate("calendly"), wrap=Recorder) as made:
         assert CONNECTOR.fetch is not None
         assert CONNECTOR.subscribe is not None
         cursor, ids = None, []
@@ -219,7 +219,7 @@ def test_every_request_is_one_of_the_vendors_own_description() -> None:
         made.api.key = "key"
         CONNECTOR.subscribe(made.api, "https://hub.example.com/hooks")
         CONNECTOR.subscribe(made.api, "https://hub.example.com/hooks")
-        asked = made.vendor.asked  # type: ignore[attr-defined]
+        asked = made.vendor.asked
         assert check_requests(path, asked) == len(asked) > 100
 
 

@@ -14,7 +14,7 @@ from hub.connector import Settings
 from hub.errors import ConfigFault, NeedsReview, RecordRejected, SignatureError, SignInExpired
 from hub.model import Json
 from hub.twins.clickfunnels import TwinClickfunnels
-from tests.connectors.benches import bench
+from hub.verify.certify.stand import candidate, stand_of
 from tests.connectors.doors import NOW, Desk, call_in, change, desk, door_to, messages_of, twin_clock
 from tests.connectors.specs import Recorder, check_requests, spec_of
 
@@ -217,7 +217,7 @@ def test_every_request_is_one_of_the_vendors_own_description() -> None:
     assert CONNECTOR.fetch is not None
     assert CONNECTOR.push is not None
     assert CONNECTOR.subscribe is not None
-    with bench(CONNECTOR, wrap=Recorder) as made:
+    with stand_of(candidate("clickfunnels"), wrap=Recorder) as made:
         for stream in CONNECTOR.streams:
             cursor, seen = None, []
             for _ in range(2):
@@ -234,7 +234,7 @@ def test_every_request_is_one_of_the_vendors_own_description() -> None:
         CONNECTOR.check(made.api)
         for _ in range(2):
             CONNECTOR.subscribe(made.api, "https://hub.example.com/hooks")
-        asked = made.vendor.asked  # type: ignore[attr-defined]
+        asked = made.vendor.asked
     newer = [r".*/appointments/scheduled_events(/\d+)?"]  # of 2026, the file is of 2025
     assert check_requests(path, asked, prefix="/api/v2", unlisted=newer) > 30
     assert {"POST", "PUT", "DELETE"} <= {request.method for request in asked}

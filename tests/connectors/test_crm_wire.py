@@ -15,7 +15,7 @@ from hub.connector import Connector, Settings
 from hub.errors import ConfigFault, NeedsReview, QuotaUsedUp, RetryLater
 from hub.model import Json, PushResult
 from hub.twins.salesforce import TwinSalesforce
-from tests.connectors.benches import Stuck
+from hub.verify.certify.stand import Stuck
 from tests.connectors.doors import NOW, change, desk, door_to, twin_clock
 
 ORG = "https://acme.my.salesforce.com"

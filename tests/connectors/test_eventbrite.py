@@ -230,3 +230,31 @@ def test_the_same_token_again_stops_the_stream() -> None:
         assert [call.request.params for call in mock.calls] == [  # type: ignore[attr-defined]
             {"changed_since": "2026-11-02T08:00:00Z"}, {"changed_since": "2026-11-02T08:00:00Z", "continuation": "c"}
         ]  # fmt: skip
+
+
+def test_discounts_of_the_organization_are_read_whole_and_what_the_list_lacks_is_gone(tickets: Desk) -> None:
+    add = tickets.twin.user_create
+    early = add("discounts", {"code": "EARLY20", "percent_off": "20.00", "event_id": "7001", "quantity_available": 100})
+    friend = add("discounts", {"code": "FRIEND5", "amount_off": "5.00"})
+    opens = add("discounts", {"code": "BACKSTAGE", "type": "access"})
+    records, cursor, pages = tickets.pull_all("discounts")
+    assert {each.external_id: dict(each.data["off"]) for each in records} == {
+        early: {"kind": "percent", "value": "20.00"},
+        friend: {"kind": "amount", "value": "5.00"},
+        opens: {"kind": "other", "value": None},
+    }
+    assert pages[-1].listing_complete
+    tickets.twin.user_delete("discounts", friend)
+    later, _, pages = tickets.pull_all("discounts", cursor)
+    assert (ids(later), pages[-1].listing_complete) == ([early, opens], True)
+    assert tickets.fetch("discounts", [friend])[0].op == "delete"
+
+
+def test_a_list_of_discounts_that_had_to_begin_again_counts_as_no_complete_one(tickets: Desk) -> None:
+    for number in range(60):
+        tickets.twin.user_create("discounts", {"code": f"C{number}", "percent_off": "1.00"})
+    first = CONNECTOR.pull(tickets.api, "discounts", None)
+    tickets.advance(3600)  # the token of the next page has ended
+    records, _, pages = tickets.pull_all("discounts", first.next_cursor)
+    assert len(records) == 60
+    assert not pages[-1].listing_complete

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hub.connector import Connector, WebhookEvent
+from hub.connector import WebhookEvent
 from hub.errors import HubError
-from tests.connectors.benches import remote_connectors, settings_for
+from hub.verify.certify.stand import Candidate, candidates, settings_for
 from tests.connectors.doors import call_in
 
-LISTENING = [each for each in remote_connectors() if each.parse is not None]
+LISTENING = [each for each in candidates() if each.connector.parse is not None]
 DEEP = b"[" * 100_000 + b"]" * 100_000
 WORDS = b"""
     id data type object event events payload body resource resource_id resource_type topic store_id created_at action
@@ -41,9 +41,9 @@ BODIES: list[bytes] = [
 TYPES = ("application/json", "multipart/form-data; boundary=x")
 
 
-@pytest.mark.parametrize("connector", LISTENING, ids=lambda each: each.name)
-def test_no_body_is_a_bug(connector: Connector) -> None:
-    given = settings_for(connector, secret="s3cret-s3cret")
+@pytest.mark.parametrize("listener", LISTENING, ids=lambda each: each.connector.name)
+def test_no_body_is_a_bug(listener: Candidate) -> None:
+    connector, given = listener.connector, settings_for(listener, secret="s3cret-s3cret")
     assert connector.parse is not None
     refused = 0
     for body in BODIES:

@@ -13,7 +13,7 @@ from hub.connector import Settings, WebhookRequest
 from hub.errors import QuotaUsedUp, RetryLater, SignatureError, SignInExpired
 from hub.model import ChangeSet, Json, PushResult
 from hub.twins.hubspot import TwinHubSpot
-from tests.connectors.clocks import SharedClock
+from hub.verify.certify.stand import SharedClock
 from tests.connectors.doors import NOW, Desk, change, desk, twin_clock
 
 FIELDS = ["email", "firstname", "lastname", "phone"]

@@ -15,7 +15,7 @@ from hub.connector import Settings
 from hub.errors import ConfigFault, NeedsReview, RecordRejected, SignInExpired
 from hub.model import Json
 from hub.twins.unbounce import PAGES, TwinUnbounce
-from tests.connectors.benches import Stuck
+from hub.verify.certify.stand import Stuck
 from tests.connectors.doors import NOW, Desk, call_in, desk, door_to, messages_of, twin_clock
 
 DAY_S = 86_400.0

@@ -21,7 +21,7 @@ from hub.connector import Settings
 from hub.errors import ConfigFault, HubError
 from hub.runtime.clock import VirtualClock
 from hub.runtime.files import LocalFiles
-from tests.connectors.benches import remote_connectors, settings_for
+from hub.verify.certify.stand import candidates, settings_for
 from tests.connectors.doors import call_in
 from tests.core.test_checks import BODIES, DECLARATIONS
 from tests.projects import make_project
@@ -106,14 +106,13 @@ BODIES_OF_CALLS = (b"", b"{", b"\xff\xfe", b'"x"')
 
 def webhooks(_folder: Path) -> Found:
     """Of every connector that is called."""
-    for connector in remote_connectors():
-        for body in BODIES_OF_CALLS:
-            if connector.parse is None:
-                continue
+    for listener in candidates():
+        parse, given = listener.connector.parse, settings_for(listener, secret="s3cret-s3cret")
+        for body in BODIES_OF_CALLS if parse is not None else ():
             try:
-                connector.parse(settings_for(connector, secret="s3cret-s3cret"), call_in(body, {}))
+                parse(given, call_in(body, {}))
             except HubError as refused:
-                yield Bad(f"{connector.name}: {body!r}", refused.code, _one(refused))
+                yield Bad(f"{listener.connector.name}: {body!r}", refused.code, _one(refused))
 
 
 COMMANDS: list[tuple[str, str]] = [

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import orjson
 import pytest
 
-from hub.connector import Connector, HttpResponse
 from hub.core.canonical import CanonicalField, Survivorship
 from hub.core.merge import Voice, decide_field
-from hub.errors import NeedsReview
-from hub.kit import contract
 from hub.model import LONG_AGO, NO_VERSION, WHOLE, Cell, Claim, FieldState, Json
 from tests.house.source import ROOT
 
@@ -103,65 +99,3 @@ def test_an_example_comes_out_as_the_page_says(example: Example) -> None:
 def test_an_example_that_is_wrong_is_seen() -> None:
     (wrong,) = examples("```claims\nphone by newest\nhubspot: 1 (?-09:00)\nstripe: 2 (09:00-09:05)\nvalue: 1\n```\n")
     assert outcome(wrong) == ("2", [])
-
-
-# The connector of docs/adding-a-connector.md
-
-
-class Acme:
-    """A door to two pages of people, the second with a row that cannot be read."""
-
-    base_url, account = "https://api.acme.example", "acme"
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Json]] = []
-
-    def vendor_now(self) -> float:
-        return 10_000.0
-
-    def request(self, method: str, path: str, *, operation: str, params: Mapping[str, Json]) -> HttpResponse:
-        self.asked.append(dict(params))
-        row = {"id": 7, "mail": "ann@example.org", "updated_at": "2026-01-02T00:00:00Z"}
-        body = {"people": [row], "next": "b"} if not params["page_token"] else {"people": [{"id": 8}]}
-        return HttpResponse(status=200, headers={}, body=orjson.dumps(body), at=10_000.0)
-
-
-@pytest.fixture(scope="module")
-def connector() -> Connector:
-    page = (ROOT / "docs" / "adding-a-connector.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    names: dict[str, Json] = {}
-    exec(compile(code, "adding-a-connector.md", "exec"), names)
-    made: Connector = names["CONNECTOR"]
-    return made
-
-
-def test_the_connector_of_the_page_fits_together(connector: Connector) -> None:
-    contract.check_description(connector)
-
-
-def test_the_connector_of_the_page_reads_page_by_page_and_rests_where_the_next_read_begins(
-    connector: Connector,
-) -> None:
-    door = Acme()
-    first = connector.pull(door, "people", None)
-    assert [(record.external_id, record.stamp) for record in first.records] == [("7", 1_767_312_000.0)]
-    assert not first.complete
-    last = connector.pull(door, "people", first.next_cursor)
-    assert [(fault["external_id"], fault["code"]) for fault in last.faults] == [("8", "REC-UNREADABLE")]
-    assert (last.complete, last.next_cursor) == (True, {"since": 9_700.0})
-    assert [params["page_token"] for params in door.asked] == ["", "b"]
-    connector.pull(door, "people", last.next_cursor)
-    assert door.asked[-1] == {"updated_after": "1970-01-01T02:41:40.000Z", "page_token": ""}
-
-
-def test_the_connector_of_the_page_finds_a_page_that_is_handed_out_for_ever(connector: Connector) -> None:
-    with pytest.raises(NeedsReview, match="PAGE-LOOP"):
-        connector.pull(Stuck(), "people", {"since": 0.0, "started": 1.0, "next": "b"})
-
-
-class Stuck(Acme):
-    """Hands out the same page again and again."""
-
-    def request(self, method: str, path: str, *, operation: str, params: Mapping[str, Json]) -> HttpResponse:
-        return HttpResponse(status=200, headers={}, body=b'{"people": [], "next": "b"}', at=10_000.0)

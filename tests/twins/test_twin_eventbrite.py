@@ -101,3 +101,20 @@ def test_the_hours_calls_end(running: RunningTwin) -> None:
         answers = [ask(poor, "GET", "/users/me/") for _ in range(3)]
         assert [each.status_code for each in answers] == [200, 200, 429]
         assert answers[2].json()["error"] == "HIT_RATE_LIMIT"
+
+
+def test_discounts_are_listed_by_scope(running: RunningTwin, twin: TwinEventbrite) -> None:
+    mine = twin.user_create("discounts", {"code": "EARLY20", "percent_off": "20.00", "event_id": "7001"})
+    every = twin.user_create("discounts", {"code": "FRIEND5", "amount_off": "5.00"})
+
+    def listed(**params: Json) -> list[str]:
+        answer = ask(running, "GET", "/organizations/101/discounts/", params=params)
+        return [each["id"] for each in answer.json()["discounts"]] if answer.status_code == 200 else ["refused"]
+
+    assert listed(scope="user") == [mine, every]
+    assert listed(scope="multi_events") == [every]
+    assert listed(scope="event", event_id="7001") == [mine]
+    for wrong in ({}, {"scope": "all"}, {"scope": "event"}, {"scope": "multi_events", "event_id": "7001"}):
+        assert listed(**wrong) == ["refused"], wrong
+    shown = ask(running, "GET", f"/discounts/{mine}/").json()
+    assert (shown["code"], shown["quantity_sold"], "changed" in shown) == ("EARLY20", 0, False)
