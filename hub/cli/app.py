@@ -64,7 +64,6 @@ for name, command in (
     ("why", explaining.why),
     ("history", explaining.history),
     ("show", explaining.show_entity),
-    ("export", explaining.export),
     ("replay", explaining.replay),
     ("export", persons.export),
     ("erase", persons.erase),

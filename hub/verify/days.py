@@ -138,9 +138,7 @@ def outage(changed: int = 100_000, *, url: str = "sqlite://") -> Outage:
     if company.behind("B"):
         found.errors.append(f"L24 B lacks {company.behind('B')} records after {found.windows} windows of its quota")
     for vendor in company.vendors.values():
-        apart = sum(
-            vendor.current(each).fields["phone"] != a.current("A" + each[1:]).fields["phone"] for each in vendor.records
-        )
+        apart = sum(_phone(vendor, each) != _phone(a, "A" + each[1:]) for each in vendor.records)
         if apart:
             found.errors.append(f"L2 {apart} records of {vendor.name} hold another number")
     company.store.close()
@@ -148,5 +146,4 @@ def outage(changed: int = 100_000, *, url: str = "sqlite://") -> Outage:
 
 
 def _phone(vendor: SimVendor, external_id: str) -> Json:
-    fields = vendor.current(external_id).fields
-    return fields["phone"] if fields is not None else None
+    return (vendor.current(external_id).fields or {}).get("phone")

@@ -44,8 +44,8 @@ def claim(link: int, value: Json, *, before: float = 10.0, taken: int = 5) -> Cl
     return Claim(link, value, LONG_AGO, before, NO_VERSION, taken)
 
 
-def says(value: Json, link: int = 1, **more: float) -> Cell:
-    return Cell(held=value, own={WHOLE: claim(link, value, **more)})
+def says(value: Json, link: int = 1, *, taken: int = 5) -> Cell:
+    return Cell(held=value, own={WHOLE: claim(link, value, taken=taken)})
 
 
 def ruling(value: Json, version: int) -> RulingRow:
