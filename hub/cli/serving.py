@@ -86,7 +86,7 @@ def serve_hub(folder: Path, *, host: str, port: int, jobs: int | None) -> None:
 
 def serve_worker(folder: Path, *, jobs: int) -> None:
     """Take jobs until stopped; 1 if some run did not reach the end of its page in time."""
-    from hub.app.bootstrap import opened, start_logging
+    from hub.app.bootstrap import opened, refresh_hub, start_logging
     from hub.app.fleet import Fleet, require_many_writers
     from hub.app.service import Service
 
@@ -94,6 +94,7 @@ def serve_worker(folder: Path, *, jobs: int) -> None:
     with opened(folder) as hub:
         start_logging(hub)
         require_many_writers(hub)
+        refresh_hub(hub)  # what was published, not this machine's copies of the files
         service = Service(hub, make_worker=lambda hub: Fleet(hub, at_once=jobs, ticks=False))
         service.start()
         show.line(f"works, {jobs} jobs at a time")
