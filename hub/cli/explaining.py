@@ -48,15 +48,6 @@ def history(
         show.line(f"older ones: --before {found['next']}")
 
 
-def export(entity: Entity, folder: Folder = HERE) -> None:
-    """Everything that is known of one person, as one JSON document; who takes it is in the audit log."""
-    from hub.app import bootstrap
-    from hub.app.person_file import person_file
-
-    with bootstrap.opened(project(folder), connect=False) as hub:
-        show.as_json(person_file(hub, entity, by=bootstrap.user_name()))
-
-
 def show_entity(
     entity: Entity,
     as_of: Annotated[str | None, typer.Option(help="A day or moment, such as 2026-11-02T08:10:00Z.")] = None,
