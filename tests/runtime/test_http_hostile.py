@@ -22,7 +22,7 @@ from hub.errors import ConfigFault, HubError, NeedsReview, RecordRejected, Retry
 from hub.runtime.addresses import resolve
 from hub.runtime.calls import Bounds
 from hub.runtime.clock import VirtualClock
-from tests.runtime.stub_vendor import door_to, vendor
+from tests.runtime.stub_vendor import connector, door_to, vendor
 
 TOKEN = b"tok-secret-1"
 
@@ -68,6 +68,14 @@ def test_numbers_are_judged_by_what_they_resolve_to(name: str) -> None:
     """Whatever a resolver makes of a name: what is no public address is refused."""
     with pytest.raises(ConfigFault, match="NET-HOST"):
         resolve(name, 443, local=False)
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "127.0.0.1", "localhost", "2852039166", "0x7f000001", "10.0.0.1"])
+def test_a_host_that_an_admin_may_choose_is_a_public_one_all_the_same(host: str) -> None:
+    """A connector without hosts of its own takes those that the connection names; where they lead is judged anyhow."""
+    free = connector(hosts=(host,))
+    with pytest.raises(ConfigFault, match="NET-HOST"):
+        door_to(f"https://{host}", local=False, of=free).request("GET", "/latest/meta-data", operation="x")
 
 
 def test_a_netrc_file_gives_no_password_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
