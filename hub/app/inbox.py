@@ -226,28 +226,28 @@ def alike(hub: Hub, conflict_id: int, candidate: int) -> Dict:
         system = str(row.candidates[candidate].get("connection") or "")
         entity = tx.entities([row.entity_id])[row.entity_id]
         declared = _declared(hub.canonical.entities[entity.type], row.field) or WHOLE_RECORD
+        found = tx.inbox(waits=True, edge=0, limit=ALIKE_MOST + 1, field=row.field, type=entity.type, connection=system)
         rows = [
             each
-            for each in tx.inbox(
-                waits=True, edge=0, limit=ALIKE_MOST + 1, field=row.field, type=entity.type, connection=system
-            )
+            for each in found
             if each.id != conflict_id and sum(_from(said, system) for said in each.candidates) == 1
         ][:ALIKE_MOST]
         entities = tx.entities(set(tx.roots({each.entity_id for each in rows}).values()))
         roots = tx.roots({each.entity_id for each in rows})
         named = cards(tx, {each.entity_id for each in rows})
-    found = []
+    more = len(found) > ALIKE_MOST
+    shown = []
     for each in rows:
         standing = entities[roots[each.entity_id]].values.get(row.field)
         number = next(n for n, said in enumerate(each.candidates) if _from(said, system))
         new = chosen_value(each.candidates[number], declared, standing)
-        found.append(
+        shown.append(
             {
                 "conflict": each.id, "card": named.get(each.entity_id) or _nobody(each), "candidate": number,
                 "digest": each.digest, "old": standing, "new": new, "changes": not same(declared, standing, new),
             }
         )  # fmt: skip
-    return {"field": row.field, "connection": system, "type": entity.type, "rows": found}
+    return {"field": row.field, "connection": system, "type": entity.type, "rows": shown, "more": more}
 
 
 def _from(candidate: Mapping[str, Json], system: str) -> bool:

@@ -11,6 +11,7 @@ from hub.app.own import own_plan
 from hub.app.people import Right
 from hub.app.plan_pages import PAGE, Narrowed, plan_page
 from hub.app.proposals import MADE, approve_plan, approve_some, plans_now, reject_plan
+from hub.errors import NeedsReview
 from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
@@ -80,6 +81,8 @@ def approve(ask: Ask) -> Response:
     number = ask.number("plan")
     own_plan(ask.hub, number, by=ask.by)
     which, note = ask.said("which"), ask.said("note")[:500]
+    if which not in ("all", "shown", "ticked"):
+        raise NeedsReview("nothing was chosen", code="PLAN-NONE", where=f"plan {number}", fix="say which writes")
     narrowed = _narrowed(ask.said) if which == "shown" else None
     ticked = [int(each) for each in ask.all_said("place") if each.isdigit() and len(each) < 10]
     places = ticked if which == "ticked" else None

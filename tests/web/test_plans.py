@@ -134,6 +134,7 @@ def test_nothing_chosen_is_said_and_decides_nothing(asking: Console) -> None:
     plan = waiting(asking)["right"]
     answer = asking.as_("approver").post(f"/plan/{plan}/approve", which="ticked")
     assert (answer.status, "PLAN-NONE" in answer.text) == (422, True)
+    assert asking.as_("approver").post(f"/plan/{plan}/approve").status == 422
     assert state_of(asking, plan) == "waiting"
 
 
