@@ -22,6 +22,7 @@ from hub.app.forgotten import without_erased
 from hub.app.gone import is_buried, is_dead, revive, settle_later, take_gone, take_unknown
 from hub.app.matching import LIVING, link_for, link_of_tombstone, moved_ids, rulings_on
 from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_cells, quarantine_row
+from hub.app.parents import other_names, wake, with_references
 from hub.app.removals import contest
 from hub.app.scene import Cells, Scene
 from hub.app.settle import close_landed, settle_intent, stored_by, tells_all
@@ -42,7 +43,6 @@ from hub.model import (
     LinkRow,
     LinkState,
     MappedRecord,
-    Reference,
     SourceRecord,
 )
 from hub.store import Tx
@@ -53,7 +53,6 @@ LISTING = "listing"  # deletes of a stream: what a complete listing lacks
 GONE = LinkState.GONE  # asked for each record, and an enum is slow to ask
 HOPES = 2  # tries of a part's page that keep no keys from others meanwhile: its people are seldom in another part
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
-RESTS_S = 30 * 86_400.0  # a record that waits for a parent nobody can be asked for looks again after this at the latest
 SILENT = frozenset({LinkState.GONE, LinkState.NOT_VISIBLE, LinkState.MERGED_INTO})  # a read brings such a link back
 
 
@@ -244,29 +243,10 @@ def _load(page: PageContext, news: Sequence[tuple[str, SourceRecord]], mapped: M
     scene.load({head.entity_id for head in known.values()})
     scene.load({each for group in found.values() for each in group} | marked)
     page.links = {each: scene.links[head.id] for each, head in known.items()}
-    page.names = _other_names(page, [(page.links[each], mapped.get(id(here[each]))) for each in known])
+    page.names = other_names(page, [(page.links[each], mapped.get(id(here[each]))) for each in known])
     wanted = [link.id for link in scene.links.values() if link.state == LinkState.WANTED]
     if wanted:
         page.intents |= tx.intents_for(wanted)
-
-
-def _other_names(page: PageContext, records: Sequence[tuple[LinkRow, MappedRecord | None]]) -> Mapping[int, int]:
-    """Roots of what references name now and named before, where the two differ: a merge may have made them one."""
-    names: set[int] = set()
-    for link, mapped in records:
-        for name, ref in mapped.references.items() if mapped is not None else ():
-            now = page.parents.get(ref) if ref is not None else None
-            for before in _known_as(page, link, name):
-                names |= {now, before} if now is not None and before != now else set()
-    return page.scene.tx.roots(names) if names else {}
-
-
-def _known_as(page: PageContext, link: LinkRow, name: str) -> list[int]:
-    """Entities that a reference was last written and held as."""
-    intent = page.intents.get(link.id)
-    written = intent.values.get(name) if intent is not None else None
-    held = (link.shadow.get("held") or {}).get(name)
-    return [each for each in (written, held) if isinstance(each, int)]
 
 
 def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapped: MappedRecord | None) -> None:
@@ -477,60 +457,6 @@ def _window(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Mapp
     return Window.of_read(last_known=page.last_known(link), read_at=page.read_at, stamp=stamp)
 
 
-def with_references(page: PageContext, link: LinkRow, mapped: MappedRecord) -> dict[str, Json]:
-    """Values with references resolved to entities; an unknown parent makes its cell wait, and is sent for."""
-    shown = dict(mapped.values)
-    for name, reference in mapped.references.items():
-        if reference is None:
-            shown[name] = None
-        elif reference in page.parents:
-            shown[name] = _as_known(page, link, name, page.parents[reference])
-        elif (page.connection.name, *reference) in page.scene.link_index:
-            shown[name] = page.scene.link_index[page.connection.name, *reference].entity_id
-        else:
-            _wait_for_parent(page, link, name, reference)
-    return shown
-
-
-def _as_known(page: PageContext, link: LinkRow, name: str, now: int) -> int:
-    """Whom a reference names, under the name that it is known by: who was merged since is no other person."""
-    root = page.names.get(now, now)
-    return next((each for each in _known_as(page, link, name) if page.names.get(each, each) == root), now)
-
-
-def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Reference) -> None:
-    """Where nothing can be sent for, the record rests until its parent is told of (`_wake`)."""
-    now = page.scene.now
-    source = page.mapping.source
-    if page.connection.connector.only_listens:
-        why = waits_for(reference.stream, reference.external_id)
-        page.hints.append((page.connection.name, source, link.external_id or "", None, now + RESTS_S, why))
-    else:
-        page.hints.append((page.connection.name, reference.stream, reference.external_id, None, now, "parent"))
-        page.hints.append((page.connection.name, source, link.external_id or "", None, now, "waits for a parent"))
-    page.counts["waiting_cells"] += 1
-    page.quarantine.append(
-        quarantine_row(
-            page, link.external_id or "", name, "REF-WAITS",
-            f"names {reference.stream} {reference.external_id}, which the hub has not read yet",
-            "nothing to do: it is sent for, and mends itself when it arrives",
-            {"stream": reference.stream, "external_id": reference.external_id},
-        )
-    )  # fmt: skip
-
-
-def waits_for(stream: str, external_id: str) -> str:
-    """The reason of a hint that rests until this record is told of; of absurd ids, only the beginning counts."""
-    return f"waits for {stream} {external_id}"[:500]
-
-
-def _wake(page: PageContext) -> None:
-    """Records that were told of for the first time: whoever waits for them is taken in again."""
-    if page.fresh and page.connection.connector.only_listens:
-        reasons = [waits_for(page.mapping.name, each) for each in page.fresh]
-        page.scene.tx.wake_hints(page.connection.name, reasons, page.scene.now)
-
-
 # Guards
 
 
@@ -591,7 +517,7 @@ def store_reviews(page: PageContext) -> None:
     if "no_quarantine" not in PLANTED:
         tx.add_quarantine(page.quarantine)
     tx.add_hints(page.hints)
-    _wake(page)
+    wake(page)
     tx.add_tombstones(page.tombstones)
 
 

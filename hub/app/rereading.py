@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hub.app.context import Connection, Hub
-from hub.app.ingest import finish, is_held, store_holds, store_reviews, with_references
+from hub.app.ingest import finish, is_held, store_holds, store_reviews
 from hub.app.page import PageContext, quarantine_row, stored_record
+from hub.app.parents import with_references
 from hub.app.scene import Scene
 from hub.app.transact import commit
 from hub.app.voices import SPEAKING, connector_name

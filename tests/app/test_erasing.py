@@ -69,8 +69,8 @@ def lived(make: Callable[..., World], database_url: str) -> World:
     merge(world.hub, "contact:TOKEN-code", "contact:TOKEN-twin", by="sue", note="TOKEN-because")
     add_note(world.hub, ann(world), "TOKEN-note on the record", by="sue")
     with world.store.transaction() as tx:
-        tx.add_delivery("A", "d1", b'{"person": "token-mail@example.org"}', world.clock.now())
-        tx.add_delivery("A", "d2", b'{"person": "bob@example.org"}', world.clock.now())
+        bodies = [("d1", b'{"person": "token-mail@example.org"}'), ("d2", b'{"person": "bob@example.org"}')]
+        tx.add_deliveries("A", bodies, world.clock.now())
     external_id = next(each for each, link in world.links("A").items() if f"contact:{link.entity_id}" == ann(world))
     world.edit("A", external_id, phone="+49TOKEN-new-phone")
     world.sync()
