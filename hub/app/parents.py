@@ -1,5 +1,8 @@
-"""What a record's references name: entities, under the name by which they are known; a parent that is not known yet is
-sent for, and the record is taken in again when it is there.
+"""References of records that are taken in: whom they name, under which name, and what waits for whom.
+
+A record whose parent was never read goes on without it: its cell waits, mended by itself when the parent arrives. Where
+a record can be asked for it is sent for; where nothing can be asked (a system that only sends) the record rests, and is
+taken in again in the transaction after the one that brought its parent.
 """
 
 from __future__ import annotations

@@ -120,6 +120,7 @@ def test_an_address_is_a_secret_and_never_stands_in_the_file(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(importlib.util.find_spec("apprise") is None, reason="apprise is not installed")
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # of what apprise imports
 def test_apprise_takes_it_where_it_should_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Chat)
     threading.Thread(target=server.serve_forever, daemon=True).start()
