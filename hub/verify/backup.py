@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hub.app.restored import after_restore
@@ -11,6 +14,7 @@ from hub.store.databases import SqliteDatabase
 if TYPE_CHECKING:
     from hub.verify.history import History
 
+BLOB = re.compile(r"X'([0-9A-F]*)'")  # as a dump writes bytes
 TAKEN_EVERY = 25  # steps between two backups
 BACK = 0.01  # that a step begins with yesterday's store
 WAIT_S = 300.0  # for the last write of the old process to land, as the manual says
@@ -22,6 +26,17 @@ def copy_of(store: Store) -> Any:
     copy = type(there)(":memory:", check_same_thread=False)
     there.backup(copy)
     return copy
+
+
+def told_by(store: Store) -> str:
+    """Every cell of a store in memory, unpacked, as a search would see it."""
+    return BLOB.sub(lambda found: _readable(bytes.fromhex(found[1])), "\n".join(_connection(store).iterdump()))
+
+
+def _readable(blob: bytes) -> str:
+    with suppress(zlib.error):
+        blob = zlib.decompress(blob)
+    return blob.decode("utf-8", "replace")
 
 
 def put_back(store: Store, copy: Any) -> None:

@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from hub.core.planted import PLANTED
-from hub.verify import books, laws
+from hub.verify import books, erased, laws
 from hub.verify.history import Crash, Cuts, History, Strike
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ AT_REST = (  # in this order: completeness before anything else touches the reco
     laws.check_replay,
     laws.check_quiet,
     books.check_runs,
+    erased.check_erased,
 )
 
 

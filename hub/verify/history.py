@@ -116,7 +116,7 @@ class History:
         self.errors: list[str] = []
         self.stamps: dict[int, float] = {}  # of links, as last looked at
         self.restored = False
-        self.store = Store(url, seam=self.seam)
+        self.store, self.in_memory = Store(url, seam=self.seam), url == "sqlite://"
         names = list(NAMES[: systems or rng.choice((2, 2, 3))])
         self.canonical = draw_canonical(rng, names)
         self.crowd = People(self, focus)

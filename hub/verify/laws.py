@@ -246,7 +246,7 @@ def check_quiet(history: History) -> list[str]:
     for _ in range(3):
         history.clock.advance(1000.0)
         history.round()
-        _sweep(history)
+        sweep(history)
     broken = []
     if history.writes() != writes:
         broken.append(f"L3 {history.writes() - writes} writes while nothing happened")
@@ -261,13 +261,13 @@ def check_complete(history: History) -> list[str]:
     known = {link.external_id for links in entities_and_links(history)[1].values() for link in links}
     for vendor in history.vendors.values():
         broken += [f"L13 never read: {each}" for each in vendor.alive() if each not in known]
-    found = _sweep(history)
+    found = sweep(history)
     if found["changed"] or found["new"]:
         broken.append(f"L13 the sweep found {found['changed']} changes and {found['new']} records")
     return broken
 
 
-def _sweep(history: History) -> Counter[str]:
+def sweep(history: History) -> Counter[str]:
     total: Counter[str] = Counter()
     for name, vendor in history.vendors.items():
         read_at = history.clock.now()
