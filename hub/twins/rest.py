@@ -38,7 +38,7 @@ STREAMS = {
     },
 }  # fmt: skip
 CONNECTION = {
-    "settings": {"url": "https://api.shop.example", "check": "/me"},
+    "settings": {"url": "https://api.shop.example", "check": "/me", "token_url": "/oauth/token"},
     "streams": STREAMS,
     "auth": {"kind": "token", "token": "twin-token"},
 }
@@ -85,12 +85,13 @@ class TwinRest(Twin):
         if request.path == TOKEN_PATH or kind == "none":
             return None
         basic = "Basic " + base64.b64encode(f"twin-user:{token}".encode()).decode()
+        issued = request.bearer() not in self.tokens.fixed and self.tokens.is_valid(request.bearer(), self.now())
         ok = {
             "basic": given.get("authorization") == basic,
             "header": given.get("x-api-key") == token and "authorization" not in given,
             "query": request.first("api_key") == token and "authorization" not in given,
-            "client_credentials": request.bearer() != token and self.tokens.is_valid(request.bearer(), self.now()),
-            "bearer": request.bearer() == token,
+            "client_credentials": issued,
+            "bearer": request.bearer() == token or issued,
         }
         return None if ok[kind] else self.unauthorised(request)
 
@@ -134,7 +135,9 @@ class TwinRest(Twin):
     def _token(self, request: Request) -> Response:
         form = {name: values[0] for name, values in request.form().items()}
         wanted = {"grant_type": "client_credentials", "client_id": self.settings["client_id"],
-                  "client_secret": self.settings["client_secret"], "scope": "shop"}  # fmt: skip
+                  "client_secret": self.settings["client_secret"]}  # fmt: skip
+        if form.pop("scope", "shop") != "shop":
+            return Response.json({"error": "invalid_scope"}, 400)
         if form != wanted:
             return Response.json({"error": "invalid_client"}, 401)
         return Response.json({"access_token": self.tokens.issue(self.now(), 600), "expires_in": 600})
