@@ -54,7 +54,9 @@ def check_own_words(stand: Stand) -> str:
     """Calls until the vendor's own limit turns one away, in its own form: told as a wait, and the wait is kept."""
     stream = readable(stand)
     truth = full(stand, stream)
-    while stand.calls() < MOST_CALLS:
+    for _ in range(MOST_CALLS):  # a read may cost many calls, or none
+        if stand.calls() >= MOST_CALLS:
+            break
         slept = len(stand.clock.slept)
         try:
             stand.connector.pull(stand.api, stream, None)
@@ -75,7 +77,9 @@ def check_own_pace(stand: Stand) -> str:
     own = {name: each for name, each in stand.settings.values.items() if name != "limits"}
     paced = stand.with_settings(values=own)
     calls = min(MOST_CALLS // 2, 2 * min((ceil(each / 100) for each in wide.values() if each), default=50))
-    while paced.calls() < max(20, calls):
+    for _ in range(max(20, calls)):
+        if paced.calls() >= max(20, calls):
+            break
         try:
             paced.connector.pull(paced.api, stream, None)
         except RetryLater as error:
@@ -185,7 +189,8 @@ def check_wrong_credentials(stand: Stand) -> str:
 
 def _renewing(stand: Stand) -> Iterator[tuple[Auth, Stand]]:
     """The connection with each kind of sign-in whose tokens run out. Raises NotShown if there is none."""
-    kinds = [auth for auth in stand.connector.auth if auth.kind in RENEWABLE]
+    told = stand.candidate.told.get("auth", {}).get("kind")  # the only one that its twin knows
+    kinds = [auth for auth in stand.connector.auth if auth.kind in RENEWABLE and told in (None, auth.kind)]
     if not kinds or stand.connector.only_listens:
         raise NotShown("its tokens do not run out")
     for auth in kinds:
