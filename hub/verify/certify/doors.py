@@ -28,6 +28,15 @@ def readable(stand: Stand) -> str:
     raise NotShown("nothing is read from this vendor: it sends")
 
 
+def asking(stand: Stand) -> str:
+    """A stream whose reads ask the vendor. Raises NotShown where none does: it only delivers."""
+    stream, before = readable(stand), stand.calls()
+    stand.connector.pull(stand.api, stream, None)
+    if stand.calls() == before:
+        raise NotShown("its reads ask nobody: it delivers")
+    return stream
+
+
 # Limits
 
 
@@ -122,7 +131,7 @@ def check_led_astray(stand: Stand) -> str:
 
 
 def _through(stand: Stand, *faults: str) -> str:
-    stream = readable(stand)
+    stream = asking(stand)
     truth = full(stand, stream)
     ends = []
     for fault in faults:
@@ -140,7 +149,7 @@ def _through(stand: Stand, *faults: str) -> str:
 
 def check_no_secret_told(stand: Stand) -> str:
     """No error message holds a credential."""
-    stream = readable(stand)
+    stream = asking(stand)
     told = []
     for fault in ("error_before", "html", "redirect", "expire_token"):
         stand.vendor.set_faults(script=[{"fault": fault, "times": 9}])
