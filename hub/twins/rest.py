@@ -284,6 +284,10 @@ def sketch(pen: Sketch) -> None:
             pen.add("orders", f"{contact}{step}", view.created, order)
 
 
+# What people do here, where the rows do not tell (hub connector certify)
+PEOPLE: dict[str, Json] = {"orders": {"merge": {"no": "orders are not merged"}}}
+
+
 def make(**options: Json) -> TwinRest:
     return TwinRest(**options)
 

@@ -28,6 +28,15 @@ def readable(stand: Stand) -> str:
     raise NotShown("nothing is read from this vendor: it sends")
 
 
+def asking(stand: Stand) -> str:
+    """A stream whose reads ask the vendor. Raises NotShown where none does: it only delivers."""
+    stream, before = readable(stand), stand.calls()
+    stand.connector.pull(stand.api, stream, None)
+    if stand.calls() == before:
+        raise NotShown("its reads ask nobody: it delivers")
+    return stream
+
+
 # Limits
 
 
@@ -54,7 +63,9 @@ def check_own_words(stand: Stand) -> str:
     """Calls until the vendor's own limit turns one away, in its own form: told as a wait, and the wait is kept."""
     stream = readable(stand)
     truth = full(stand, stream)
-    while stand.calls() < MOST_CALLS:
+    for _ in range(MOST_CALLS):  # a read may cost many calls, or none
+        if stand.calls() >= MOST_CALLS:
+            break
         slept = len(stand.clock.slept)
         try:
             stand.connector.pull(stand.api, stream, None)
@@ -75,7 +86,9 @@ def check_own_pace(stand: Stand) -> str:
     own = {name: each for name, each in stand.settings.values.items() if name != "limits"}
     paced = stand.with_settings(values=own)
     calls = min(MOST_CALLS // 2, 2 * min((ceil(each / 100) for each in wide.values() if each), default=50))
-    while paced.calls() < max(20, calls):
+    for _ in range(max(20, calls)):
+        if paced.calls() >= max(20, calls):
+            break
         try:
             paced.connector.pull(paced.api, stream, None)
         except RetryLater as error:
@@ -118,7 +131,7 @@ def check_led_astray(stand: Stand) -> str:
 
 
 def _through(stand: Stand, *faults: str) -> str:
-    stream = readable(stand)
+    stream = asking(stand)
     truth = full(stand, stream)
     ends = []
     for fault in faults:
@@ -136,7 +149,7 @@ def _through(stand: Stand, *faults: str) -> str:
 
 def check_no_secret_told(stand: Stand) -> str:
     """No error message holds a credential."""
-    stream = readable(stand)
+    stream = asking(stand)
     told = []
     for fault in ("error_before", "html", "redirect", "expire_token"):
         stand.vendor.set_faults(script=[{"fault": fault, "times": 9}])
@@ -185,7 +198,8 @@ def check_wrong_credentials(stand: Stand) -> str:
 
 def _renewing(stand: Stand) -> Iterator[tuple[Auth, Stand]]:
     """The connection with each kind of sign-in whose tokens run out. Raises NotShown if there is none."""
-    kinds = [auth for auth in stand.connector.auth if auth.kind in RENEWABLE]
+    told = stand.candidate.told.get("auth", {}).get("kind")  # the only one that its twin knows
+    kinds = [auth for auth in stand.connector.auth if auth.kind in RENEWABLE and told in (None, auth.kind)]
     if not kinds or stand.connector.only_listens:
         raise NotShown("its tokens do not run out")
     for auth in kinds:
