@@ -195,10 +195,10 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     news = [(each, record) for each, record in zip(ids, records, strict=True) if each and _is_news(page, record, each)]
     news.sort(key=lambda each: each[1].op != "merged_into")  # first: the record that is left may be a new one
     mapped = {id(each): to_canonical(page.mapping, each) for _, each in news if each.op in ("upsert", "restore")}
+    page.counts["unchanged"] += len(named) - len(news)
     news = without_erased(page, news, mapped)
     if news:
         _load(page, news, mapped)
-    page.counts["unchanged"] += len(named) - len(news)
     if page.stream.deletes == LISTING:  # what is not in the listing is gone: so what is must be known to be
         tx.touch_links([head.id for head in page.heads.values()], page.read_at)
     page.counts["keyless"] += len(ids) - len(named)
