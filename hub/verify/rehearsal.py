@@ -130,7 +130,7 @@ def _section(name: str, url: str) -> str:
     told = getattr(import_module(f"hub.twins.{name}"), "CONNECTION", {})
     kinds = [auth.kind for auth in connector.auth]
     kind = told.get("auth", {}).get("kind") or ("token" if "token" in kinds else kinds[0])
-    named = [each for each in told.get("auth", CREDENTIALS[kind]) if each != "kind"]
+    named = [each for each in (told.get("auth") or CREDENTIALS[kind]) if each != "kind"]
     names = "".join(f", {each}: env:TWIN_{each.upper()}" for each in named)
     settings = "".join(f"{each}: {orjson.dumps(value).decode()}, " for each, value in told.get("settings", {}).items())
     lines = [
