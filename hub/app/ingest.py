@@ -87,6 +87,7 @@ def ingest_page(
     late_hints: Mapping[float, Sequence[int]] | None = None,
     answers: frozenset[int] = frozenset(),
     by_id: bool = False,
+    waited: Mapping[str, int] | None = None,
 ) -> Counter[str]:
     """Take in one page of a stream, in one transaction. Raises RetryLater if the store stays busy.
 
@@ -101,6 +102,7 @@ def ingest_page(
         done_hints, late_hints: hints that this read answers; due time -> those that it is too old for.
         by_id: these records were read by id, or answered: they are as fresh as the vendor has them.
         answers: intents whose write these very records answer.
+        waited: records that were read because they wait for a parent, and how often so far.
 
     Returns:
         What became of the rows: seen = new + changed + unchanged + stale + deferred + out_of_scope + quarantined …
@@ -108,6 +110,7 @@ def ingest_page(
     told = Told(
         read_at=read_at, offset=None if vendor_read_at is None else vendor_read_at - read_at, known_since=known_since,
         first_load=first_load, answers=answers, by_id=by_id, release=release or {},
+        waited=waited or {},
     )  # fmt: skip
     relaxed = cursor is not None or move is not None  # what a power cut takes of a pulled page is simply read again
     for attempt in again(hub):
@@ -161,6 +164,7 @@ class Told:
     answers: frozenset[int]
     by_id: bool
     release: Release
+    waited: Mapping[str, int]
 
 
 def _page(
@@ -172,6 +176,7 @@ def _page(
         offset=told.offset, known_since=told.known_since, first_load=told.first_load, tally=tally,
         lag_s=stream.fetch_lag_s if told.by_id else stream.lag_s, answers=told.answers, by_id=told.by_id,
         released=told.release.get("released", frozenset()), dropped=told.release.get("dropped", frozenset()),
+        waited=told.waited,
     )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ class PageContext:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     mended: dict[str, list[str]] = field(default_factory=dict)  # external id -> fields that are fine (again)
     hints: list[tuple[str, str, str, float | None, float, str]] = field(default_factory=list)
+    waited: Mapping[str, int] = field(default_factory=dict)  # external id -> how often it was read to find its parent
     fresh: list[str] = field(default_factory=list)  # external ids that had no link before
     listed_since: float | None = None  # `known_since` as the cursor tells it, where this read is none of the stream
     tombstones: list[TombstoneRow] = field(default_factory=list)

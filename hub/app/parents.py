@@ -7,11 +7,14 @@ taken in again in the transaction after the one that brought its parent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hub.app.page import PageContext, quarantine_row
-from hub.model import Json, LinkRow, MappedRecord, Reference
+from hub.model import Hint, Json, LinkRow, MappedRecord, Reference
 
+WAITS = "waits for a parent"  # reason of a hint; from the second on it says how often it was asked for
+SOON, LATE_S = 3, 30.0  # so many times at once; then after half a minute, one, two, four …
+LONGEST_S = 86_400.0
 RESTS_S = 30 * 86_400.0  # a record that waits for a parent nobody can be asked for looks again after this at the latest
 
 
@@ -63,8 +66,12 @@ def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Ref
         why = waits_for(reference.stream, reference.external_id)
         page.hints.append((page.connection.name, source, link.external_id or "", None, now + RESTS_S, why))
     else:
-        page.hints.append((page.connection.name, reference.stream, reference.external_id, None, now, "parent"))
-        page.hints.append((page.connection.name, source, link.external_id or "", None, now, "waits for a parent"))
+        asked = page.waited.get(link.external_id or "", 0)
+        due_at = now if asked < SOON else now + min(LATE_S * 2 ** min(asked - SOON, 20), LONGEST_S)
+        page.hints.append((page.connection.name, reference.stream, reference.external_id, None, due_at, "parent"))
+        page.hints.append(
+            (page.connection.name, source, link.external_id or "", None, due_at, f"{WAITS} ({asked + 1})")
+        )
     page.counts["waiting_cells"] += 1
     page.quarantine.append(
         quarantine_row(
@@ -74,6 +81,13 @@ def _wait_for_parent(page: PageContext, link: LinkRow, name: str, reference: Ref
             {"stream": reference.stream, "external_id": reference.external_id},
         )
     )  # fmt: skip
+
+
+def waited(hints: Iterable[Hint]) -> dict[str, int]:
+    """External id -> how often it was read only to look for its parent: one that never comes is asked for ever less."""
+    mine = [hint for hint in hints if hint.reason.startswith(WAITS)]
+    told = ((hint.external_id, hint.reason.removeprefix(WAITS).strip(" ()")) for hint in mine)
+    return {external_id: int(times) if times.isdigit() else 1 for external_id, times in told}
 
 
 def waits_for(stream: str, external_id: str) -> str:

@@ -14,6 +14,7 @@ from hub.app.absence import proves_absence, take_absent
 from hub.app.context import Connection, Hub
 from hub.app.deliveries import delivered
 from hub.app.ingest import again, ingest_page
+from hub.app.parents import waited
 from hub.app.parts import is_split, may_split, read_whole, split
 from hub.connector import Page
 from hub.core.planted import PLANTED
@@ -177,7 +178,7 @@ def _serve(
             late[hub.clock.now() + HINT_BACKOFF_S * min(2**hint.attempts, 64)].append(hint.id)
     counts = ingest_page(
         hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
-        done_hints=[hint.id for hint in served], late_hints=late, by_id=True,
+        done_hints=[hint.id for hint in served], late_hints=late, by_id=True, waited=waited(hints),
     )  # fmt: skip
     counts["hints_served"] += len(served)
     return counts
