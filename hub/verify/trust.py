@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from hub.verify import crashes, days, proofs
+from hub.verify import crashes, days, matrix, proofs
 from hub.verify.convergence import Report, run_seed, verify
 from hub.verify.mapping import verify_mappings
 from hub.verify.report import Proof
@@ -44,6 +44,14 @@ PAGE = "docs/trust.md"
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "3600")
 CORE = ("changes", "conditions", "derived", "explain", "first", "guards", "identity", "merge", "plan", "rewards")
 DECISION = (*(f"hub/core/{name}.py" for name in (*CORE, "schedule", "shadow")), "hub/kit/signing.py")
+HOSTILE = (
+    "tests/app/test_hostile_text.py", "tests/cli/test_hostile_text.py", "tests/connectors/test_queries.py",
+    "tests/runtime/test_log_hostile.py", "tests/web/test_hostile_pages.py",
+)  # fmt: skip
+MATRICES = (
+    ("G13", "rows of the fault matrix with a test (at least 90)", matrix.FAULTS, 90),
+    ("G14", "rows of the security matrix with a test (at least 95)", matrix.SECURITY, 95),
+)
 KILL_TESTS = ("tests/e2e/test_kill.py", "tests/e2e/test_kill_rewards.py")
 
 
@@ -298,7 +306,22 @@ def _kills(trust: Trust, root: Path) -> None:
 
 
 def _inputs(trust: Trust, root: Path) -> None:
-    trust.add("G16", "bad input has code, place and fix", partial(_pytest, root, ["tests/e2e/test_bad_input.py"]))
+    files = [file for file in matrix.BAD_INPUTS if (root / file).exists()]
+    trust.add("G16", "at least 150 bad inputs have code, place and fix", partial(_pytest, root, files))
+    strings = "six hundred hostile strings through every field, table and page"
+    trust.add("G15", strings, partial(_pytest, root, HOSTILE))
+
+
+def _matrices(trust: Trust, root: Path) -> None:
+    """Every test that stands behind a row is run; a row without one is no excuse for another."""
+    for goal, what, name, least in MATRICES:
+        trust.add(goal, what, partial(_rows_proved, root, name, least))
+
+
+def _rows_proved(root: Path, name: str, least: int) -> tuple[str, bool]:
+    have, of = matrix.counted(root, name)
+    reached, ok = _pytest(root, ["-m", "long or not long", *matrix.node_ids(root, name)])
+    return f"{have} of {of}: {reached}", ok and have >= least
 
 
 def _shrinking(trust: Trust, root: Path) -> None:
@@ -318,7 +341,7 @@ def _run_tests(root: Path, command: Sequence[str]) -> tuple[str, bool]:
 PARTS: Mapping[str, Callable[[Trust, Path], None]] = {
     "histories": _simulator, "crashes": _crashes, "rewards": _rewards, "mappings": _mappings, "inverses": _inverses,
     "planted": _planted, "days": _days, "decisions": _decisions, "inputs": _inputs, "shrinking": _shrinking,
-    "kills": _kills,
+    "matrices": _matrices, "kills": _kills,
 }  # fmt: skip
 
 
