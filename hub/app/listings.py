@@ -43,7 +43,7 @@ def places_of(currency: str) -> int:
         return 2
 
 
-def _all(page: Callable[..., Sequence[Row]]) -> Iterator[Row]:
+def all_rows(page: Callable[..., Sequence[Row]]) -> Iterator[Row]:
     """Every row of a list that comes in pages."""
     after_id = 0
     while rows := page(limit=PAGE, after_id=after_id):
@@ -193,7 +193,7 @@ def _run(row: RunRow) -> Dict:
 def conflicts(hub: Hub, *, state: str | None = "open", field: str | None = None) -> list[Dict]:
     """Conflicts in the order in which they came; state None asks for all."""
     with hub.store.reading() as tx:
-        return [_conflict(tx, row) for row in _all(partial(tx.conflicts, state=state, field=field))]
+        return [_conflict(tx, row) for row in all_rows(partial(tx.conflicts, state=state, field=field))]
 
 
 def conflict(hub: Hub, conflict_id: int) -> Dict:
@@ -225,7 +225,7 @@ def _candidate(each: Mapping[str, Json]) -> Dict:
 def holds(hub: Hub, *, state: str | None = "open") -> list[Dict]:
     """What guards keep back, or kept back; state None asks for all."""
     with hub.store.reading() as tx:
-        return [hold_row(row) for row in _all(partial(tx.holds, state=state))]
+        return [hold_row(row) for row in all_rows(partial(tx.holds, state=state))]
 
 
 def hold_row(row: HoldRow) -> Dict:
@@ -239,7 +239,7 @@ def hold_row(row: HoldRow) -> Dict:
 def quarantine(hub: Hub, *, state: str | None = "open", connection: str | None = None) -> list[Dict]:
     """What could not be mapped, checked or written; state None asks for all."""
     with hub.store.reading() as tx:
-        return [quarantine_line(row) for row in _all(partial(tx.quarantine, state=state, connection=connection))]
+        return [quarantine_line(row) for row in all_rows(partial(tx.quarantine, state=state, connection=connection))]
 
 
 def quarantined(hub: Hub, row_id: int) -> Dict:
@@ -261,7 +261,7 @@ def quarantine_line(row: QuarantineRow) -> Dict:
 
 def rewards(hub: Hub, *, state: str | None = None) -> list[Dict]:
     """Grants in the order in which they were made; state None asks for all."""
-    return [grant_row(row) for row in _all(partial(list_rewards, hub, state))]
+    return [grant_row(row) for row in all_rows(partial(list_rewards, hub, state))]
 
 
 def reward(hub: Hub, grant_id: int) -> Dict:

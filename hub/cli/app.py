@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hub.cli import (
+    auditing,
     certifying,
     configuring,
     explaining,
@@ -65,6 +66,7 @@ for name, command in (
     ("history", explaining.history),
     ("show", explaining.show_entity),
     ("replay", explaining.replay),
+    ("audit", auditing.audit),
     ("export", persons.export),
     ("erase", persons.erase),
     ("status", running.status),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hub.store.audits import Audits
 from hub.store.blocking import Blocking
 from hub.store.config import Config
 from hub.store.databases import WAIT_S, open_database
@@ -48,6 +49,7 @@ class Tx(
     Views,
     Plans,
     Erasing,
+    Audits,
 ):
     """One transaction. Do not keep it."""
 

@@ -10,8 +10,8 @@ from sqlalchemy import Index
 from hub.store.tables import METADATA, Base, _bytes, _document, _number, _time, _words
 
 __all__ = [
-    "METADATA", "ApiToken", "Draft", "Erasure", "Note", "PlanPart", "SavedView", "SignInFailure", "SignInLink",
-    "UserSession",
+    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Note", "PlanPart", "SavedView", "SignInFailure",
+    "SignInLink", "UserSession",
 ]  # fmt: skip
 
 
@@ -110,3 +110,14 @@ class Erasure(Base, table=True):
     entity_id: int = _number()
     at: float = _time()
     by: str = _words()
+
+
+class DataAudit(Base, table=True):
+    """What one data audit counted. No value of anybody is in it, so erasing a person leaves it alone."""
+
+    __tablename__ = "data_audit"
+    id: int = _number(key=True, auto=True)
+    at: float = _time()
+    by: str = _words()
+    score: int | None = _number(null=True)  # 0 to 100; none where there was nothing to look at
+    figures: str = _document()  # what was counted -> how many

@@ -1,0 +1,46 @@
+"""The command that looks at the data itself: what is missing, wrong, doubled, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.cli import show
+from hub.cli.options import HERE, MANY, AsJson, Folder, Limit, project
+
+COLUMNS = ("step", "key", "count", "of", "text", "fix")
+MOVED = ("key", "before", "now", "change")
+
+
+def audit(
+    html: Annotated[Path | None, typer.Option("--html", help="File to write the report to, as a page.")] = None,
+    look: Annotated[bool, typer.Option("--scan/--no-scan", help="Search for duplicates first.")] = True,
+    limit: Limit = MANY,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """How good the data is: what is missing, wrong or doubled in which system, what to do, and what changed."""
+    from hub.app import audit_report, bootstrap
+
+    with bootstrap.opened(project(folder), connect=False) as hub, show.progress(quiet=json) as watch:
+        found = audit_report.audit(hub, by=bootstrap.user_name(), look=look, watch=watch)
+    if html is not None:
+        html.write_text(audit_report.as_page(found), "utf-8")
+    if json:
+        show.as_json(found)
+        return
+    _show(found, limit)
+
+
+def _show(found: show.Row, limit: int) -> None:
+    before = found["before"]
+    since = f", {before['score']} on {before['at'][:10]}" if before else ""
+    show.line("nothing to look at" if found["score"] is None else f"score {found['score']} of 100{since}")
+    show.table(found["tiers"], list(found["tiers"][0]) if found["tiers"] else [], json=False, none="")
+    show.table(found["findings"], COLUMNS, json=False, none="nothing is wrong", limit=limit)
+    show.table(found["rules"], ("system", "field", "count", "rule"), json=False, none="", title="rules", limit=limit)
+    show.table(found["difference"], MOVED, json=False, none="", title="since the last audit", limit=limit)
+    if found["note"]:
+        show.line(found["note"])

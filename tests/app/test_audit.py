@@ -1,0 +1,209 @@
+"""The data audit finds exactly what was put in: doubles, invalid and missing values, odd forms, gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mappings
+from hub.app.audit_report import as_page, audit
+from hub.app.bootstrap import open_hub
+from hub.app.context import Hub
+from hub.app.runs import sync
+from hub.core.canonical_file import read_canonical
+from hub.core.derived import FUNCTIONS
+from hub.core.document import Sheet
+from hub.model import ConflictRow
+from hub.runtime.clock import VirtualClock
+from hub.runtime.yaml import load_yaml
+from hub.store import Store
+from tests.app.test_scan import person, stored
+from tests.projects import CANONICAL, HUB, LEFT, edit, make_project
+
+FIELDS = CANONICAL.replace(
+    "      name: {type: text}\n",
+    "      name: {type: text}\n      birthday: {type: date}\n      country: {type: country}\n",
+)
+MORE = """\
+      birthday: {remote: Born}
+      country: {remote: Country}
+"""
+CRM_ROWS = """\
+Id,Email,Name,Phone,Born,Country,Hub
+1,ann@example.org,Ann Lee,+49301112222,1990-02-03,DE,
+2,BOB@Example.org,Bob  Ray,030 1234567,1800-01-01,DE,
+3,cy@example.org,Cy Fox,,2199-05-06,Germany,
+4,nobody@@example.org,Di Low,+49301114444,,Atlantis,
+5,eve@example.org,Eve Orr,+49,1980-01-01,,
+6,,<b>Flo</b>,+49301116666,,,
+"""
+SHOP_ROWS = """\
+No,Mail,Name,Phone,Hub
+9,ann@example.org,Ann Lee,,
+8,bob@example.org,Bob Ray,+49301234567,
+7,cy@example.org,Cy Fox,+49301113333,
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A CRM that is only read, and a shop whose phones are only read by the mapping."""
+    left = LEFT + MORE
+    right = LEFT.replace("remote: Email", "remote: Mail").replace("{remote: Phone,", "{remote: Phone, direction: in,")
+    return make_project(
+        tmp_path, hub=HUB.replace("mapping: left.yaml", "mapping: left.yaml\n    mode: observe"), canonical_yaml=FIELDS,
+        left_yaml=left, right_yaml=right, left_csv=CRM_ROWS, right_csv=SHOP_ROWS,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def opened(project: Path, database_url: str) -> Iterator[Callable[[], Hub]]:
+    """Opens the project as it now stands, on the database of the test."""
+    hubs: list[Hub] = []
+
+    def open_() -> Hub:
+        hubs.append(open_hub(project, url=database_url, publish=True))
+        return hubs[-1]
+
+    yield open_
+    for hub in hubs:
+        hub.store.close()
+
+
+def told(report: dict[str, Any]) -> dict[str, int]:
+    return {each["key"]: each["count"] for each in report["findings"]}
+
+
+def test_everything_that_was_put_in_is_found_and_nothing_else(opened: Callable[[], Hub]) -> None:
+    hub = opened()
+    sync(hub, ["left", "right"], owner="test")
+    report = audit(hub, by="kim", look=False)
+    assert told(report) == {
+        "odd:left/people.country": 1,  # Germany, where DE is the form
+        "odd:left/people.email": 1,  # BOB@Example.org
+        "odd:left/people.name": 1,  # two blanks
+        "odd:left/people.phone": 1,  # 030 1234567
+        "odd:right/people.name": 1,  # which the first sync brought there
+        "invalid:left/people.birthday": 2,  # 1800, 2199
+        "invalid:left/people.country": 1,  # Atlantis
+        "invalid:left/people.email": 1,  # two @
+        "invalid:left/people.phone": 1,  # +49
+        "gap:left/people.phone:observe": 1,  # Cy's, which the shop knows
+        "gap:right/people.phone:reads_only": 1,  # Ann's, which the CRM knows
+        "missing:contact.birthday": 2,
+        "missing:contact.country": 3,
+        "missing:contact.email": 2,
+        "missing:contact.phone": 1,
+    }
+    found = {each["key"]: each for each in report["findings"]}
+    assert found["invalid:left/people.birthday"]["text"] == "before 1900 (1); more than 50 years ahead (1)"
+    assert found["invalid:left/people.email"]["examples"] == ["left/people/4"]
+    assert found["odd:left/people.phone"]["shapes"] == [{"shape": "999 9999999", "count": 1}]
+    assert found["gap:right/people.phone:reads_only"]["fix"] == (
+        "let right.yaml:9 write it (direction: both), and hub plan right"
+    )
+    assert found["missing:contact.birthday"]["fix"] == "ask for it in left"
+    rows = {(each["system"], each["field"]): each for each in report["inventory"]}
+    phone = rows["left", "phone"]
+    assert (phone["filled"], phone["unread"], phone["blank"], phone["filled_share"]) == (4, 1, 1, 0.8333)
+    assert rows["hub", "phone"]["filled"] == 5
+    assert report["parts"] == {
+        "completeness": 0.7333,  # 22 of 30
+        "validity": 0.8438,  # 5 of 32 are wrong
+        "uniqueness": 1.0,
+        "agreement": 0.9375,  # 2 gaps
+        "uniformity": 0.8438,
+    }
+    assert report["score"] == 86
+
+
+def test_the_next_audit_tells_what_changed_and_the_same_store_tells_the_same(
+    opened: Callable[[], Hub], project: Path
+) -> None:
+    hub = opened()
+    sync(hub, ["left", "right"], owner="test")
+    first = audit(hub, by="kim", look=False)
+    assert (first["before"], first["difference"]) == (None, [])
+    again = audit(hub, by="kim", look=False)
+    assert again["difference"] == []
+    assert again["findings"] == first["findings"]
+    edit(project, "data/left.csv", "nobody@@example.org", "nobody@example.org")
+    edit(project, "data/left.csv", "1990-02-03", "1790-02-03")
+    sync(hub, ["left"], owner="test")
+    third = audit(hub, by="kim", look=False)
+    assert third["difference"] == [
+        {"key": "invalid:left/people.birthday", "before": 2, "now": 3, "change": 1},
+        {"key": "invalid:left/people.email", "before": 1, "now": 0, "change": -1},
+        {"key": "missing:contact.email", "before": 2, "now": 1, "change": -1},
+    ]
+    assert [each["score"] for each in third["scores"]] == [86, 86, third["score"]]
+
+
+def test_what_many_lack_becomes_a_rule_at_the_source(opened: Callable[[], Hub], project: Path) -> None:
+    lines = [f"{n},x{n}@example.org,Name {n},,,," for n in range(20, 24)]
+    (project / "data" / "left.csv").write_text(CRM_ROWS + "\n".join(lines) + "\n", "utf-8")
+    hub = opened()
+    sync(hub, ["left", "right"], owner="test")
+    report = audit(hub, by="kim", look=False)
+    assert [each["rule"] for each in report["rules"]] == ["make phone required in left: 5 of 10 records lack it"], (
+        "a person is reached by phone; birthdays and countries are not in use there"
+    )
+
+
+def test_how_often_a_source_was_overruled_is_measured(opened: Callable[[], Hub]) -> None:
+    hub = opened()
+    sync(hub, ["left", "right"], owner="test")
+    with hub.store.transaction() as tx:
+        tx.add_conflicts([_conflict(n, lost=n < 9, person=n < 2) for n in range(12)])
+    rows = {each["system"]: each for each in audit(hub, by="kim", look=False)["trust"] if each["field"] == "phone"}
+    left, right = rows["left"], rows["right"]
+    assert (left["weighed"], left["lost"], left["by_person"], left["share_lost"]) == (12, 9, 2, 0.714)
+    assert (right["weighed"], right["lost"], right["by_person"], right["share_lost"]) == (12, 3, 0, 0.286)
+    assert left["suggests"] == right["suggests"] == ["right", "left"]
+
+
+def _conflict(number: int, *, lost: bool, person: bool) -> ConflictRow:
+    sides = [{"connection": "left", "value": "+491"}, {"connection": "right", "value": "+492"}]
+    return ConflictRow(
+        entity_id=1, field="phone", kind="concurrent", digest=f"d{number}", winner="+492" if lost else "+491",
+        winner_link=None, decided_by="ruling:7" if person else "rule:newest",
+        candidates=[{**each, "link": 1, "part": "", "after": 0.0, "before": 1.0} for each in sides],
+    )  # fmt: skip
+
+
+def test_best_customers_come_first_and_doubles_are_told_with_their_reasons(shipped: Hub) -> None:
+    report = audit(shipped, by="kim")
+    assert [(each["tier"], each["entities"], each["spent"]) for each in report["tiers"]] == [
+        ("A", 2, 8500.0), ("B", 1, 1000.0), ("C", 1, 500.0), ("none", 60, 0)
+    ]  # fmt: skip
+    assert [each["title"] for each in report["best"]] == ["<b>Ann</b> Lee", "Bob Ray", "Cy Fox", "Anne Lee"]
+    (cluster,) = report["clusters"]
+    assert cluster["members"] == ["contact:1", "contact:2"]
+    assert cluster["pairs"][0]["because"].startswith("phone the same, ")
+    assert told(report) == {"duplicate:contact": 1}
+    page = as_page(report)
+    assert "&lt;b&gt;Ann&lt;/b&gt; Lee" in page
+    assert "<b>" not in page
+    assert not any(each in page for each in ("<script", "http:", "https:", "src=", "url("))
+
+
+@pytest.fixture
+def shipped(migrated_url: str) -> Iterator[Hub]:
+    """The shipped entity types over a store of people, two of them one, four of them customers."""
+    canonical = read_canonical(Sheet(load_yaml(Path(mappings.__file__).parent / "canonical.yaml")), derived=FUNCTIONS)
+    people = [
+        person("<b>Ann</b>", "Lee", "ann.lee@example.org", "+49301112222") | {"lifetime_value": "5000"},
+        person("Anne", "Lee", "ann.lee@other.example", "+49301112222") | {"lifetime_value": "500"},
+        person("Bob", "Ray", "bob@example.org") | {"lifetime_value": "3500"},
+        person("Cy", "Fox", "cy@example.org") | {"lifetime_value": "1000"},
+        *(person(f"First{n}", f"Last{n}", f"someone{n}@else.example") for n in range(60)),
+    ]
+    store = Store(migrated_url)
+    with store.transaction() as tx:
+        ids = tx.reserve_ids("entity", len(people))
+        tx.insert_entities([stored(n, values) for n, values in zip(ids, people, strict=True)])
+    yield Hub(store=store, canonical=canonical, connections={}, clock=VirtualClock(), instance="audit")
+    store.close()
