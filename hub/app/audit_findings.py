@@ -39,7 +39,7 @@ def place(key: tuple[str, str, str]) -> str:
     return f"{connection}/{stream}.{name}"
 
 
-def shares_of(tally: Tally, surplus: int) -> dict[str, float | None]:
+def shares_of(hub: Hub, tally: Tally, surplus: int) -> dict[str, float | None]:
     """The parts of the score, each 0 to 1.
 
     Args:
@@ -50,10 +50,12 @@ def shares_of(tally: Tally, surplus: int) -> dict[str, float | None]:
     wrong = sum(each.invalid + each.refused for each in cells)
     possible = sum(each.cells for each in types)
     known = sum(each.filled.total() for each in types)
+    doubles = tally.doubles.total()
+    someone = sum(each.entities for kind, each in tally.types.items() if hub.canonical.entities[kind].keys)
     return {
         "completeness": share_good(possible - known, possible),
         "validity": share_good(wrong, values),
-        "uniqueness": share_good(surplus + tally.doubles.total(), sum(tally.records.values())),
+        "uniqueness": share_good(surplus + doubles, someone + doubles),
         "agreement": share_good(sum(each.gaps.total() for each in cells), values),
         "uniformity": share_good(sum(each.odd for each in cells), values),
     }

@@ -44,7 +44,7 @@ def audit(hub: Hub, *, by: str, look: bool = True, watch: Watch = lambda *_: Non
     note = _look(hub, by) if look else "duplicates: only pairs that wait already; nothing was searched"
     found_clusters = clusters(list_pairs(hub, limit=MOST_PAIRS))
     tally = measure(hub, watch=watch)
-    shares = shares_of(tally, sum(each["surplus"] for each in found_clusters))
+    shares = shares_of(hub, tally, sum(each["surplus"] for each in found_clusters))
     found, score, now = findings(hub, tally, found_clusters), score_of(shares), hub.clock.now()
     figures = figures_of(found, tally, shares)
     with hub.store.reading() as tx:

@@ -29,6 +29,7 @@ from hub.store import Tx
 
 PAGE = 1000
 EXAMPLES = 5  # entities named with a finding
+SHAPES = 1000  # told apart per field
 BEST = 25  # customers listed by name
 WEIGHED = (ConflictKind.CONCURRENT, ConflictKind.REFUSED, ConflictKind.FIRST_CONTACT)  # what says who was believed
 
@@ -215,7 +216,9 @@ class _Walk:
         raw = raw_value(stream.mapping, column.reads, data)
         if is_odd(column, raw, value):
             cell.odd += 1
-            cell.shapes[shape(raw)] += 1
+            form = shape(raw)
+            if form in cell.shapes or len(cell.shapes) < SHAPES:
+                cell.shapes[form] += 1
             cell.note("odd", target)
         return 0
 

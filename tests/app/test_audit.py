@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,23 @@ def test_what_many_lack_becomes_a_rule_at_the_source(opened: Callable[[], Hub], 
     )
 
 
+def test_a_gap_says_why_it_was_not_written(tmp_path: Path, database_url: str) -> None:
+    project = make_project(tmp_path)
+    hub = open_hub(project, url=database_url, publish=True)
+    sync(hub, ["right"], owner="test")
+    sync(hub, ["left"], owner="test")  # brings Ann's number, which the shop lacks
+    due = audit(hub, by="kim", look=False)
+    hub.connections["right"] = replace(hub.connections["right"], mode="propose")
+    asks = audit(hub, by="kim", look=False)
+    hub.connections["right"] = replace(hub.connections["right"], mode="live")
+    sync(hub, ["right"], owner="test")
+    done = audit(hub, by="kim", look=False)
+    hub.store.close()
+    gaps = [[key for key in told(report) if key.startswith("gap:")] for report in (due, asks, done)]
+    assert gaps == [["gap:right/people.phone:due"], ["gap:right/people.phone:asks"], []]
+    assert next(each["fix"] for each in due["findings"] if each["key"] == gaps[0][0]) == "hub sync right"
+
+
 def test_how_often_a_source_was_overruled_is_measured(opened: Callable[[], Hub]) -> None:
     hub = opened()
     sync(hub, ["left", "right"], owner="test")
@@ -184,6 +202,7 @@ def test_best_customers_come_first_and_doubles_are_told_with_their_reasons(shipp
     assert cluster["members"] == ["contact:1", "contact:2"]
     assert cluster["pairs"][0]["because"].startswith("phone the same, ")
     assert told(report) == {"duplicate:contact": 1}
+    assert report["parts"]["uniqueness"] == 0.9844  # one of 64
     page = as_page(report)
     assert "&lt;b&gt;Ann&lt;/b&gt; Lee" in page
     assert "<b>" not in page
