@@ -98,9 +98,8 @@ def _of_cell(hub: Hub, key: tuple[str, str, str], cell: CellTally) -> Iterator[D
         shapes = [{"shape": text, "count": count} for text, count in cell.shapes.most_common(3)]
         text = f"{cell.odd} of {cell.filled} values are written in another form than the field's"
         fix = _form_fix(hub, key, cell)
-        yield _finding("uniform formats", f"odd:{at}", cell.odd, cell.filled, text, fix, cell, "odd") | {
-            "shapes": shapes
-        }
+        found = _finding("uniform formats", f"odd:{at}", cell.odd, cell.filled, text, fix, cell, "odd")
+        yield {**found, "shapes": shapes}
     if wrong := cell.invalid + cell.refused:
         text = "; ".join(f"{reason} ({count})" for reason, count in cell.reasons.most_common(3))
         fix = f"correct them in {key[0]}; those that were refused: hub quarantine list --connection {key[0]}"

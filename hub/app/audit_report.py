@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.app.audit_findings import (
@@ -25,7 +26,7 @@ from hub.app.listings import Dict, iso
 from hub.app.scan import scan
 from hub.app.transact import commit
 from hub.core.quality import score_of
-from hub.errors import ConfigFault
+from hub.errors import ConfigFault, Fault
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -109,6 +110,18 @@ def _by_number(name: str) -> tuple[str, int]:
 
 
 # The page
+
+
+def write_page(report: Mapping[str, object], path: Path) -> None:
+    """The report as a file; it names people, so only its owner may read it. Raises ConfigFault AUDIT-WRITE."""
+    page = as_page(report)
+    try:
+        path.touch(mode=0o600)
+        path.write_text(page, "utf-8")
+    except OSError as error:
+        fix = "name a file in a folder that may be written"
+        message = f"the report cannot be written: {error.strerror}"
+        raise ConfigFault([Fault(code="AUDIT-WRITE", where=str(path), message=message, fix=fix)]) from None
 
 
 def as_page(report: Mapping[str, object]) -> str:

@@ -142,11 +142,11 @@ def list_crowded(hub: Hub) -> list[Dict]:
 def because(row: IdentityRow) -> str:
     """Why a pair is in the queue, in a few words."""
     evidence: Mapping[str, Json] = row.get("evidence") or {}
-    if row["by"] == WEAK_KEY:
-        return f"weak key {evidence.get('key', '')}"
-    if "fields" in evidence:
+    if "fields" in evidence:  # also of a pair that a weak key brought: a scan has looked closer since
         strong = sorted((each for each in evidence["fields"] if each["weight"] > 0), key=lambda each: -each["weight"])
         return ", ".join(f"{each['field']} {each['level']}" for each in strong)
+    if row["by"] == WEAK_KEY:
+        return f"weak key {evidence.get('key', '')}"
     return f"merged at {row['by']}"
 
 

@@ -169,6 +169,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # Plans
     "PLAN-FILE": ("The file is no plan.", ""),
     "PLAN-WRITE": ("The plan cannot be kept in that file.", ""),
+    "AUDIT-WRITE": ("The report of a data audit cannot be written to that file.", ""),
     "PLAN-DIGEST": ("The plan was changed since it was made; nothing was written.", "Make it again, or bring it back."),
     "PLAN-HUB": ("The plan was made by another hub.", ""),
     "PLAN-HELD": ("A guard would keep back some of the plan's writes; nothing was written.", ""),

@@ -27,7 +27,7 @@ def audit(
     with bootstrap.opened(project(folder), connect=False) as hub, show.progress(quiet=json) as watch:
         found = audit_report.audit(hub, by=bootstrap.user_name(), look=look, watch=watch)
     if html is not None:
-        html.write_text(audit_report.as_page(found), "utf-8")
+        audit_report.write_page(found, html)
     if json:
         show.as_json(found)
         return

@@ -27,6 +27,12 @@ def test_an_audit_is_told_kept_and_written_as_a_page(project: Path, hub: Hub) ->
     assert hub("audit", "--no-scan")[1].startswith(f"score {score} of 100, {score} on {found['at'][:10]}\n")
 
 
+def test_a_page_that_cannot_be_written_is_told(project: Path, hub: Hub) -> None:
+    code, _, complaint = hub("audit", "--no-scan", "--html", "nowhere/audit.html")
+    assert code == 2
+    assert "AUDIT-WRITE" in complaint
+
+
 def test_an_empty_hub_has_nothing_to_look_at(project: Path, hub: Hub) -> None:
     code, said, _ = hub("audit", "--no-scan")
     assert code == 0
