@@ -17,7 +17,7 @@ from hub.app.runs import sync
 from hub.core.canonical_file import read_canonical
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
-from hub.model import ConflictRow
+from hub.model import ConflictRow, HoldRow
 from hub.runtime.clock import VirtualClock
 from hub.runtime.yaml import load_yaml
 from hub.store import Store
@@ -154,6 +154,10 @@ def test_what_many_lack_becomes_a_rule_at_the_source(opened: Callable[[], Hub], 
     )
 
 
+def _reasons(report: dict[str, Any]) -> list[str]:
+    return [key.rpartition(":")[2] for key in told(report) if key.startswith("gap:")]
+
+
 def test_a_gap_says_why_it_was_not_written(tmp_path: Path, database_url: str) -> None:
     project = make_project(tmp_path)
     hub = open_hub(project, url=database_url, publish=True)
@@ -166,9 +170,44 @@ def test_a_gap_says_why_it_was_not_written(tmp_path: Path, database_url: str) ->
     sync(hub, ["right"], owner="test")
     done = audit(hub, by="kim", look=False)
     hub.store.close()
-    gaps = [[key for key in told(report) if key.startswith("gap:")] for report in (due, asks, done)]
-    assert gaps == [["gap:right/people.phone:due"], ["gap:right/people.phone:asks"], []]
-    assert next(each["fix"] for each in due["findings"] if each["key"] == gaps[0][0]) == "hub sync right"
+    assert [_reasons(each) for each in (due, asks, done)] == [["due"], ["asks"], []]
+    assert next(each["fix"] for each in due["findings"] if each["key"].endswith(":due")) == "hub sync right"
+
+
+def test_a_gap_of_a_stream_that_takes_nothing_and_one_that_did_not_stay(tmp_path: Path, database_url: str) -> None:
+    project = make_project(tmp_path)
+    hub = open_hub(project, url=database_url, publish=True)
+    sync(hub, ["right"], owner="test")
+    sync(hub, ["left"], owner="test")
+    right = hub.connections["right"]
+    silent = {name: replace(each, writes=frozenset()) for name, each in right.streams.items()}
+    hub.connections["right"] = replace(right, streams=silent)
+    no_way = audit(hub, by="kim", look=False)
+    hub.connections["right"] = right
+    with hub.store.transaction() as tx:
+        tx.update_links([replace(each, behind_since=None) for each in tx.links_page("right", "people")])
+    settled = audit(hub, by="kim", look=False)
+    with hub.store.transaction() as tx:
+        (link,) = (each for each in tx.links_page("right", "people") if each.external_id == "9")
+        hold = HoldRow(
+            id=tx.reserve_ids("hold", 1)[0], guard="one_value", connection="right", stream="people", field="phone",
+            count=1, of=1, state="open", message="", at=1.0, run_id=None,
+        )  # fmt: skip
+        tx.add_hold_items(tx.add_hold(hold), [(link.id, "phone")])
+    held = audit(hub, by="kim", look=False)
+    hub.store.close()
+    gaps = [_reasons(each) for each in (no_way, settled, held)]
+    assert gaps == [["no_way"], ["settled"], ["held_back"]]
+
+
+def test_second_records_of_one_person_are_counted_where_they_are(tmp_path: Path, database_url: str) -> None:
+    rows = "Id,Email,Name,Phone,Hub\n1,ann@example.org,Ann,,\n2,Ann@Example.org,Ann,,\n3,bob@example.org,Bob,,\n"
+    hub = open_hub(make_project(tmp_path, left_csv=rows), url=database_url, publish=True)
+    sync(hub, ["left"], owner="test")
+    report = audit(hub, by="kim", look=False)
+    hub.store.close()
+    assert told(report) == {"double:left/people": 1, "odd:left/people.email": 1}
+    assert report["parts"]["uniqueness"] == 0.6667  # one of three records
 
 
 def test_how_often_a_source_was_overruled_is_measured(opened: Callable[[], Hub]) -> None:
