@@ -15,7 +15,7 @@ from hub.app.listings import Dict
 from hub.app.titles import card
 from hub.core.quality import NO_TIER, TIERS, Trust, share_good, suggested_order, tiers_of
 
-REQUIRED_FROM = 0.5  # filled in that share of a system's records, a field is in use there …
+REQUIRED_FROM = 0.75  # filled in that share of a system's records, a field is in use there …
 REACHING = ("email", "phone")  # worth requiring even where few have it
 RULE_FROM = 3  # … and a rule at the source is worth its trouble from so many records on
 
@@ -27,9 +27,10 @@ GAPS: Mapping[str, tuple[str, str]] = {
     "no_way": ("nothing can be written to this stream", "have it entered there; the hub cannot"),
     "observe": ("the connection is in mode observe", "hub plan {connection}; then mode: propose or live in hub.yaml"),
     "held_back": ("a guard holds the write back", "hub holds list"),
-    "not_expressed": ("the mapping has no form for the value there", "add the value to {where}"),
+    "not_expressed": ("the mapping has no form for it there", "give it one, if the system has one: {where}"),
     "asks": ("the write waits for approval", "hub plan {connection}; hub plans approve PLAN"),
     "due": ("the write is due", "hub sync {connection}"),
+    "no_parent": ("the record that it names is not there", "see that it is made there too, or set it by hand"),
     "settled": ("it was written and did not stay, or the field's blanks are kept", "hub reconcile {connection}"),
 }  # fmt: skip
 

@@ -46,7 +46,7 @@ class CellTally:
     where: str  # file:line of its rule
     filled: int = 0
     blank: int = 0
-    odd: int = 0  # in another form than the field's
+    differ: int = 0  # in another form than the field's
     invalid: int = 0  # read, and cannot be right
     refused: int = 0  # could not be read: in quarantine
     unread: int = 0  # something stands there that the hub has no value for (refused, or a word that says nothing)
@@ -54,6 +54,11 @@ class CellTally:
     reasons: Counter[str] = field(default_factory=Counter)  # why invalid
     shapes: Counter[str] = field(default_factory=Counter)  # of odd values
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # kind -> entities, records
+
+    @property
+    def odd(self) -> int:
+        """Values that are not uniform. A system that has one form of its own for all of them is (days as moments)."""
+        return 0 if self.differ == self.filled and len(self.shapes) == 1 else self.differ
 
     def note(self, kind: str, target: str) -> None:
         if len(self.examples[kind]) < EXAMPLES:
@@ -215,7 +220,7 @@ class _Walk:
             return 1
         raw = raw_value(stream.mapping, column.reads, data)
         if is_odd(column, raw, value):
-            cell.odd += 1
+            cell.differ += 1
             form = shape(raw)
             if form in cell.shapes or len(cell.shapes) < SHAPES:
                 cell.shapes[form] += 1
@@ -253,7 +258,9 @@ def _why_blank(stream: _Stream, column: Column, row: EntityRow, link: LinkRow, h
     name = column.declared.name
     if column.of({name: held_form(mapping, name, row.values[name])}) is None:
         return "not_expressed"
-    return "asks" if connection.asks else "due" if link.behind_since is not None else "settled"
+    if connection.asks or link.behind_since is not None:
+        return "asks" if connection.asks else "due"
+    return "no_parent" if column.declared.kind == "ref" else "settled"
 
 
 def _add_quarantine(tx: Tx, tally: Tally) -> None:

@@ -210,6 +210,20 @@ def test_second_records_of_one_person_are_counted_where_they_are(tmp_path: Path,
     assert report["parts"]["uniqueness"] == 0.6667  # one of three records
 
 
+def test_a_system_with_one_form_of_its_own_is_uniform(tmp_path: Path, database_url: str) -> None:
+    rows = "Id,Email,Name,Phone,Hub\n1,ann@example.org,Ann,030 1234567,\n2,bob@example.org,Bob,030 7654321,\n"
+    project = make_project(tmp_path, left_csv=rows)
+    hub = open_hub(project, url=database_url, publish=True)
+    sync(hub, ["left"], owner="test")
+    alike = audit(hub, by="kim", look=False)
+    edit(project, "data/left.csv", "030 7654321", "0307654321")
+    sync(hub, ["left"], owner="test")
+    mixed = audit(hub, by="kim", look=False)
+    hub.store.close()
+    assert told(alike) == {}
+    assert told(mixed) == {"odd:left/people.phone": 2}
+
+
 def test_how_often_a_source_was_overruled_is_measured(opened: Callable[[], Hub]) -> None:
     hub = opened()
     sync(hub, ["left", "right"], owner="test")
