@@ -92,8 +92,7 @@ def ingest_page(
     """Take in one page of a stream, in one transaction. Raises RetryLater if the store stays busy.
 
     Args:
-        read_at: hub's clock when the read began.
-        vendor_read_at: vendor's clock at the same moment, if it told.
+        read_at, vendor_read_at: when the read began, by the hub's clock, and by the vendor's if it told.
         cursor: the stream's cursor document after this page; None leaves it (fetches, answers of writes).
         move: moves another cursor instead, in this page's transaction; gets the counts.
         known_since: the stream's last complete pull began then, less its look-back: until then old values stood.
@@ -101,16 +100,14 @@ def ingest_page(
         release: {"released": …, "dropped": …} of a hold that a person decided.
         done_hints, late_hints: hints that this read answers; due time -> those that it is too old for.
         by_id: these records were read by id, or answered: they are as fresh as the vendor has them.
-        answers: intents whose write these very records answer.
-        waited: records that were read because they wait for a parent, and how often so far.
+        answers, waited: intents that these records answer; records that wait for a parent -> how often they were read.
 
     Returns:
         What became of the rows: seen = new + changed + unchanged + stale + deferred + out_of_scope + quarantined …
     """
     told = Told(
         read_at=read_at, offset=None if vendor_read_at is None else vendor_read_at - read_at, known_since=known_since,
-        first_load=first_load, answers=answers, by_id=by_id, release=release or {},
-        waited=waited or {},
+        first_load=first_load, answers=answers, by_id=by_id, release=release or {}, waited=waited or {},
     )  # fmt: skip
     relaxed = cursor is not None or move is not None  # what a power cut takes of a pulled page is simply read again
     for attempt in again(hub):
