@@ -99,7 +99,7 @@ def _changes(case: Case, row: HistoryRow, name: str | None) -> list[Dict]:
 
 def _first(case: Case, changes: Iterable[HistoryRow], name: str | None) -> list[Dict]:
     """The values that the entity was made with."""
-    values = _taken_back(case.row.values, changes)
+    values = taken_back(case.row.values, changes)
     return [
         {
             "at": iso(case.row.created_at), "field": field, "old": None, "new": value, "connection": None,
@@ -111,7 +111,7 @@ def _first(case: Case, changes: Iterable[HistoryRow], name: str | None) -> list[
     ]  # fmt: skip
 
 
-def _taken_back(values: Mapping[str, Json], changes: Iterable[HistoryRow]) -> dict[str, Json]:
+def taken_back(values: Mapping[str, Json], changes: Iterable[HistoryRow]) -> dict[str, Json]:
     """Values before these changes (oldest first)."""
     found = dict(values)
     for row in sorted(changes, key=lambda row: row.version, reverse=True):
@@ -135,7 +135,7 @@ def show(hub: Hub, target: str, *, as_of: float | None = None) -> Dict:
         row = _row_at(hub, tx, target, as_of)
         changes = tx.history([row.id], since=as_of or 0.0) if as_of is not None else []
         links = tx.links_of(tx.alias_closure([row.id])[row.id], raw=False)
-    values = _taken_back(row.values, [change for change in changes if as_of is not None and change.at > as_of])
+    values = taken_back(row.values, [change for change in changes if as_of is not None and change.at > as_of])
     found: Dict = {
         "entity": f"{row.type}:{row.id}", "as_of": iso(as_of), "created_at": iso(row.created_at),
         "fields": [{"field": name, "value": value} for name, value in values.items() if not is_empty(value)],

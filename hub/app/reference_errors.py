@@ -58,6 +58,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A record was deleted elsewhere and is to be archived here; the system can only delete.",
         "Delete it there by hand, or allow it: `deletes: {out: delete}`.",
     ),
+    "KPI-SEGMENT": ("A field that does not tell records of a figure apart.", ""),
+    "KPI-PERIOD": ("What follows `--by` or `--since` is no period or day of the past.", ""),
     "WHY-TIME": ("What follows `--as-of` is no moment.", ""),
     "WHY-SINCE": ("What follows `--since` is no duration.", ""),
     # A person's data
@@ -332,6 +334,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
 FIXES = {
     **dict.fromkeys(("CFG-010", "CFG-030", "MAP-001", "MAP-002", "MAP-010", "MAP-016", "MAP-045"), NEAREST),
     **dict.fromkeys(("RWD-001", "RWD-002", "RWD-003", "RWD-006"), NEAREST),
+    "KPI-001": NEAREST,
     "NET-HOST": "Give the vendor's own address, or mark the connection `local: true` for a server on this machine.",
     "MAP-021": "Bring `values:` up to date, or say `unknown: {in: skip}`.",
     "MAP-041": "Name a connector or connection, and give it a place in `sources:`.",
@@ -353,6 +356,7 @@ GROUPS = (
     ("Webhooks", ("SIG-", "HOOK-", "TRK-"), "Told to the log of `hub run`; the caller learns nothing."),
     ("Messages", ("DLV-", "MAIL-"), "Shown in `hub rewards list`. See [delivery](delivery.md)."),
     ("Rewards", ("RWD-", "PLUM-"), "Shown in `hub rewards list`. See [rewards](rewards.md)."),
+    ("Key figures", ("KPI-",), "Told by `hub mapping check` and `hub kpis`. See [key figures](kpis.md)."),
     ("Runs and the database", ("RUN-", "STORE-"), ""),
     ("Everything else", ("",), ""),
 )  # fmt: skip

@@ -15,6 +15,7 @@ from hub.cli import (
     configuring,
     explaining,
     identifying,
+    measuring,
     people,
     persons,
     planning,
@@ -140,6 +141,11 @@ rewards.command("approve")(reviewing.approve_reward)
 rewards.command("decline")(reviewing.decline_reward)
 rewards.command("confirm")(reviewing.confirm_reward)
 app.add_typer(rewards, name="rewards")
+
+kpis = _group("Key figures over what the hub knows.")
+kpis.command("list")(measuring.list_kpis)
+kpis.command("show")(measuring.show_kpi)
+app.add_typer(kpis, name="kpis")
 
 secrets = _group("Credentials, encrypted beside the project.")
 secrets.command("set")(configuring.set_secret)

@@ -138,4 +138,8 @@ CODES: Mapping[str, Code] = {
     "RWD-005": Code("A reversal by an event of another entity type."),
     "RWD-006": Code("An unknown budget."),
     "RWD-007": Code("A moment or span of time that is none."),
+    # Key figures and goals
+    "KPI-001": Code("An entity type, moment or reference that canonical.yaml does not declare."),
+    "KPI-002": Code("A kind of formula that does not exist, or is told in another unit or not told whole."),
+    "KPI-003": Code("A moment that is missing or not wanted, or a span of time that is none."),
 }

@@ -19,7 +19,7 @@ from hub.core.rewards import EVENT, PEOPLE, PERIODS, Amount, Budget, Give, PerPe
 from hub.core.values import currency_exponent, normalise_instant, to_instant
 
 _AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,4}))? ([A-Z]{3})")
-_WAIT = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})s)?")
+_SPAN = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})s)?")
 RULE_KEYS = (
     "text", "on", "when", "who", "give", "once_per", "limits", "budget", "active_from", "wait", "approve_over",
     "reverse_on",
@@ -61,7 +61,7 @@ def parse_rules(
 
 
 def _budget(place: Sheet, name: str) -> Budget | None:
-    _check_name(place, name)
+    check_name(place, name)
     if not place.closed(("amount", "per"), required=("amount", "per")):
         return None
     amount, per = _amount(place, "amount"), place.choice("per", PERIODS, "month")
@@ -77,7 +77,7 @@ def _rule(
     connections: Collection[str] | None,
 ) -> Rule | None:
     known = len(place.faults)
-    _check_name(place, name)
+    check_name(place, name)
     if not place.closed(RULE_KEYS, required=_NEEDED):
         return None
     entity = _event_entity(place, canonical, "on", place.text("on"))
@@ -91,7 +91,7 @@ def _rule(
             place.at("reverse_on").fault("RWD-005", f"{event} happens to no {entity.name}", "name an event of the same")
     active_from = _moment(place, "active_from")
     once_per = place.choice("once_per", (EVENT, *PERIODS), EVENT)
-    per_person, wait_s = _per_person(place.at("limits")), _wait(place)
+    per_person, wait_s = _per_person(place.at("limits")), read_span(place, "wait", code="RWD-007")
     approve_over = _amount(place, "approve_over") if place.has("approve_over") else None
     if give is not None:
         _check_money(place, give.amount, approve_over, budget, budgets)
@@ -104,7 +104,7 @@ def _rule(
     )  # fmt: skip
 
 
-def _check_name(place: Sheet, name: str) -> None:
+def check_name(place: Sheet, name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
         place.fault("CFG-015", f"{name} is no name", "use small letters, digits and underscores, at most 40")
 
@@ -234,12 +234,12 @@ def _moment(place: Sheet, key: str) -> float:
         return 0.0
 
 
-def _wait(place: Sheet) -> float:
-    """Seconds of `3d`, `12h`, `30m`, `1d12h`."""
-    text = place.text("wait", "0s")
-    found = _WAIT.fullmatch(text)
+def read_span(place: Sheet, key: str, *, code: str) -> float:
+    """Seconds of `3d`, `12h`, `30m`, `1d12h`; 0 if nothing is said."""
+    text = place.text(key, "0s")
+    found = _SPAN.fullmatch(text)
     if not text or found is None:
-        place.at("wait").fault("RWD-007", "wait is no span of time", "write it as 3d, 12h or 30m")
+        place.at(key).fault(code, f"{key} is no span of time", "write it as 3d, 12h or 30m")
         return 0.0
     days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)

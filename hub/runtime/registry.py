@@ -23,6 +23,8 @@ from hub.core.canonical_file import read_canonical
 from hub.core.checks import check_file, check_together, stops
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Document, Sheet, nearest
+from hub.core.kpis import Kpis
+from hub.core.kpis_file import parse_kpis
 from hub.core.mapping_file import Hub, MappingFile, extend_canonical, read_mapping
 from hub.core.rewards import Rewards
 from hub.core.rewards_file import parse_rules
@@ -36,6 +38,8 @@ LIMITS = "limits"  # a setting of every connection: {limit name: calls}, for acc
 CANONICAL_FILE = "canonical.yaml"
 REWARDS_FILE = "rewards.yaml"
 REWARDS = "rewards"  # whose faults those of rewards.yaml are
+KPIS_FILE = "kpis.yaml"
+KPIS = "kpis"  # whose faults those of kpis.yaml are
 MAPPINGS = "mappings"
 GROUP = "hub.connectors"
 SHIPPED = Path(__file__).resolve().parents[2] / MAPPINGS  # beside the package, in a checkout and in a wheel
@@ -94,6 +98,7 @@ class Project:
     mappings: Mapping[str, MappingFile]  # connection -> its file; those with faults, too
     connectors: Mapping[str, Connector]  # connection -> its connector
     rewards: Rewards | None  # None: the project has no rewards.yaml, or one with faults
+    kpis: Kpis | None = None  # None: the project has no kpis.yaml, or one with faults
     faults: tuple[Fault, ...] = ()  # everything found, advice included
     broken: frozenset[str] = frozenset()  # connections that may not run
     documents: Mapping[str, Document] = field(default_factory=dict, repr=False)  # file -> what was read
@@ -152,6 +157,7 @@ def load_project(
         mappings=files,
         connectors=connectors,
         rewards=_rewards(state, canonical),
+        kpis=_kpis(state, canonical),
         faults=tuple(state.all_faults(sheets)),
         broken=frozenset(name for name in settings.connections if state.is_broken(name, sheets)),
         documents=state.documents,
@@ -160,7 +166,8 @@ def load_project(
 
 @dataclass(slots=True, kw_only=True)
 class _Loading:
-    """What is gathered on the way. Faults: "" for what all share, connection -> its own, REWARDS for rewards.yaml."""
+    """What is gathered on the way. Faults: "" for what all share, connection -> its own, REWARDS and KPIS
+    for theirs."""
 
     folder: Path
     settings: ProjectSettings
@@ -184,8 +191,8 @@ class _Loading:
         return sheet
 
     def all_faults(self, sheets: Mapping[str, Sheet]) -> list[Fault]:
-        """Each fault once: shared ones, then connection by connection, then the rewards'."""
-        names = ["", *self.settings.faults, REWARDS]
+        """Each fault once: shared ones, then connection by connection, then those of rewards and figures."""
+        names = ["", *self.settings.faults, REWARDS, KPIS]
         found = [fault for name in names for fault in (*_of_sheet(sheets, self, name), *self.faults[name])]
         return list(dict.fromkeys(found))
 
@@ -350,3 +357,15 @@ def _rewards(state: _Loading, canonical: Canonical) -> Rewards | None:
     )
     state.faults[REWARDS] += sheet.faults
     return rewards if not any(stops(fault) for fault in sheet.faults) else None
+
+
+def _kpis(state: _Loading, canonical: Canonical) -> Kpis | None:
+    if not (state.folder / KPIS_FILE).exists():
+        return None
+    sheet = state.read(KPIS_FILE, KPIS)
+    if sheet is None:
+        return None
+    hub = state.settings.hub
+    kpis = parse_kpis(sheet, canonical, currency=hub.currency, zone=ZoneInfo(hub.timezone))
+    state.faults[KPIS] += sheet.faults
+    return kpis if not any(stops(fault) for fault in sheet.faults) else None

@@ -1,0 +1,235 @@
+"""Key figures of a project: listed, computed for now or for an earlier moment, and taken apart into their records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+from hub.app.context import Hub
+from hub.app.listings import Dict, iso
+from hub.app.sights import Segment, segment_of, sights
+from hub.app.titles import cards
+from hub.core.kpis import (
+    PERIODS,
+    Difference,
+    Fact,
+    Figure,
+    Kpi,
+    Kpis,
+    Period,
+    chosen,
+    differences,
+    fact_of,
+    figures,
+    last_periods,
+    periods_between,
+)
+from hub.core.values import plain_decimal
+from hub.errors import NeedsReview, NotFound
+from hub.runtime.registry import KPIS_FILE
+
+SHOWN = 12  # periods, if nobody says since when
+PERIODS_MOST = 4000
+CHUNK = 500
+COLUMNS = ["period", "segment", "value", "unit", "of", "open"]
+THEN_COLUMNS = ["period", "segment", "value", "value_now", "unit", "of", "open"]
+RECORD_COLUMNS = ["period", "segment", "entity", "title", "at", "value", "part", "ends"]
+DIFFERENCE_COLUMNS = ["difference", "entity", "title", "period_then", "period_now", "value_then", "value_now"]
+
+
+def kpis_of(hub: Hub) -> Kpis:
+    """What kpis.yaml declares. Raises NotFound if the project has none that can be read."""
+    found: Kpis | None = hub.projects.kpis if hub.projects is not None else None
+    if found is None:
+        raise NotFound("there are no key figures", where=KPIS_FILE, fix="hub mapping check tells why")
+    return found
+
+
+def kpi_of(kpis: Kpis, name: str) -> Kpi:
+    """Raises NotFound."""
+    if name not in kpis.kpis:
+        raise NotFound(f"there is no figure {name[:80]}", where=KPIS_FILE, fix="hub kpis list shows them all")
+    return kpis.kpis[name]
+
+
+def list_kpis(hub: Hub) -> list[Dict]:
+    """Every figure with what it means."""
+    return [
+        {
+            "kpi": kpi.name, "unit": unit_of(kpis_of(hub), kpi), "direction": kpi.direction, "of": kpi.entity.name,
+            "formula": kpi.kind, "text": kpi.text,
+        }
+        for kpi in kpis_of(hub).kpis.values()
+    ]  # fmt: skip
+
+
+def show_kpi(
+    hub: Hub, name: str, *, by: str = "month", since: str = "", segment: str = "", as_of: float | None = None,
+    records: bool = False,
+) -> Dict:  # fmt: skip
+    """A figure by period.
+
+    Args:
+        by: of PERIODS.
+        since: a day in the first period that is shown; "": the last 12.
+        segment: a field, REFERENCE.FIELD or `source`.
+        as_of: epoch seconds: as it would have been shown then, beside what is known of the same periods now.
+        records: with the records behind each figure.
+
+    Returns:
+        {"kpi", "text", "unit", "direction", "by", "as_of", "left_out": records without a value that can be counted,
+         "figures": [{period, segment, value, unit, of, open}], "records": …, and for an earlier moment
+         "differences": the records that make the difference to now}
+
+    Raises:
+        NotFound: no such figure. NeedsReview: KPI-PERIOD, KPI-SEGMENT.
+    """
+    kpis = kpis_of(hub)
+    kpi = kpi_of(kpis, name)
+    now = hub.clock.now()
+    until = now if as_of is None else as_of
+    periods = _periods(kpis, by, since, until)
+    wanted = segment_of(hub.canonical, kpi, segment)
+    facts = read_facts(hub, kpi, segment=wanted, as_of=as_of)
+    then = chosen(kpi, facts, until=until)
+    found = figures(kpi, then, periods, zone=kpis.zone, until=until)
+    names = _segment_names(hub, then if wanted.to else ())
+    rows = [_figure(kpis, kpi, each, until, names) for each in found]
+    answer: Dict = {
+        "kpi": kpi.name, "text": kpi.text, "unit": unit_of(kpis, kpi), "direction": kpi.direction, "by": by,
+        "as_of": iso(as_of), "left_out": sum(fact.value is None for fact in facts), "figures": rows,
+    }  # fmt: skip
+    if records:
+        answer["records"] = _records(hub, found, then, names)
+    if as_of is not None:
+        later = chosen(kpi, read_facts(hub, kpi, segment=wanted), until=now)
+        restated = figures(kpi, later, periods, zone=kpis.zone, until=now)
+        names |= _segment_names(hub, later if wanted.to else ())
+        answer["figures"] = _beside(kpis, kpi, rows, restated, until, names)
+        touched = {id_ for each in (*found, *restated) for id_ in each.ids}
+        changed = [each for each in differences(then, later) if each.id in touched]
+        answer["differences"] = _differences(hub, changed, found, restated)
+    return answer
+
+
+def read_facts(hub: Hub, kpi: Kpi, *, segment: Segment | None = None, as_of: float | None = None) -> list[Fact]:
+    """What every record says to a figure, now or then."""
+    zone = kpis_of(hub).zone
+    seen = (fact_of(kpi, sight, zone) for sight in sights(hub, kpi, segment=segment, as_of=as_of))
+    return [fact for fact in seen if fact is not None]
+
+
+def unit_of(kpis: Kpis, kpi: Kpi) -> str:
+    """As people read it: money has a currency."""
+    return kpis.currency if kpi.unit == "money" else kpi.unit
+
+
+def told(value: Decimal | None) -> str | None:
+    """A figure as text, exact to six places."""
+    return None if value is None else plain_decimal(value)
+
+
+def parse_day(text: str, option: str) -> date:
+    """Raises NeedsReview KPI-PERIOD."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise NeedsReview(
+            f"{text[:40]} is no day", code="KPI-PERIOD", where=option, fix="such as 2026-01-01"
+        ) from None  # fmt: skip
+
+
+def _periods(kpis: Kpis, by: str, since: str, until: float) -> list[Period]:
+    if by not in PERIODS:
+        raise NeedsReview(f"{by[:40]} is no period", code="KPI-PERIOD", where="--by", fix=", ".join(PERIODS))
+    today = datetime.fromtimestamp(until, kpis.zone).date()
+    if not since:
+        return last_periods(by, today, SHOWN)
+    first = parse_day(since, "--since")
+    if first > today or (today - first).days > PERIODS_MOST * (1 if by == "day" else 7):
+        raise NeedsReview(f"since {since} are no periods", code="KPI-PERIOD", where="--since", fix="a day of the past")
+    return periods_between(by, first, today)
+
+
+# As people read them
+
+
+def _figure(kpis: Kpis, kpi: Kpi, figure: Figure, until: float, names: Mapping[str, str]) -> Dict:
+    over = datetime.fromtimestamp(until, kpis.zone).date() >= figure.period.after
+    return {
+        "period": figure.period.label, "segment": names.get(figure.segment, figure.segment),
+        "value": told(figure.value), "unit": unit_of(kpis, kpi), "of": figure.of, "open": not over,
+    }  # fmt: skip
+
+
+def _beside(
+    kpis: Kpis, kpi: Kpi, rows: Sequence[Dict], now: Sequence[Figure], until: float, names: Mapping[str, str]
+) -> list[Dict]:
+    """Each figure of then with what is known of the same period and segment now."""
+    known = {(row["period"], row["segment"]): row for row in rows}
+    later = {(row["period"], row["segment"]): row for row in (_figure(kpis, kpi, each, until, names) for each in now)}
+    nothing = told(Decimal(0)) if kpi.adds_up else None
+    return [
+        {**(known.get(key) or {**later[key], "value": nothing, "of": 0}),
+         "value_now": later[key]["value"] if key in later else nothing}
+        for key in sorted(known.keys() | later.keys())
+    ]  # fmt: skip
+
+
+def _segment_names(hub: Hub, facts: Iterable[Fact]) -> dict[str, str]:
+    """Segment that names an entity -> what people call it, with its number."""
+    asked = {int(fact.segment.partition(":")[2]): fact.segment for fact in facts if fact.segment}
+    named = _cards(hub, asked)
+    return {text: f"{named[id_]['title']} ({text})" for id_, text in asked.items() if id_ in named}
+
+
+def _cards(hub: Hub, ids: Iterable[int]) -> dict[int, Dict]:
+    wanted = sorted(set(ids))
+    found: dict[int, Dict] = {}
+    for start in range(0, len(wanted), CHUNK):
+        with hub.store.reading() as tx:
+            found |= cards(tx, wanted[start : start + CHUNK])
+    return found
+
+
+def _records(hub: Hub, found: Sequence[Figure], facts: Iterable[Fact], names: Mapping[str, str]) -> list[Dict]:
+    by_id = {fact.id: fact for fact in facts}
+    named = _cards(hub, {id_ for figure in found for id_ in figure.ids})
+    return [
+        {
+            "period": figure.period.label, "segment": names.get(figure.segment, figure.segment),
+            **_who(named, id_), "at": iso(by_id[id_].at), "value": told(by_id[id_].value), "part": by_id[id_].part,
+            "ends": iso(by_id[id_].ends),
+        }
+        for figure in found
+        for id_ in figure.ids
+    ]  # fmt: skip
+
+
+def _who(named: Mapping[int, Dict], id_: int) -> Dict:
+    """A record by its own number, and the name of who speaks for it now."""
+    one = named.get(id_)
+    return {"entity": f"{one['type']}:{id_}" if one else str(id_), "title": one["title"] if one else ""}
+
+
+def _differences(hub: Hub, changed: Sequence[Difference], then: Sequence[Figure], now: Sequence[Figure]) -> list[Dict]:
+    named = _cards(hub, (each.id for each in changed))
+    places = [{id_: figure.period.label for figure in each for id_ in figure.ids} for each in (then, now)]
+    return [
+        {
+            "difference": each.kind, **_who(named, each.id), "period_then": places[0].get(each.id),
+            "period_now": places[1].get(each.id), "value_then": _said(each.then), "value_now": _said(each.now),
+        }
+        for each in changed
+    ]  # fmt: skip
+
+
+def _said(fact: Fact | None) -> Dict | None:
+    """What a record says to its figure, whole: any of it can make the difference."""
+    if fact is None:
+        return None
+    return {
+        "at": iso(fact.at), "value": told(fact.value), "part": fact.part, "segment": fact.segment,
+        "person": fact.person, "begins": iso(fact.begins), "ends": iso(fact.ends),
+    }  # fmt: skip

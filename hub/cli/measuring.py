@@ -1,0 +1,70 @@
+"""Commands for key figures."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from hub.cli import show
+from hub.cli.options import HERE, AsJson, Folder, project
+
+FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")  # text that a spreadsheet would carry out
+
+
+def list_kpis(folder: Folder = HERE, json: AsJson = False) -> None:
+    """Every key figure with its unit, the better direction, and what it means."""
+    from hub.app import bootstrap, kpis
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        rows = kpis.list_kpis(hub)
+    show.table(rows, ["kpi", "unit", "direction", "of", "formula", "text"], json=json, none="kpis.yaml declares none")
+
+
+def show_kpi(
+    name: Annotated[str, typer.Argument(help="Name in kpis.yaml.")],
+    by: Annotated[str, typer.Option(help="day, week, month, quarter or year.")] = "month",
+    since: Annotated[str, typer.Option(help="A day in the first period; none: the last 12.")] = "",
+    segment: Annotated[str, typer.Option(help="A field, REFERENCE.FIELD, or source.")] = "",
+    as_of: Annotated[str | None, typer.Option(help="A day or moment, such as 2026-11-02T08:10:00Z.")] = None,
+    records: Annotated[bool, typer.Option("--records", help="The records behind each figure.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """A key figure by period; or as it would have been shown at an earlier moment, beside now."""
+    from hub.app import bootstrap, kpis, past
+
+    moment = None if as_of is None else past.parse_moment(as_of)
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        found = kpis.show_kpi(hub, name, by=by, since=since, segment=segment, as_of=moment, records=records)
+    columns = kpis.COLUMNS if moment is None else kpis.THEN_COLUMNS
+    if json:
+        show.as_json(found)
+    elif as_csv:
+        _csv(found["records"] if records else found["figures"], kpis.RECORD_COLUMNS if records else columns)
+    else:
+        show.table(found["figures"], columns, json=False, title=f"{name}: {found['text']}")
+        if found["left_out"]:
+            show.line(f"{found['left_out']} records have no value that can be counted")
+        if records:
+            show.table(found["records"], kpis.RECORD_COLUMNS, json=False, none="no records", title="records")
+        if moment is not None:
+            none = "nothing became known since that makes a difference"
+            show.table(found["differences"], kpis.DIFFERENCE_COLUMNS, json=False, none=none, title="since then")
+
+
+def _csv(rows: Sequence[show.Row], columns: Sequence[str]) -> None:
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
+    writer.writerows([_cell(column, row.get(column)) for column in columns] for row in rows)
+
+
+def _cell(column: str, value: object) -> str:
+    """Text of the outside world gets a quote before what a spreadsheet would take for a formula."""
+    written = show.text(value)
+    harmful = column in ("segment", "title") and written.startswith(FORMULA_MARKS)
+    return f"'{written}" if harmful else written

@@ -1,0 +1,381 @@
+"""Key figures, computed: what a record adds to a figure, in which period it falls, and what comes of all records.
+
+A record is looked at once (`fact_of`) and becomes a `Fact`; facts of any number of records make figures (`figures`).
+Nothing here knows whether the records are those of today or those that were known at an earlier moment: the caller
+hands in what was known then, and the same figure comes out as came out then.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import Decimal
+
+from hub.core.canonical import EntityType
+from hub.core.conditions import Condition
+from hub.core.expressions import EntityExpression
+from hub.core.values import to_instant
+from hub.model import Json
+
+PERIODS = ("day", "week", "month", "quarter", "year")
+SECONDS = {"days": 86_400, "hours": 3_600, "minutes": 60}  # units of durations
+UNITS = ("number", "money", "share", "points", *SECONDS)
+DIRECTIONS = ("up", "down")  # where better is
+KNOWN = "known"  # moment: when the hub first knew the record
+CHANGED = "changed."  # moment: when the hub last saw that field change
+HAPPENED = "event."  # moment: when that event of canonical.yaml happened
+EXACT = Decimal("0.000001")  # figures are rounded to it, half to even
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kpi:
+    """One figure of kpis.yaml."""
+
+    name: str
+    text: str
+    unit: str  # of UNITS
+    direction: str  # of DIRECTIONS
+    entity: EntityType  # whose records are counted
+    at: str  # moment by which a record falls into a period
+    when: Condition | None  # None: all records
+    kind: str  # a key of FORMULAS
+    part: Condition | None = None  # ratio: the records that are counted above the line
+    value: EntityExpression | None = None  # sum, average: what a record adds
+    per: str = ""  # ref field: count, divide or keep by whom it names; "": by record
+    only: str = ""  # first, later: only each person's first record, or all but it
+    begins: str = ""  # duration, within, retention: the moment it begins …
+    ends: str = ""  # … and ends
+    bound_s: float = 0.0  # within: at most that long
+    older_s: float = 0.0  # count: only what has stood for that long
+    lost: bool = False  # retention: the share that was not kept
+    where: str = ""  # file:line
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each for each in (self.at, self.begins, self.ends) if each))
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether a figure of two periods is the sum of their figures, as far as nobody counts in both."""
+        return self.kind in ("count", "sum")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kpis:
+    """All of kpis.yaml."""
+
+    kpis: Mapping[str, Kpi] = field(default_factory=dict)
+    zone: tzinfo = UTC  # where days begin
+    currency: str = "EUR"  # the hub's; money in another is not counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """One record as it stands at the moment that is asked about."""
+
+    id: int
+    values: Mapping[str, Json]
+    moments: Mapping[str, float] = field(default_factory=dict)  # those that are no field: known, changed.…, event.…
+    person: int | None = None  # whom `per` names, after all merges
+    segment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What one record says to a figure."""
+
+    id: int
+    at: float  # when, epoch seconds; a date counts from its first instant in the hub's zone
+    day: date  # the same in the hub's zone; a date is itself
+    segment: str
+    value: Decimal | None  # None: cannot be counted (another currency, nothing there)
+    part: bool
+    person: int | None
+    begins: float | None
+    ends: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """Some days."""
+
+    label: str
+    first: date
+    after: date  # the first day that is not in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A figure of one period and segment."""
+
+    period: Period
+    segment: str
+    value: Decimal | None  # None: there is nothing to divide by
+    part: Decimal  # above the line: records, or what they add
+    of: int  # below the line: records, or people; for counts and sums the records
+    ids: tuple[int, ...]  # records it is made of
+
+
+# Records
+
+
+def moment_of(sight: Sight, name: str, zone: tzinfo) -> tuple[float, date] | None:
+    """(epoch seconds, day in the zone) of a moment; None if it has not come, or is not known."""
+    value = sight.moments.get(name)
+    if value is None:
+        told = sight.values.get(name)
+        if not isinstance(told, str):
+            return None
+        if len(told) == 10:  # a date is no moment: it is that day in every zone
+            day = date.fromisoformat(told)
+            return _midnight(day, zone), day
+        value = to_instant(told)
+    return value, datetime.fromtimestamp(value, zone).date()
+
+
+def fact_of(kpi: Kpi, sight: Sight, zone: tzinfo) -> Fact | None:
+    """What a record says to a figure; None if it does not belong to it."""
+    if kpi.when is not None and not kpi.when(sight.values):
+        return None
+    moment = moment_of(sight, kpi.at, zone)
+    if moment is None:
+        return None
+    number = kpi.value(sight.values) if kpi.value is not None else 1
+    counts = isinstance(number, int | Decimal) and not isinstance(number, bool)
+    begins, ends = (moment_of(sight, name, zone) if name else None for name in (kpi.begins, kpi.ends))
+    return Fact(
+        sight.id, moment[0], moment[1], sight.segment, Decimal(number) if counts else None,
+        kpi.part is not None and kpi.part(sight.values), sight.person, begins and begins[0], ends and ends[0],
+    )  # fmt: skip
+
+
+def chosen(kpi: Kpi, facts: Iterable[Fact], *, until: float) -> list[Fact]:
+    """The facts that count at a moment: all periods together, for who came first is not a question of one period.
+
+    Left out is what cannot be told (no value, no second moment, nobody named where people are counted), what lies in
+    the future of `until`, and what is still undecided: a bound that has not run out yet is neither kept nor broken.
+    """
+    kept = sorted((fact for fact in facts if _counts(kpi, fact, until)), key=lambda fact: (fact.at, fact.id))
+    if not kpi.only:
+        return kept
+    seen: set[int] = set()
+    found = []
+    for fact in kept:
+        if fact.person is None:
+            continue
+        if (fact.person in seen) == (kpi.only == "later"):
+            found.append(fact)
+        seen.add(fact.person)
+    return found
+
+
+def _counts(kpi: Kpi, fact: Fact, until: float) -> bool:
+    if fact.value is None or (kpi.per and fact.person is None) or fact.at + kpi.older_s > until:
+        return False
+    if kpi.kind in ("duration", "within") and fact.begins is None:
+        return False
+    wait = None if fact.ends is None or fact.begins is None else fact.ends - fact.begins
+    if wait is not None and wait < 0 and kpi.kind != "retention":
+        return False
+    if kpi.kind == "within":
+        return wait is not None or (fact.begins or 0.0) + kpi.bound_s <= until
+    return kpi.kind != "duration" or wait is not None
+
+
+# Periods
+
+
+def period_around(by: str, day: date) -> Period:
+    """The day, week (ISO, from Monday), month, quarter or year that a day lies in."""
+    if by == "day":
+        return Period(label=day.isoformat(), first=day, after=day + timedelta(days=1))
+    if by == "week":
+        first = day - timedelta(days=day.weekday())
+        year, week, _ = day.isocalendar()
+        return Period(label=f"{year}-W{week:02}", first=first, after=first + timedelta(days=7))
+    if by == "year":
+        return Period(label=f"{day:%Y}", first=date(day.year, 1, 1), after=date(day.year + 1, 1, 1))
+    months = 3 if by == "quarter" else 1
+    number = (day.month - 1) // months
+    first = date(day.year, number * months + 1, 1)
+    following = first.month + months
+    after = date(day.year + (following > 12), (following - 1) % 12 + 1, 1)
+    return Period(label=f"{day:%Y}-Q{number + 1}" if by == "quarter" else f"{day:%Y-%m}", first=first, after=after)
+
+
+def periods_between(by: str, first: date, last: date) -> list[Period]:
+    """The periods from the one with `first` to the one with `last`."""
+    found = [period_around(by, first)]
+    while found[-1].after <= last:
+        found.append(period_around(by, found[-1].after))
+    return found
+
+
+def last_periods(by: str, last: date, count: int) -> list[Period]:
+    """The `count` periods that end with the one around `last`."""
+    found = [period_around(by, last)]
+    while len(found) < count:
+        found.insert(0, period_around(by, found[0].first - timedelta(days=1)))
+    return found
+
+
+# Figures
+
+
+def figures(kpi: Kpi, facts: Sequence[Fact], periods: Sequence[Period], *, zone: tzinfo, until: float) -> list[Figure]:
+    """A figure per period and segment.
+
+    Args:
+        facts: what `chosen` left.
+        periods: in the order of time, none overlapping.
+        until: the moment that is asked about; a period that is not over counts up to it.
+
+    Returns:
+        Period by period, segments in their order; without facts a period has one figure, of no segment.
+    """
+    formula = FORMULAS[kpi.kind].compute
+    found = []
+    for period, own in _by_period(kpi, facts, periods, zone):
+        groups: dict[str, list[Fact]] = defaultdict(list)
+        for fact in own:
+            groups[fact.segment].append(fact)
+        for segment, group in sorted(groups.items()) or [("", [])]:
+            end = min(_midnight(period.after, zone), until)
+            part, of = formula(kpi, group, end)
+            found.append(
+                Figure(
+                    period=period, segment=segment, value=_value(kpi, part, of), part=part, of=of,
+                    ids=tuple(fact.id for fact in group),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _by_period(
+    kpi: Kpi, facts: Sequence[Fact], periods: Sequence[Period], zone: tzinfo
+) -> list[tuple[Period, list[Fact]]]:
+    if kpi.kind == "retention":  # what ran when the period began
+        starts = [_midnight(period.first, zone) for period in periods]
+        return [
+            (period, [fact for fact in facts if fact.at < start and (fact.ends is None or fact.ends >= start)])
+            for period, start in zip(periods, starts, strict=True)
+        ]
+    own: list[list[Fact]] = [[] for _ in periods]
+    firsts = [period.first for period in periods]
+    for fact in facts:
+        place = bisect_right(firsts, fact.day) - 1
+        if place >= 0 and fact.day < periods[place].after:
+            own[place].append(fact)
+    return list(zip(periods, own, strict=True))
+
+
+def _midnight(day: date, zone: tzinfo) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+
+
+def _value(kpi: Kpi, part: Decimal, of: int) -> Decimal | None:
+    if kpi.adds_up:
+        return part.quantize(EXACT)
+    if not of:
+        return None
+    return (part if kpi.kind == "duration" else part / of).quantize(EXACT)
+
+
+def _people(kpi: Kpi, facts: Iterable[Fact]) -> set[int]:
+    """Whom it is counted by: people, else records."""
+    return {fact.person if kpi.per and fact.person is not None else fact.id for fact in facts}
+
+
+def _count(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+    return Decimal(len(_people(kpi, facts))), len(facts)
+
+
+def _sum(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+    return sum((fact.value or Decimal(0) for fact in facts), Decimal(0)), len(facts)
+
+
+def _average(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+    return _sum(kpi, facts, end)[0], len(_people(kpi, facts))
+
+
+def _ratio(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+    return Decimal(sum(fact.part for fact in facts)), len(facts)
+
+
+def _duration(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+    """Median: with an even number of them the mean of the middle two."""
+    waits = sorted(Decimal(repr(_wait(fact))) for fact in facts)
+    if not waits:
+        return Decimal(0), 0
+    middle = (waits[(len(waits) - 1) // 2] + waits[len(waits) // 2]) / 2
+    return middle / SECONDS[kpi.unit], len(waits)
+
+
+def _within(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+    return Decimal(sum(fact.ends is not None and _wait(fact) <= kpi.bound_s for fact in facts)), len(facts)
+
+
+def _wait(fact: Fact) -> float:
+    return float(fact.ends or 0.0) - float(fact.begins or 0.0)
+
+
+def _retention(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+    """Who has several is kept as long as one of them runs."""
+    people = _people(kpi, facts)
+    kept = len(_people(kpi, (fact for fact in facts if fact.ends is None or fact.ends >= end)))
+    return Decimal(len(people) - kept if kpi.lost else kept), len(people)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formula:
+    """One kind of formula: what may and must be said of it, and how it is computed."""
+
+    takes: tuple[str, ...]
+    needs: tuple[str, ...]
+    units: tuple[str, ...]
+    compute: Callable[[Kpi, Sequence[Fact], float], tuple[Decimal, int]]  # -> above and below the line
+
+
+FORMULAS: Mapping[str, Formula] = {
+    "count": Formula(takes=("per", "only", "older"), needs=(), units=("number",), compute=_count),
+    "sum": Formula(takes=("value", "per", "only"), needs=("value",), units=("money", "number"), compute=_sum),
+    "average": Formula(
+        takes=("value", "per", "only"), needs=("value",), units=("money", "number", "points"), compute=_average
+    ),
+    "ratio": Formula(takes=("part",), needs=("part",), units=("share",), compute=_ratio),
+    "duration": Formula(takes=("from", "to"), needs=("from", "to"), units=tuple(SECONDS), compute=_duration),
+    "within": Formula(
+        takes=("from", "to", "bound"), needs=("from", "to", "bound"), units=("share",), compute=_within
+    ),
+    "retention": Formula(
+        takes=("from", "to", "per", "lost"), needs=("from", "to"), units=("share",), compute=_retention
+    ),
+}  # fmt: skip
+
+
+# Then and now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A record that says something else now than it said then."""
+
+    id: int
+    kind: str  # came, left, changed
+    then: Fact | None
+    now: Fact | None
+
+
+def differences(then: Iterable[Fact], now: Iterable[Fact]) -> list[Difference]:
+    """What makes one figure out of the other, record by record, in the order of ids. Both are what `chosen` left."""
+    before, after = {fact.id: fact for fact in then}, {fact.id: fact for fact in now}
+    found = []
+    for each in sorted(before.keys() | after.keys()):
+        old, new = before.get(each), after.get(each)
+        if old != new:
+            kind = "came" if old is None else "left" if new is None else "changed"
+            found.append(Difference(id=each, kind=kind, then=old, now=new))
+    return found

@@ -1,0 +1,146 @@
+"""Periods, and kpis.yaml read strictly: every fault with its place."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from hub.core.canonical_file import read_canonical
+from hub.core.derived import FUNCTIONS
+from hub.core.document import Sheet
+from hub.core.kpis import Kpi, Sight, chosen, fact_of, figures, last_periods, period_around, periods_between
+from hub.core.kpis_file import parse_kpis
+from hub.runtime.registry import SHIPPED
+from hub.runtime.yaml import load_yaml, parse_yaml
+
+CANONICAL = read_canonical(Sheet(load_yaml(SHIPPED / "canonical.yaml")), derived=FUNCTIONS)
+ZONE = ZoneInfo("Pacific/Auckland")
+
+GOOD = """\
+language: 1
+kpis:
+  rate:
+    text: t
+    unit: share
+    direction: up
+    of: deal
+    at: close_date
+    when: "stage in ('won', 'lost')"
+    formula: {kind: ratio, part: "stage == 'won'"}
+"""
+
+
+def faults(text: str) -> list[tuple[str, int]]:
+    sheet = Sheet(parse_yaml(text, "kpis.yaml"))
+    parse_kpis(sheet, CANONICAL)
+    return [(fault.code, int(fault.where.partition(":")[2])) for fault in sheet.faults]
+
+
+def kpi(text: str = GOOD) -> Kpi:
+    sheet = Sheet(parse_yaml(text, "kpis.yaml"))
+    found = parse_kpis(sheet, CANONICAL, zone=ZONE)
+    assert sheet.faults == []
+    return next(iter(found.kpis.values()))
+
+
+def test_a_good_file_has_no_fault() -> None:
+    assert faults(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "line"),
+    [
+        ("of: deal", "of: deel", "KPI-001", 7),
+        ("at: close_date", "at: closed", "KPI-001", 8),
+        ("at: close_date", "at: amount", "KPI-001", 8),
+        ("at: close_date", "at: event.lost", "KPI-001", 8),
+        ("at: close_date\n    ", "", "KPI-003", 3),
+        ("kind: ratio", "kind: ration", "KPI-002", 10),
+        ("unit: share", "unit: days", "KPI-002", 5),
+        ("direction: up", "direction: sideways", "CFG-012", 6),
+        ("text: t", "txt: t", "CFG-010", 4),
+        ("""part: "stage == 'won'\"""", "part: sum(stage)", "MAP-012", 10),
+        ("""stage in (""", "stagge in (", "MAP-013", 9),
+        ("""kind: ratio, part: "stage == 'won'\"""", "kind: ratio", "CFG-013", 10),
+        ("kind: ratio,", "kind: ratio, bound: 1d,", "CFG-010", 10),
+        ("  rate:", "  Rate:", "CFG-015", 3),
+        ("language: 1", "language: 2", "CFG-014", 1),
+    ],
+)
+def test_a_fault_is_told_with_its_code_and_line(old: str, new: str, code: str, line: int) -> None:
+    assert old in GOOD
+    assert (code, line) in faults(GOOD.replace(old, new, 1))
+
+
+def test_what_a_formula_needs_to_be_understood_is_asked_for() -> None:
+    order = GOOD.replace("of: deal", "of: order").replace("close_date", "placed_at").replace("    when", "    # when")
+    share = order.replace("unit: share", "unit: money")
+    formula = "{kind: ratio, part: \"stage == 'won'\"}"
+    for text, code in (
+        (share.replace(formula, "{kind: sum, value: total, only: first}"), "KPI-002"),  # first of whom?
+        (share.replace(formula, "{kind: average, value: total, per: total}"), "KPI-001"),
+        (order.replace(formula, "{kind: within, from: placed_at, to: known, bound: soon}"), "KPI-003"),
+        (order.replace(formula, "{kind: retention, from: placed_at, to: cancelled_at}"), "KPI-003"),  # and at:
+    ):
+        assert (code, 10) in faults(text) or (code, 8) in faults(text), text
+
+
+def test_one_bad_figure_leaves_the_others_and_all_faults_are_told() -> None:
+    second = GOOD.partition("kpis:\n")[2].replace("rate", "other").replace("deal", "deel").replace(" up", " aside")
+    sheet = Sheet(parse_yaml(GOOD + second, "kpis.yaml"))
+    found = parse_kpis(sheet, CANONICAL)
+    assert sorted(fault.code for fault in sheet.faults) == ["CFG-012", "KPI-001"]
+    assert list(found.kpis) == ["rate"]
+
+
+def test_periods_begin_and_end_where_people_say_so() -> None:
+    assert [period_around(by, date(2026, 11, 28)).label for by in ("day", "week", "month", "quarter", "year")] == [
+        "2026-11-28", "2026-W48", "2026-11", "2026-Q4", "2026"
+    ]  # fmt: skip
+    assert period_around("week", date(2027, 1, 1)).label == "2026-W53"
+    december = period_around("month", date(2026, 12, 31))
+    assert (december.first, december.after) == (date(2026, 12, 1), date(2027, 1, 1))
+    quarter = period_around("quarter", date(2026, 12, 31))
+    assert (quarter.first, quarter.after) == (date(2026, 10, 1), date(2027, 1, 1))
+
+
+@pytest.mark.parametrize("by", ["day", "week", "month", "quarter", "year"])
+def test_periods_follow_each_other_without_gap(by: str) -> None:
+    found = periods_between(by, date(2023, 12, 30), date(2026, 3, 2))
+    assert all(one.after == two.first for one, two in pairwise(found))
+    assert found[0].first <= date(2023, 12, 30) < found[0].after
+    assert found[-1].first <= date(2026, 3, 2) < found[-1].after
+    assert last_periods(by, date(2026, 3, 2), len(found)) == found
+
+
+def test_a_date_is_that_day_in_every_zone_and_a_moment_is_the_day_there() -> None:
+    rate, until = kpi(), 2_000_000_000.0
+    deal = fact_of(rate, Sight(id=1, values={"stage": "won", "close_date": "2026-10-31"}), ZONE)
+    assert deal is not None
+    assert deal.day == date(2026, 10, 31)
+    orders = kpi(
+        GOOD.replace("deal", "order").replace("close_date", "placed_at").replace("share", "number")
+        .replace("    when", "    # when").replace("{kind: ratio, part: \"stage == 'won'\"}", "{kind: count}")
+    )  # fmt: skip
+    late = fact_of(orders, Sight(id=2, values={"placed_at": "2026-10-31T11:00:00Z"}), ZONE)  # midnight in Auckland
+    assert late is not None
+    assert late.day == date(2026, 11, 1)
+    (november,) = figures(orders, chosen(orders, [late], until=until), [period_around("month", late.day)],
+                          zone=ZONE, until=until)  # fmt: skip
+    assert (november.value, november.period.label, november.ids) == (Decimal(1), "2026-11", (2,))
+
+
+def test_nothing_to_divide_by_is_no_figure_and_nothing_counted_is_zero() -> None:
+    (empty,) = figures(kpi(), [], [period_around("month", date(2026, 1, 1))], zone=ZONE, until=0.0)
+    assert (empty.value, empty.of) == (None, 0)
+
+
+def test_every_shipped_figure_is_sound() -> None:
+    sheet = Sheet(load_yaml(SHIPPED / "kpis.yaml"))
+    found = parse_kpis(sheet, CANONICAL)
+    assert [str(fault) for fault in sheet.faults] == []
+    assert {"close_rate", "new_revenue", "subscriber_churn", "nps", "data_quality"} <= found.kpis.keys()
