@@ -1,4 +1,4 @@
-"""Key figures of a project: listed, computed for now or for an earlier moment, and taken apart into their records."""
+"""Key figures and goals: listed, computed for now or for an earlier moment, and taken apart into their records."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.sights import Segment, segment_of, sights
 from hub.app.titles import cards
+from hub.core.goals import Goal, standing_of
 from hub.core.kpis import (
     PERIODS,
     Difference,
@@ -35,6 +36,19 @@ CHUNK = 500
 COLUMNS = ["period", "segment", "value", "unit", "of", "open"]
 THEN_COLUMNS = ["period", "segment", "value", "value_now", "unit", "of", "open"]
 RECORD_COLUMNS = ["period", "segment", "entity", "title", "at", "value", "part", "ends"]
+GOAL_COLUMNS = [
+    "goal",
+    "state",
+    "kpi",
+    "baseline",
+    "value",
+    "expected",
+    "forecast",
+    "target",
+    "unit",
+    "deadline",
+    "owner",
+]
 DIFFERENCE_COLUMNS = ["difference", "entity", "title", "period_then", "period_now", "value_then", "value_now"]
 
 
@@ -111,6 +125,26 @@ def show_kpi(
         changed = [each for each in differences(then, later) if each.id in touched]
         answer["differences"] = _differences(hub, changed, found, restated)
     return answer
+
+
+def list_goals(hub: Hub) -> list[Dict]:
+    """Every goal and how it stands, the nearest deadline first."""
+    goals: Mapping[str, Goal] = hub.projects.goals if hub.projects is not None else {}
+    return [_goal(hub, goal) for goal in sorted(goals.values(), key=lambda each: (each.deadline, each.name))]
+
+
+def _goal(hub: Hub, goal: Goal) -> Dict:
+    kpis, now = kpis_of(hub), hub.clock.now()
+    facts = chosen(goal.kpi, read_facts(hub, goal.kpi), until=now)
+    (figure,) = figures(goal.kpi, facts, [goal.span], zone=kpis.zone, until=now)
+    standing = standing_of(goal, figure.value, elapsed=goal.elapsed(now, kpis.zone))
+    return {
+        "goal": goal.name, "text": goal.text, "state": standing.state, "kpi": goal.kpi.name,
+        "direction": goal.kpi.direction, "unit": unit_of(kpis, goal.kpi), "baseline": told(goal.baseline),
+        "value": told(figure.value), "of": figure.of, "expected": told(standing.expected),
+        "forecast": told(standing.forecast), "target": told(goal.target), "elapsed": told(standing.elapsed),
+        "since": goal.since.isoformat(), "deadline": goal.deadline.isoformat(), "owner": goal.owner, "team": goal.team,
+    }  # fmt: skip
 
 
 def read_facts(hub: Hub, kpi: Kpi, *, segment: Segment | None = None, as_of: float | None = None) -> list[Fact]:

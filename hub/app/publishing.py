@@ -13,11 +13,20 @@ from pathlib import Path
 from hub.core.canonical_file import digest_of
 from hub.core.checks import stops
 from hub.errors import Fault
-from hub.runtime.registry import CANONICAL_FILE, KPIS_FILE, MAPPINGS, REWARDS_FILE, SETTINGS_FILE, Project, load_project
+from hub.runtime.registry import (
+    CANONICAL_FILE,
+    GOALS_FILE,
+    KPIS_FILE,
+    MAPPINGS,
+    REWARDS_FILE,
+    SETTINGS_FILE,
+    Project,
+    load_project,
+)
 from hub.store import Store, Tx
 
 KINDS = {
-    CANONICAL_FILE: "canonical", REWARDS_FILE: "rewards", KPIS_FILE: "kpis", SETTINGS_FILE: "hub",
+    CANONICAL_FILE: "canonical", REWARDS_FILE: "rewards", KPIS_FILE: "kpis", GOALS_FILE: "goals", SETTINGS_FILE: "hub",
 }  # others: mapping  # fmt: skip
 
 

@@ -334,7 +334,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
 FIXES = {
     **dict.fromkeys(("CFG-010", "CFG-030", "MAP-001", "MAP-002", "MAP-010", "MAP-016", "MAP-045"), NEAREST),
     **dict.fromkeys(("RWD-001", "RWD-002", "RWD-003", "RWD-006"), NEAREST),
-    "KPI-001": NEAREST,
+    **dict.fromkeys(("KPI-001", "KPI-004"), NEAREST),
     "NET-HOST": "Give the vendor's own address, or mark the connection `local: true` for a server on this machine.",
     "MAP-021": "Bring `values:` up to date, or say `unknown: {in: skip}`.",
     "MAP-041": "Name a connector or connection, and give it a place in `sources:`.",

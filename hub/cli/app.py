@@ -70,6 +70,7 @@ for name, command in (
     ("audit", auditing.audit),
     ("export", persons.export),
     ("erase", persons.erase),
+    ("goals", measuring.goals),
     ("status", running.status),
 ):
     app.command(name)(command)

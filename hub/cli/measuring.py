@@ -1,4 +1,4 @@
-"""Commands for key figures."""
+"""Commands for key figures and goals."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ def show_kpi(
         if moment is not None:
             none = "nothing became known since that makes a difference"
             show.table(found["differences"], kpis.DIFFERENCE_COLUMNS, json=False, none=none, title="since then")
+
+
+def goals(folder: Folder = HERE, json: AsJson = False) -> None:
+    """Every goal: where its figure is, where it should be by now, and where it ends at this pace."""
+    from hub.app import bootstrap, kpis
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        rows = kpis.list_goals(hub)
+    show.table(rows, kpis.GOAL_COLUMNS, json=json, none="goals.yaml declares none; docs/kpis.md shows how")
 
 
 def _csv(rows: Sequence[show.Row], columns: Sequence[str]) -> None:

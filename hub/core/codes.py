@@ -142,4 +142,8 @@ CODES: Mapping[str, Code] = {
     "KPI-001": Code("An entity type, moment or reference that canonical.yaml does not declare."),
     "KPI-002": Code("A kind of formula that does not exist, or is told in another unit or not told whole."),
     "KPI-003": Code("A moment that is missing or not wanted, or a span of time that is none."),
+    "KPI-004": Code("A goal for a figure that kpis.yaml does not declare."),
+    "KPI-005": Code("A goal without a number."),
+    "KPI-006": Code("A goal without a day, or one that ends before it begins."),
+    "KPI-007": Code("A target that is no better than the baseline."),
 }

@@ -131,7 +131,7 @@ def moment_of(sight: Sight, name: str, zone: tzinfo) -> tuple[float, date] | Non
             return None
         if len(told) == 10:  # a date is no moment: it is that day in every zone
             day = date.fromisoformat(told)
-            return _midnight(day, zone), day
+            return midnight(day, zone), day
         value = to_instant(told)
     return value, datetime.fromtimestamp(value, zone).date()
 
@@ -243,7 +243,7 @@ def figures(kpi: Kpi, facts: Sequence[Fact], periods: Sequence[Period], *, zone:
         for fact in own:
             groups[fact.segment].append(fact)
         for segment, group in sorted(groups.items()) or [("", [])]:
-            end = min(_midnight(period.after, zone), until)
+            end = min(midnight(period.after, zone), until)
             part, of = formula(kpi, group, end)
             found.append(
                 Figure(
@@ -258,7 +258,7 @@ def _by_period(
     kpi: Kpi, facts: Sequence[Fact], periods: Sequence[Period], zone: tzinfo
 ) -> list[tuple[Period, list[Fact]]]:
     if kpi.kind == "retention":  # what ran when the period began
-        starts = [_midnight(period.first, zone) for period in periods]
+        starts = [midnight(period.first, zone) for period in periods]
         return [
             (period, [fact for fact in facts if fact.at < start and (fact.ends is None or fact.ends >= start)])
             for period, start in zip(periods, starts, strict=True)
@@ -272,7 +272,8 @@ def _by_period(
     return list(zip(periods, own, strict=True))
 
 
-def _midnight(day: date, zone: tzinfo) -> float:
+def midnight(day: date, zone: tzinfo) -> float:
+    """The first instant of a day in a zone, epoch seconds."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
 
 

@@ -23,6 +23,7 @@ from hub.core.canonical_file import read_canonical
 from hub.core.checks import check_file, check_together, stops
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Document, Sheet, nearest
+from hub.core.goals import Goal, parse_goals
 from hub.core.kpis import Kpis
 from hub.core.kpis_file import parse_kpis
 from hub.core.mapping_file import Hub, MappingFile, extend_canonical, read_mapping
@@ -39,7 +40,8 @@ CANONICAL_FILE = "canonical.yaml"
 REWARDS_FILE = "rewards.yaml"
 REWARDS = "rewards"  # whose faults those of rewards.yaml are
 KPIS_FILE = "kpis.yaml"
-KPIS = "kpis"  # whose faults those of kpis.yaml are
+GOALS_FILE = "goals.yaml"
+KPIS = "kpis"  # whose faults those of kpis.yaml and goals.yaml are
 MAPPINGS = "mappings"
 GROUP = "hub.connectors"
 SHIPPED = Path(__file__).resolve().parents[2] / MAPPINGS  # beside the package, in a checkout and in a wheel
@@ -99,6 +101,7 @@ class Project:
     connectors: Mapping[str, Connector]  # connection -> its connector
     rewards: Rewards | None  # None: the project has no rewards.yaml, or one with faults
     kpis: Kpis | None = None  # None: the project has no kpis.yaml, or one with faults
+    goals: Mapping[str, Goal] = field(default_factory=dict)  # those of goals.yaml that pass
     faults: tuple[Fault, ...] = ()  # everything found, advice included
     broken: frozenset[str] = frozenset()  # connections that may not run
     documents: Mapping[str, Document] = field(default_factory=dict, repr=False)  # file -> what was read
@@ -150,6 +153,7 @@ def load_project(
     files = _mappings(state, sheets, canonical, connectors, schemas or {})
     if any(stops(fault) for fault in state.faults[""]):
         raise ConfigFault([fault for fault in state.all_faults(sheets) if stops(fault)])
+    kpis = _kpis(state, canonical)
     return Project(
         folder=folder,
         settings=settings,
@@ -157,7 +161,8 @@ def load_project(
         mappings=files,
         connectors=connectors,
         rewards=_rewards(state, canonical),
-        kpis=_kpis(state, canonical),
+        kpis=kpis,
+        goals=_goals(state, kpis),
         faults=tuple(state.all_faults(sheets)),
         broken=frozenset(name for name in settings.connections if state.is_broken(name, sheets)),
         documents=state.documents,
@@ -369,3 +374,15 @@ def _kpis(state: _Loading, canonical: Canonical) -> Kpis | None:
     kpis = parse_kpis(sheet, canonical, currency=hub.currency, zone=ZoneInfo(hub.timezone))
     state.faults[KPIS] += sheet.faults
     return kpis if not any(stops(fault) for fault in sheet.faults) else None
+
+
+def _goals(state: _Loading, kpis: Kpis | None) -> Mapping[str, Goal]:
+    """A goal with a fault is left out; the others stand."""
+    if not (state.folder / GOALS_FILE).exists():
+        return {}
+    sheet = state.read(GOALS_FILE, KPIS)
+    if sheet is None:
+        return {}
+    goals = parse_goals(sheet, kpis or Kpis())
+    state.faults[KPIS] += sheet.faults
+    return goals

@@ -213,6 +213,8 @@ def test_the_first_hub_yaml_starts_in_observe_and_holds_no_secret(tmp_path: Path
     assert {each.mode for each in project.connections.values()} == {"observe"}
     assert project.rewards is not None
     assert list(project.rewards.rules) == ["big_order", "deal_won"]
+    assert project.kpis is not None
+    assert "close_rate" in project.kpis.kpis
 
 
 def test_shipped_files_are_read_whatever_the_folder() -> None:
