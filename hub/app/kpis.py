@@ -19,6 +19,7 @@ from hub.core.kpis import (
     Kpi,
     Kpis,
     Period,
+    can_count,
     chosen,
     differences,
     fact_of,
@@ -92,7 +93,7 @@ def show_kpi(
         records: with the records behind each figure.
 
     Returns:
-        {"kpi", "text", "unit", "direction", "by", "as_of", "left_out": records without a value that can be counted,
+        {"kpi", "text", "unit", "direction", "by", "as_of", "left_out": records that no figure can count,
          "figures": [{period, segment, value, unit, of, open}], "records": …, and for an earlier moment
          "differences": the records that make the difference to now}
 
@@ -102,7 +103,7 @@ def show_kpi(
     kpis = kpis_of(hub)
     kpi = kpi_of(kpis, name)
     now = hub.clock.now()
-    until = now if as_of is None else as_of
+    until = now if as_of is None else min(as_of, now)
     periods = _periods(kpis, by, since, until)
     wanted = segment_of(hub.canonical, kpi, segment)
     facts = read_facts(hub, kpi, segment=wanted, as_of=as_of)
@@ -112,7 +113,7 @@ def show_kpi(
     rows = [_figure(kpis, kpi, each, until, names) for each in found]
     answer: Dict = {
         "kpi": kpi.name, "text": kpi.text, "unit": unit_of(kpis, kpi), "direction": kpi.direction, "by": by,
-        "as_of": iso(as_of), "left_out": sum(fact.value is None for fact in facts), "figures": rows,
+        "as_of": iso(as_of), "left_out": sum(not can_count(kpi, fact) for fact in facts), "figures": rows,
     }  # fmt: skip
     if records:
         answer["records"] = _records(hub, found, then, names)

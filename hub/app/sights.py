@@ -196,16 +196,31 @@ def _moments(
     if not look.events or not rows:
         return found
     named = {f"{look.kpi.entity.name}.{name.removeprefix(HAPPENED)}": name for name in look.events}
-    for event in tx.events(entity_ids=[row.id for row in rows]):
-        name = named.get(event.name)
-        if name is None or event.entity_id not in found:
+    home = _members(look, tx, [row.id for row in rows])
+    for event in tx.events(entity_ids=home):
+        name, root = named.get(event.name), home.get(event.entity_id)
+        if name is None or root is None:
             continue
         condition, dated = look.events[name]
         if event.silent and not dated:  # of a first load: when it happened nobody knows
             continue
-        if look.as_of is None or _was_true(condition, values[event.entity_id], told.get(event.entity_id, ()), look):
-            found[event.entity_id][name] = event.at
+        # What happened under an alias's name was known when it became one.
+        if (
+            event.entity_id != root
+            or look.as_of is None
+            or _was_true(condition, values[root], told.get(root, ()), look)
+        ):
+            found[root][name] = min(event.at, found[root].get(name, event.at))
     return found
+
+
+def _members(look: _Look, tx: Tx, roots: Sequence[int]) -> dict[int, int]:
+    """Entity or alias of it -> the entity, by the merges of then."""
+    if look.as_of is None:
+        return {each: root for root, members in tx.alias_closure(roots).items() for each in members}
+    wanted = set(roots)
+    found = {root: root for root in roots}
+    return found | {each: root for each in look.aliases if (root := _root(look, each)) in wanted}
 
 
 def _last_change(past: Iterable[HistoryRow], field: str, otherwise: float) -> float:
@@ -243,13 +258,13 @@ def _people(look: _Look, tx: Tx, ids: Iterable[Json]) -> dict[int, int]:
     asked = {each for each in ids if isinstance(each, int)}
     if look.as_of is None:
         return tx.roots(asked) if asked else {}
-    found = {}
-    for each in asked:
-        root = each
-        while root in look.aliases:
-            root = look.aliases[root]
-        found[each] = root
-    return found
+    return {each: _root(look, each) for each in asked}
+
+
+def _root(look: _Look, entity_id: int) -> int:
+    while entity_id in look.aliases:
+        entity_id = look.aliases[entity_id]
+    return entity_id
 
 
 def _segments(look: _Look, tx: Tx, values: Mapping[int, Mapping[str, Json]]) -> dict[int, str]:

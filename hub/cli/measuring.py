@@ -49,7 +49,7 @@ def show_kpi(
     else:
         show.table(found["figures"], columns, json=False, title=f"{name}: {found['text']}")
         if found["left_out"]:
-            show.line(f"{found['left_out']} records have no value that can be counted")
+            show.line(f"{found['left_out']} records cannot be counted: no value, another currency, or nobody named")
         if records:
             show.table(found["records"], kpis.RECORD_COLUMNS, json=False, none="no records", title="records")
         if moment is not None:

@@ -161,19 +161,22 @@ def chosen(kpi: Kpi, facts: Iterable[Fact], *, until: float) -> list[Fact]:
     kept = sorted((fact for fact in facts if _counts(kpi, fact, until)), key=lambda fact: (fact.at, fact.id))
     if not kpi.only:
         return kept
-    seen: set[int] = set()
+    seen: set[int | None] = set()
     found = []
     for fact in kept:
-        if fact.person is None:
-            continue
         if (fact.person in seen) == (kpi.only == "later"):
             found.append(fact)
         seen.add(fact.person)
     return found
 
 
+def can_count(kpi: Kpi, fact: Fact) -> bool:
+    """Whether there is a value, and somebody named where people are counted."""
+    return fact.value is not None and not (kpi.per and fact.person is None)
+
+
 def _counts(kpi: Kpi, fact: Fact, until: float) -> bool:
-    if fact.value is None or (kpi.per and fact.person is None) or fact.at + kpi.older_s > until:
+    if not can_count(kpi, fact) or fact.at + kpi.older_s > until:
         return False
     if kpi.kind in ("duration", "within") and fact.begins is None:
         return False

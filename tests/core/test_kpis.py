@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
 from hub.core.kpis import Kpi, Sight, chosen, fact_of, figures, last_periods, period_around, periods_between
 from hub.core.kpis_file import parse_kpis
+from hub.model import Json
 from hub.runtime.registry import SHIPPED
 from hub.runtime.yaml import load_yaml, parse_yaml
 
@@ -144,3 +145,88 @@ def test_every_shipped_figure_is_sound() -> None:
     found = parse_kpis(sheet, CANONICAL)
     assert [str(fault) for fault in sheet.faults] == []
     assert {"close_rate", "new_revenue", "subscriber_churn", "nps", "data_quality"} <= found.kpis.keys()
+
+
+# Shipped figures, each over a few records whose answer can be counted on the fingers
+
+
+def order(number: int, person: int | None, minor: int, at: str, **more: Json) -> Sight:
+    values = {"total": {"minor": minor, "currency": "EUR"}, "placed_at": at, "payment_status": "paid", **more}
+    return Sight(id=number, values=values, person=person)
+
+
+ORDERS = [
+    order(1, 7, 5000, "2026-02-01T00:00:00Z"),
+    order(2, 7, 7000, "2026-03-01T00:00:00Z", payment_status="partially_refunded"),
+    order(3, 8, 1000, "2026-03-02T00:00:00Z", payment_status="refunded"),
+    order(4, 8, 9000, "2026-03-03T00:00:00Z"),
+    order(5, 9, 100, "2026-03-04T00:00:00Z", cancelled_at="2026-03-05T00:00:00Z"),
+    order(6, 9, 200, "2026-03-04T00:00:00Z", payment_status="pending"),
+    order(7, None, 4000, "2026-03-06T00:00:00Z"),
+]
+
+
+def deals(*stages: str) -> list[Sight]:
+    values = [
+        {"stage": each, "close_date": "2026-03-01", "amount": {"minor": 1000, "currency": "EUR"}} for each in stages
+    ]
+    return [Sight(id=number, values=each) for number, each in enumerate(values)]
+
+
+def forms(**answers: list[Json]) -> list[Sight]:
+    told = [{"submitted_at": "2026-03-01T12:00:00Z", name: each} for name, some in answers.items() for each in some]
+    return [Sight(id=number, values=each) for number, each in enumerate(told)]
+
+
+def people(*values: dict[str, Json]) -> list[Sight]:
+    known = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+    return [Sight(id=number, values=each, moments={"known": known}) for number, each in enumerate(values)]
+
+
+def runs(number: int, person: int, begins: str, ends: str | None = None) -> Sight:
+    return Sight(
+        id=number,
+        person=person,
+        values={"status": "active", "started_at": begins} | ({"ended_at": ends} if ends else {}),
+    )
+
+
+SUBSCRIPTIONS = [
+    runs(1, 1, "2026-01-01T00:00:00Z"),
+    runs(2, 2, "2026-01-01T00:00:00Z", "2026-03-20T00:00:00Z"),
+    runs(3, 3, "2026-01-01T00:00:00Z", "2026-03-20T00:00:00Z"),
+    runs(4, 3, "2026-03-01T12:00:00Z"),
+    runs(5, 4, "2026-01-01T00:00:00Z", "2026-02-20T00:00:00Z"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "sights", "value"),
+    [
+        ("close_rate", deals("won", "lost", "lost", "lost", "new"), "0.25"),
+        ("won_value", deals("won", "lost", "won"), "20"),
+        ("revenue", ORDERS, "200"),
+        ("new_revenue", ORDERS, "90"),
+        ("repeat_revenue", ORDERS, "70"),
+        ("average_order_value", ORDERS, "66.666667"),
+        ("revenue_per_customer", ORDERS, "80"),
+        ("customers", ORDERS, "2"),
+        ("refund_rate", ORDERS, "0.4"),
+        ("nps", forms(nps=[10, 9, 8, 6, None, 11]), "25"),
+        ("csat", forms(csat=["4", "5", None]), "4.5"),
+        ("forms_submitted", forms(nps=[1, 2]), "2"),
+        ("referrals", people(*({"lead_source": each} for each in ("Partner referral", "Referral", "Ad"))), "2"),
+        ("mql_to_sql", people(*({"lifecycle": each} for each in ("lead", "mql", "sql", "customer", "mql"))), "0.5"),
+        ("customer_lifetime_value", people(*({"lifetime_value": each} for each in ("10", "30", "0"))), "20"),
+        ("data_quality", people({"email": "a@b.org", "name": {"last_name": "A"}}, {"address": {"country": "DE"}}), "37.5"),
+        ("new_subscribers", SUBSCRIPTIONS, "1"),
+        ("subscriber_retention", SUBSCRIPTIONS[:3] + SUBSCRIPTIONS[4:], "0.333333"),
+        ("subscriber_churn", SUBSCRIPTIONS[:3] + SUBSCRIPTIONS[4:], "0.666667"),
+    ],
+)  # fmt: skip
+def test_a_shipped_figure_counts_what_it_says(name: str, sights: list[Sight], value: str) -> None:
+    one = parse_kpis(Sheet(load_yaml(SHIPPED / "kpis.yaml")), CANONICAL).kpis[name]
+    facts = [fact for sight in sights if (fact := fact_of(one, sight, UTC)) is not None]
+    march, until = period_around("month", date(2026, 3, 1)), datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+    (found,) = figures(one, chosen(one, facts, until=until), [march], zone=UTC, until=until)
+    assert found.value == Decimal(value)
