@@ -191,6 +191,7 @@ def runs(number: int, person: int, begins: str, ends: str | None = None) -> Sigh
     )
 
 
+HALF_KNOWN: dict[str, Json] = {"email": "a@b.org", "name": {"last_name": "A"}}  # but for telephone and country
 SUBSCRIPTIONS = [
     runs(1, 1, "2026-01-01T00:00:00Z"),
     runs(2, 2, "2026-01-01T00:00:00Z", "2026-03-20T00:00:00Z"),
@@ -218,7 +219,7 @@ SUBSCRIPTIONS = [
         ("referrals", people(*({"lead_source": each} for each in ("Partner referral", "Referral", "Ad"))), "2"),
         ("mql_to_sql", people(*({"lifecycle": each} for each in ("lead", "mql", "sql", "customer", "mql"))), "0.5"),
         ("customer_lifetime_value", people(*({"lifetime_value": each} for each in ("10", "30", "0"))), "20"),
-        ("data_quality", people({"email": "a@b.org", "name": {"last_name": "A"}}, {"address": {"country": "DE"}}), "37.5"),
+        ("data_quality", people(HALF_KNOWN, {"address": {"country": "DE"}}), "37.5"),
         ("new_subscribers", SUBSCRIPTIONS, "1"),
         ("subscriber_retention", SUBSCRIPTIONS[:3] + SUBSCRIPTIONS[4:], "0.333333"),
         ("subscriber_churn", SUBSCRIPTIONS[:3] + SUBSCRIPTIONS[4:], "0.666667"),
