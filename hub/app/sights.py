@@ -96,7 +96,7 @@ def _field(entity: EntityType, name: str, via: str) -> Segment | None:
 
 def _page(look: _Look, tx: Tx, rows: Sequence[EntityRow]) -> list[Sight]:
     there = _there(look, tx, rows)
-    told = _history(look, tx, there)
+    told = _history(look, tx, [row.id for row in there], whole=_needs_all_changes(look))
     values = {row.id: _values(look, row, told.get(row.id, ())) for row in there}
     moments = _moments(look, tx, there, values, told)
     people = _people(look, tx, (each.get(look.kpi.per) for each in values.values()))
@@ -161,16 +161,20 @@ def _rows(hub: Hub, kind: str) -> Iterator[Mapping[str, Json]]:
 # Values and moments
 
 
-def _history(look: _Look, tx: Tx, rows: Sequence[EntityRow]) -> dict[int, list[HistoryRow]]:
-    """Entity -> its changes, as many of them as are needed."""
-    whole = any(name.startswith((CHANGED, HAPPENED)) for name in look.kpi.moments)
-    if look.as_of is None and not any(name.startswith(CHANGED) for name in look.kpi.moments):
-        return {}
+def _history(look: _Look, tx: Tx, ids: Iterable[int], *, whole: bool = False) -> dict[int, list[HistoryRow]]:
+    """Entity -> its changes since the moment that is asked about, or all of them."""
     found: dict[int, list[HistoryRow]] = defaultdict(list)
+    wanted = list(ids) if whole or look.as_of is not None else []
     since = LONG_AGO if whole or look.as_of is None else look.as_of
-    for row in tx.history([each.id for each in rows], since=since) if rows else ():
+    for row in tx.history(wanted, since=since) if wanted else ():
         found[row.entity_id].append(row)
     return found
+
+
+def _needs_all_changes(look: _Look) -> bool:
+    """When a field last changed stands in the history; whether an event was known then, too."""
+    asked = (CHANGED,) if look.as_of is None else (CHANGED, HAPPENED)
+    return any(name.startswith(asked) for name in look.kpi.moments)
 
 
 def _values(look: _Look, row: EntityRow, changes: Iterable[HistoryRow]) -> dict[str, Json]:
@@ -280,7 +284,7 @@ def _segments(look: _Look, tx: Tx, values: Mapping[int, Mapping[str, Json]]) -> 
     if segment.via:
         people = _people(look, tx, (each.get(segment.via) for each in values.values()))
         rows = tx.entities(set(people.values())) if people else {}
-        told = _changes_since(look, tx, rows)
+        told = _history(look, tx, rows)
         own = {id_: _values(look, row, told.get(id_, ())) for id_, row in rows.items()}
         holders = {id_: own.get(people.get(each.get(segment.via) or 0, 0), {}) for id_, each in values.items()}
     told_by = {id_: _part(each.get(segment.field), segment.part) for id_, each in holders.items()}
@@ -294,11 +298,3 @@ def _part(value: Json, part: str) -> Json:
     if not part:
         return value
     return value.get(part) if isinstance(value, Mapping) else None
-
-
-def _changes_since(look: _Look, tx: Tx, rows: Iterable[int]) -> dict[int, list[HistoryRow]]:
-    found: dict[int, list[HistoryRow]] = defaultdict(list)
-    ids = list(rows)
-    for row in tx.history(ids, since=look.as_of) if ids and look.as_of is not None else ():
-        found[row.entity_id].append(row)
-    return found
