@@ -28,6 +28,7 @@ ZONE = ZoneInfo("America/New_York")
 SINCE = "2026-01-01"
 FIRST, LAST = datetime(2026, 1, 1, 5, tzinfo=UTC), datetime(2026, 12, 5, tzinfo=UTC)
 DAYS = (LAST - FIRST).days
+NOW = datetime(2026, 12, 5, 12, tzinfo=UTC)  # of the world
 
 KPIS = """
 language: 1
@@ -163,7 +164,7 @@ def firsts(orders: Orders) -> list[Mapping[str, Any]]:
 def starts_of(label: str) -> tuple[datetime, datetime]:
     year, number = map(int, label.split("-"))
     after = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=ZONE)
-    return datetime(year, number, 1, tzinfo=ZONE), min(after, datetime(2026, 12, 5, 7, tzinfo=ZONE))
+    return datetime(year, number, 1, tzinfo=ZONE), min(after, NOW)
 
 
 def expected(orders: Orders) -> dict[str, dict[str, Any]]:
@@ -182,7 +183,7 @@ def expected(orders: Orders) -> dict[str, dict[str, Any]]:
         want["new_revenue"] |= {label: Fraction(new[label], 100)} if label in new else {}
         want["refund_rate"][label] = Fraction(len(back), len(own))
         want["time_to_refund"][label] = Fraction(median(map(waited, back))) / 3600
-        decided = [each for each in own if each["refunded_at"] or LAST - moment(each["paid_at"]) > timedelta(days=1)]
+        decided = [each for each in own if each["refunded_at"] or NOW - moment(each["paid_at"]) >= timedelta(days=1)]
         want["refunded_in_a_day"][label] = Fraction(sum(waited(each) <= 86_400 for each in back), len(decided))
         if label == "2026-01":
             continue  # nothing ran when the year began
