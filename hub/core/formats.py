@@ -200,7 +200,11 @@ def _parse_phone(text: str, region: str | None, drop_extension: bool) -> str:
             "a phone number with an extension, which E.164 cannot hold",
             "keep the extension in a field of its own, or declare {phone: {extension: drop}, ...} in the mapping",
         )
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    form = phonenumbers.PhoneNumberFormat.E164
+    found = phonenumbers.format_number(number, form)
+    if number.italian_leading_zero and phonenumbers.format_number(phonenumbers.parse(found), form) != found:
+        raise MappingFault("MAP-120", "no phone number", "correct the number at its source")
+    return found
 
 
 def is_region(code: str) -> bool:

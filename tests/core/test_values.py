@@ -367,3 +367,10 @@ def test_an_instant_is_its_own_normal_form_the_second_time(text: str) -> None:
     once = normalise(plain("instant"), text)
     assert normalise(plain("instant"), once) == once
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d*[1-9])?Z", once)
+
+
+def test_zeros_that_a_country_does_not_dial_make_no_number() -> None:
+    """The library keeps them once, and takes one for a trunk prefix when it reads its own answer."""
+    with pytest.raises(MappingFault, match="no phone number"):
+        read_phone("0.0078125", "DE")
+    assert read_phone("06 1234 5678", "IT") == "+390612345678"  # in Italy they belong to it
