@@ -206,6 +206,10 @@ def test_the_fast_path_of_addresses_is_taken() -> None:
 codes = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 
 
+def as_library_writes(text: str) -> str:
+    return phonenumbers.format_number(phonenumbers.parse(text, None), phonenumbers.PhoneNumberFormat.E164)
+
+
 @settings(max_examples=600)
 @given(codes, st.from_regex(r"[0-9]{4,14}", fullmatch=True))
 def test_a_number_in_e164_is_read_as_the_library_reads_it(code: int, national: str) -> None:
@@ -214,6 +218,8 @@ def test_a_number_in_e164_is_read_as_the_library_reads_it(code: int, national: s
         number = phonenumbers.parse(text, None)
         possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
         expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if possible else None
+        if expected is not None and as_library_writes(expected) != expected:
+            expected = None  # zeros that it reads otherwise the next time: no normal form
     except phonenumbers.NumberParseException:
         expected = None
     try:
