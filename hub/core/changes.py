@@ -186,7 +186,7 @@ def judge_intent(
         told = tries or {}
         doubted = {name for name in sent if moved and told.get(name, 0) < PATIENT_TRIES}
         unexplained = (changed | doubted) - ours
-        strange = {name: sent[name] for name in unexplained}
+        strange = {name: sent[name] for name in sorted(unexplained)}
         stored = {name: value for name, value in sent.items() if name not in strange}
         return Judgement(verdict=Verdict.MIXED if strange else Verdict.LANDED, stored=stored, strange=strange)
     if not changed:
@@ -194,5 +194,6 @@ def judge_intent(
         return Judgement(
             verdict=Verdict.LANDED if landed else Verdict.NOT_LANDED, stored=sent if landed else {}, strange={}
         )
-    stored, strange = {n: sent[n] for n in changed & ours}, {n: sent[n] for n in changed - ours}
+    stored = {name: sent[name] for name in sorted(changed & ours)}
+    strange = {name: sent[name] for name in sorted(changed - ours)}
     return Judgement(verdict=Verdict.MIXED, stored=stored, strange=strange)

@@ -149,6 +149,9 @@ def _simulator(trust: Trust, root: Path) -> None:
     trust.add("G23", "edits lost where there are preconditions", lambda: (str(guarded), guarded == 0))
     trust.add("G24", "edits in the window of systems without, counted", lambda: (str(counts["exposed"]), True))
     trust.add("G25", "duplicate people after ambiguous creates", lambda: _none(report, "duplicate"))
+
+
+def _twice(trust: Trust, _root: Path) -> None:
     trust.add("G12", "same seed, same trace, in two processes", lambda: _traces(trust.base))
 
 
@@ -339,8 +342,8 @@ def _run_tests(root: Path, command: Sequence[str]) -> tuple[str, bool]:
 
 
 PARTS: Mapping[str, Callable[[Trust, Path], None]] = {
-    "histories": _simulator, "crashes": _crashes, "rewards": _rewards, "mappings": _mappings, "inverses": _inverses,
-    "planted": _planted, "days": _days, "decisions": _decisions, "inputs": _inputs, "shrinking": _shrinking,
+    "histories": _simulator, "traces": _twice, "crashes": _crashes, "rewards": _rewards, "mappings": _mappings,
+    "inverses": _inverses, "planted": _planted, "days": _days, "decisions": _decisions, "inputs": _inputs, "shrinking": _shrinking,
     "matrices": _matrices, "kills": _kills,
 }  # fmt: skip
 
