@@ -343,8 +343,8 @@ def _run_tests(root: Path, command: Sequence[str]) -> tuple[str, bool]:
 
 PARTS: Mapping[str, Callable[[Trust, Path], None]] = {
     "histories": _simulator, "traces": _twice, "crashes": _crashes, "rewards": _rewards, "mappings": _mappings,
-    "inverses": _inverses, "planted": _planted, "days": _days, "decisions": _decisions, "inputs": _inputs, "shrinking": _shrinking,
-    "matrices": _matrices, "kills": _kills,
+    "inverses": _inverses, "planted": _planted, "days": _days, "decisions": _decisions, "inputs": _inputs,
+    "shrinking": _shrinking, "matrices": _matrices, "kills": _kills,
 }  # fmt: skip
 
 
