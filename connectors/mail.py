@@ -20,16 +20,15 @@ whether it arrived is not. If the server's last answer is lost, a person decides
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
-from functools import partial
 
-from hub.connector import Auth, Connector, Field, MailDoor, Page, RateLimit, Setting, Settings
+from hub.connector import Auth, Connector, MailDoor, RateLimit, Setting, Settings
 from hub.errors import ConfigFault, Fault, RecordRejected
 from hub.kit.messages import (
     Template,
@@ -38,10 +37,10 @@ from hub.kit.messages import (
     message_fields,
     message_pull,
     message_streams,
+    one_by_one,
     template_for,
     templates_of,
 )
-from hub.kit.pushing import send_in_turn
 from hub.model import ChangeSet, Json, PushResult
 
 TAKES = ("subject", "text", "html", "qr")
@@ -70,20 +69,6 @@ def connect(door: MailDoor, settings: Settings) -> MailApi:
 
 def check(api: MailApi) -> dict[str, Json]:
     return {"account": "", "name": api.door.try_sign_in(), "warnings": []}
-
-
-def discover(api: MailApi, stream: str) -> list[Field]:
-    return message_fields(stream)
-
-
-def pull(api: MailApi, stream: str, cursor: Json) -> Page:
-    return message_pull(api.templates, stream)
-
-
-def push(api: MailApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
-    """One message each."""
-    sends = (((index,), partial(_send, api, stream, index, change)) for index, change in enumerate(changes))
-    return send_in_turn(sends, api.door.now)
 
 
 def _send(api: MailApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
@@ -124,6 +109,8 @@ def message_of(api: MailApi, template: Template, change: ChangeSet) -> EmailMess
     return message
 
 
+push = one_by_one(_send)
+
 CONNECTOR = Connector(
     name="mail",
     title="E-mail (SMTP)",
@@ -144,8 +131,8 @@ CONNECTOR = Connector(
     ),
     connect=connect,
     check=check,
-    discover=discover,
-    pull=pull,
+    discover=message_fields,
+    pull=message_pull,
     push=push,
     mail=True,
 )

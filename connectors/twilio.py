@@ -21,13 +21,12 @@ Twilio knows no idempotency keys. If an answer is lost a person decides; nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import orjson
 
-from hub.connector import Auth, Connector, Door, Field, HttpResponse, Page, RateLimit, Setting, Settings
+from hub.connector import Auth, Connector, Door, HttpResponse, RateLimit, Setting, Settings
 from hub.errors import ConfigFault, Fault, OutcomeUnknown
 from hub.kit.messages import (
     Template,
@@ -36,11 +35,11 @@ from hub.kit.messages import (
     message_fields,
     message_pull,
     message_streams,
+    one_by_one,
     phone_of,
     template_for,
     templates_of,
 )
-from hub.kit.pushing import send_in_turn
 from hub.kit.statuses import Kind
 from hub.model import ChangeSet, Json, PushResult
 
@@ -88,20 +87,6 @@ def check(api: TwilioApi) -> dict[str, Json]:
     return {"account": str(found.get("sid") or ""), "name": str(found.get("friendly_name") or ""), "warnings": warnings}
 
 
-def discover(api: TwilioApi, stream: str) -> list[Field]:
-    return message_fields(stream)
-
-
-def pull(api: TwilioApi, stream: str, cursor: Json) -> Page:
-    return message_pull(api.templates, stream)
-
-
-def push(api: TwilioApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
-    """One message each."""
-    sends = (((index,), partial(_send, api, stream, index, change)) for index, change in enumerate(changes))
-    return send_in_turn(sends, api.door.now)
-
-
 def _send(api: TwilioApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
     template = template_for(change, api.templates, stream)
     answer = api.door.request(
@@ -141,6 +126,8 @@ def classify(response: HttpResponse) -> str | None:
     return Kind.THROTTLED if b"20429" in response.body[:200] and response.status >= 400 else None
 
 
+push = one_by_one(_send)
+
 CONNECTOR = Connector(
     name="twilio",
     title="Twilio (SMS, WhatsApp)",
@@ -158,8 +145,8 @@ CONNECTOR = Connector(
     ),
     connect=connect,
     check=check,
-    discover=discover,
-    pull=pull,
+    discover=message_fields,
+    pull=message_pull,
     push=push,
     classify=classify,
     docs="https://www.twilio.com/docs/messaging/api/message-resource",

@@ -19,13 +19,12 @@ There are no idempotency keys. If an answer is lost a person decides; nothing is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import orjson
 
-from hub.connector import Auth, Connector, Door, Field, HttpResponse, Page, RateLimit, Setting, Settings
+from hub.connector import Auth, Connector, Door, HttpResponse, RateLimit, Setting, Settings
 from hub.errors import ConfigFault, Fault, OutcomeUnknown
 from hub.kit.messages import (
     Template,
@@ -34,11 +33,11 @@ from hub.kit.messages import (
     message_fields,
     message_pull,
     message_streams,
+    one_by_one,
     phone_of,
     template_for,
     templates_of,
 )
-from hub.kit.pushing import send_in_turn
 from hub.kit.statuses import Kind
 from hub.model import ChangeSet, Json, PushResult
 
@@ -74,20 +73,6 @@ def connect(door: Door, settings: Settings) -> WhatsAppApi:
 def check(api: WhatsAppApi) -> dict[str, Json]:
     found = api.door.request("GET", api.path, operation="check").json()
     return {"account": str(found.get("id") or ""), "name": str(found.get("verified_name") or ""), "warnings": []}
-
-
-def discover(api: WhatsAppApi, stream: str) -> list[Field]:
-    return message_fields(stream)
-
-
-def pull(api: WhatsAppApi, stream: str, cursor: Json) -> Page:
-    return message_pull(api.templates, stream)
-
-
-def push(api: WhatsAppApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
-    """One message each."""
-    sends = (((index,), partial(_send, api, stream, index, change)) for index, change in enumerate(changes))
-    return send_in_turn(sends, api.door.now)
 
 
 def _send(api: WhatsAppApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
@@ -133,6 +118,8 @@ def classify(response: HttpResponse) -> str | None:
     return Kind.THROTTLED if code in THROTTLED else Kind.SIGN_IN if code in SIGN_IN else None
 
 
+push = one_by_one(_send)
+
 CONNECTOR = Connector(
     name="whatsapp",
     title="WhatsApp (Meta Cloud API)",
@@ -149,8 +136,8 @@ CONNECTOR = Connector(
     ),
     connect=connect,
     check=check,
-    discover=discover,
-    pull=pull,
+    discover=message_fields,
+    pull=message_pull,
     push=push,
     classify=classify,
     docs="https://developers.facebook.com/docs/whatsapp/cloud-api",

@@ -62,14 +62,6 @@ class ConflictKind(StrEnum):
     OSCILLATION = "oscillation"  # two systems keep overwriting each other
 
 
-class LinkKey(NamedTuple):
-    """Where a record lives."""
-
-    connection: str
-    stream: str
-    external_id: str
-
-
 class Claim(NamedTuple):
     """A link says: this value, put there within (after, before], by an author who had been shown `base`."""
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from hub.connector import Field, Idempotency, Page, Settings, Stream
 from hub.errors import ConfigFault, Fault, RecordRejected
-from hub.model import ChangeSet, Json, SourceRecord
+from hub.kit.pushing import send_in_turn
+from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 TEMPLATES, ORDERS = "templates", "orders"
 NAMES = ("name", "amount", "currency", "link", "reference", "rule", "template")  # that a text may name, in braces
@@ -146,14 +149,34 @@ def message_streams() -> tuple[Stream, ...]:
     return (listed, sent)
 
 
-def message_pull(templates: Mapping[str, Template], stream: str) -> Page:
+class Sender(Protocol):
+    """What `connect` of such a connector hands out."""
+
+    @property
+    def door(self) -> Any: ...  # tells the time
+
+    @property
+    def templates(self) -> Mapping[str, Template]: ...
+
+
+def message_pull(api: Sender, stream: str, _cursor: Json) -> Page:
     """The templates; what was sent is in the ledger of rewards, and nowhere else."""
-    rows = [{"id": each.name, "name": each.subject or each.remote or each.name} for each in templates.values()]
+    rows = [{"id": each.name, "name": each.subject or each.remote or each.name} for each in api.templates.values()]
     records = [SourceRecord(external_id=row["id"], data=row) for row in rows if stream == TEMPLATES]
     return Page(records=records, next_cursor={}, complete=True)
 
 
-def message_fields(stream: str) -> list[Field]:
+def one_by_one(send: Callable[..., list[PushResult]]) -> Callable[[Any, str, Sequence[ChangeSet]], list[PushResult]]:
+    """A `push` that sends one message each, with `send(api, stream, index, change)`."""
+
+    def push(api: Sender, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
+        sends = (((index,), partial(send, api, stream, index, change)) for index, change in enumerate(changes))
+        return send_in_turn(sends, api.door.now)
+
+    return push
+
+
+def message_fields(_api: Sender, stream: str) -> list[Field]:
     """Fields of either stream."""
     names = ("id", "name") if stream == TEMPLATES else ("productId", "denomination", "email", "tag")
     return [Field(name=name, label=name, type="text", writable=stream == ORDERS) for name in names]

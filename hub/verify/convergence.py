@@ -73,9 +73,6 @@ class Report:
         self.counts += result.counts
         self.failures += [result] if result.errors else []
 
-    def laws_broken(self) -> Counter[str]:
-        return Counter(error.split()[0] for result in self.failures for error in result.errors[:1])
-
 
 def run_seed(
     seed: int,
