@@ -39,7 +39,11 @@ class TwinInbound(Twin):
         return Response.json({"error": "there is nothing to read here"}, 404)
 
     def hook_events(self, record: Record, change: Change) -> list[HookEvent]:
-        return [_event(record)] if change.kind == "create" else []
+        return [self.event_of(record)] if change.kind == "create" else []
+
+    def event_of(self, record: Record) -> HookEvent:
+        fields: Fields = record.fields
+        return HookEvent(topic="lead", payload=fields, at=record.created, stream="sent", record_id=record.id)
 
     def hook_request(self, target: Target, events: Sequence[HookEvent], attempt: int) -> tuple[bytes, dict[str, str]]:
         if self.settings["form"]:
@@ -50,13 +54,8 @@ class TwinInbound(Twin):
     def act_send_all(self) -> int:
         """Everything once more; gives how many that were."""
         rows = self.records.all("sent")
-        self.hooks.emit([_event(row) for row in rows])
+        self.hooks.emit([self.event_of(row) for row in rows])
         return len(rows)
-
-
-def _event(record: Record) -> HookEvent:
-    fields: Fields = record.fields
-    return HookEvent(topic="lead", payload=fields, at=record.created, stream="sent", record_id=record.id)
 
 
 def sketch(pen: Sketch) -> None:

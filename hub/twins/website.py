@@ -9,41 +9,33 @@ from __future__ import annotations
 
 import base64
 import gzip
-import uuid
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
 from hub.twins.company_sketch import Sketch
-from hub.twins.kit import Change, Fields, HookEvent, Record, Request, Response, Target, Twin
+from hub.twins.inbound import TwinInbound
+from hub.twins.kit import Fields, HookEvent, Record, Target
 from hub.twins.shapes import seconds
 
 Json = Any
 PRODUCTS = (("P1", "Tea", 20.0), ("P2", "Tea pot", 65.5), ("P3", "Cup", 9.9))
 
 
-class TwinWebsite(Twin):
+class TwinWebsite(TwinInbound):
     """One site."""
 
     name = "website"
-    streams: ClassVar[Sequence[str]] = ("sent",)
     hook_batch = 100  # as the Python library
     hook_attempts = 10
 
     def __init__(self, **options: Json) -> None:
         super().__init__(**{"packed": False, **options})
-        self._made = 0
 
-    def new_id(self, stream: str) -> str:
-        self._made += 1
-        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.settings['seed']}/{self._made}"))
-
-    def route(self, request: Request) -> Response:
-        return Response.json({"error": "there is nothing to read here"}, 404)
-
-    def hook_events(self, record: Record, change: Change) -> list[HookEvent]:
-        return [_event(record)] if change.kind == "create" else []
+    def event_of(self, record: Record) -> HookEvent:
+        payload = {"messageId": record.id, **record.fields}
+        return HookEvent(topic="message", payload=payload, at=record.created, stream="sent", record_id=record.id)
 
     def hook_request(self, target: Target, events: Sequence[HookEvent], attempt: int) -> tuple[bytes, dict[str, str]]:
         body = orjson.dumps({"batch": [each.payload for each in events], "sentAt": seconds(self.now())})
@@ -53,17 +45,6 @@ class TwinWebsite(Twin):
         if self.settings["packed"]:
             return gzip.compress(body), {**headers, "Content-Encoding": "gzip"}
         return body, headers
-
-    def act_send_all(self) -> int:
-        """Everything once more; gives how many that were."""
-        rows = self.records.all("sent")
-        self.hooks.emit([_event(row) for row in rows])
-        return len(rows)
-
-
-def _event(record: Record) -> HookEvent:
-    payload = {"messageId": record.id, **record.fields}
-    return HookEvent(topic="message", payload=payload, at=record.created, stream="sent", record_id=record.id)
 
 
 def sketch(pen: Sketch) -> None:
