@@ -186,6 +186,7 @@ def test_what_has_no_common_window_is_left_to_the_long_way() -> None:
     kinds = {"phone": "scalar", "tags": "set", "consent.email": "consent"}
     assert first_held(kinds, {"tags": ["a", "a"]}) is None
     assert first_held(kinds, {"consent.email": OUT}) is None
+    assert first_held(kinds, {"phone": ""}) == ({"phone": ""}, [])
     held = first_held(kinds, {"phone": "x", "gone": 1, "consent.email": {"state": "unknown"}, "tags": None})
     assert held == ({"phone": "x", "consent.email": None, "tags": []}, ["phone"])
 
@@ -199,6 +200,8 @@ def test_a_group_that_lacks_parts_is_kept_whole_beside_what_was_said() -> None:
     assert found[0]["name"] == {"first_name": "Ann", "last_name": None}
     assert list(found[1]["x"]) == ["name"]
     assert values_alone(fields, held, ["name"], own) is None  # no field has the short form
+    turned = {"name": {"last_name": "Lee", "first_name": "Ann"}, "phone": "x"}  # whole, in another order
+    assert "x" not in (values_alone(fields, turned, ["name", "phone"], own) or ({}, {"x": 1}))[1]
 
 
 def test_who_keeps_a_place_follows_the_rule() -> None:
@@ -209,6 +212,10 @@ def test_who_keeps_a_place_follows_the_rule() -> None:
     assert (precedence(TEXT, one, two), precedence(TEXT, two, one)) == (STAYS, YIELDS)
     sticky = CanonicalField(name="phone", type="text", survivorship=Survivorship(rule="source", source=("hubspot",)))
     assert (precedence(sticky, one, two), precedence(sticky, two, one)) == (YIELDS, STAYS)
+
+
+def alike_phone(shadow: dict[str, Json]) -> dict[str, Json]:
+    return {**shadow, "held": {**shadow["held"], "post": "p"}}
 
 
 def test_a_second_record_changes_only_what_it_says_otherwise_or_may_take_over() -> None:
@@ -225,6 +232,9 @@ def test_a_second_record_changes_only_what_it_says_otherwise_or_may_take_over() 
     assert undecided(entity, {"phone": "x"}, {**old, "x": {"phone": 1}}, new, ["phone"], stays) == ["phone"]
     apart = {**entity, "x": {"phone": [5, {WHOLE: [1, "x", *first[1:]]}, None]}}
     assert undecided(apart, {"phone": "x"}, old, new, ["phone"], stays) == []
+    otherwise = {**old, "x": {"post": 1}}
+    assert undecided(entity, {"phone": "x"}, otherwise, alike_phone(new), ["phone"], stays) == []
+    assert undecided(entity, {"phone": "z"}, otherwise, alike_phone(new), ["phone"], stays) == ["phone"]
     ruled_on = {**entity, "x": {"phone": [5, {WHOLE: [1, "x", *first[1:]]}, [7]]}}
     assert undecided(ruled_on, {"phone": "x"}, old, new, ["phone"], stays) == ["phone"]
     alike = {"held": old["held"], "own": second}

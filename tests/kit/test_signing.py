@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from hub.connector import WebhookRequest
 from hub.errors import SignatureError
-from hub.kit.signing import digest, require_age, require_signature, secrets_of
+from hub.kit.signing import (
+    digest,
+    require_age,
+    require_dated_signature,
+    require_signature,
+    secrets_of,
+    signature_parts,
+)
 
 # RFC 4231, test case 2 (HMAC-SHA-256)
 KEY, MESSAGE = "Jefe", b"what do ya want for nothing?"
@@ -75,3 +83,23 @@ def test_an_age_within_tolerance_passes(signed_at: float) -> None:
 def test_a_tolerance_of_zero_still_checks() -> None:
     with pytest.raises(SignatureError):
         require_age(-1.0, 0.0, tolerance_s=0.0, where="stub")
+
+
+def test_a_dated_header_names_one_time_and_any_number_of_signatures() -> None:
+    assert signature_parts("t=12, v1=ab,v0=no,v1=cd") == ("12", ["ab", "cd"])
+    assert signature_parts("t=12,t=13,v1=ab") == ("", ["ab"])
+
+
+@pytest.mark.parametrize(
+    ("stamp", "age_s", "why"),
+    [("1790000000", 0.0, ""), ("1790000000", 999.0, "too old"), ("soon", 0.0, "no time"), ("9" * 30, 0.0, "no time")],
+)
+def test_a_dated_signature_is_right_and_of_our_time(stamp: str, age_s: float, why: str) -> None:
+    at = 1_790_000_000.0 + age_s
+    request = WebhookRequest(method="POST", url="https://hub.example", headers={}, body=MESSAGE, received_at=at)
+    given = [digest(KEY, stamp.encode() + b"." + MESSAGE).decode()]
+    if not why:
+        require_dated_signature(stamp, given, request, [KEY], tolerance_s=300.0, where="stub")
+        given = [HEX]
+    with pytest.raises(SignatureError, match=why or "wrong"):
+        require_dated_signature(stamp, given, request, [KEY], tolerance_s=300.0, where="stub")
