@@ -10,9 +10,9 @@ from hub.app.counting import Counts
 from hub.connector import Api, Connector, Settings, Stream
 from hub.core.canonical import Canonical
 from hub.core.guards import DEFAULTS, Bound
-from hub.core.mapping import StreamMapping
+from hub.core.mapping import StreamMapping, external_id_of
 from hub.errors import HubError, NotFound
-from hub.model import Json
+from hub.model import Json, SourceRecord
 from hub.store import Store
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Connection:
     counts: Callable[[], Mapping[str, int]] = dict  # calls per operation since the start, from the door
     new_run: Callable[[], None] = lambda: None  # a run begins: the door's retry budget is full again
     fault: HubError | None = None  # why it cannot be used (credentials, host, mapping); the others go on without it
+    barred: set[tuple[str, str]] = field(default_factory=set)  # (stream, id): killed whoever took it in (app.suspects)
 
     @property
     def writes(self) -> bool:
@@ -73,6 +74,15 @@ class Connection:
         found = [mapping for mapping in self.mappings.values() if mapping.source == source]
         named = {stream for mapping in found for stream, _ in mapping.references.values()}
         return sorted(found, key=lambda mapping: mapping.name not in named)
+
+    def named(self, source: str, record: SourceRecord) -> tuple[str, str]:
+        """(stream, id) under which a record of a source goes into quarantine as a whole: those of its first mapping."""
+        mapping = self.mappings_from(source)[0]
+        return mapping.name, external_id_of(mapping, record) or record.external_id
+
+    def admitted(self, source: str, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
+        """The records of a page that may be taken in."""
+        return [each for each in records if self.named(source, each) not in self.barred] if self.barred else records
 
     def stream_of(self, mapping: StreamMapping) -> Stream:
         return self.streams[mapping.source]

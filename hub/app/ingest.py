@@ -141,8 +141,9 @@ def _take_page(
     """Every mapping that reads the stream, then what follows from it all; holds last: they hang on stored links."""
     counts: Counter[str] = Counter()
     pages = [_page(connection, each, scene, told, tally) for each in connection.mappings_from(source)]
+    admitted = connection.admitted(source, records)
     for page in pages:
-        _take_in(page, records, faults)
+        _take_in(page, admitted, faults)
         counts.update(page.counts)
     finish(scene, first_load=told.first_load, counts=counts)
     for page in pages:

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 
 from hub.app.absence import proves_absence, take_absent
 from hub.app.context import Connection, Hub
@@ -16,6 +17,7 @@ from hub.app.deliveries import delivered
 from hub.app.ingest import again, ingest_page
 from hub.app.parents import waited
 from hub.app.parts import is_split, may_split, read_whole, split
+from hub.app.suspects import one_by_one
 from hub.connector import Page
 from hub.core.planted import PLANTED
 from hub.errors import HubError
@@ -43,9 +45,13 @@ def nothing(_stream: str, _rows: int) -> None:
 
 
 def pull_stream(
-    hub: Hub, connection: Connection, source: str, *, run_id: int | None, tally: Counter, progress: Progress = nothing
-) -> Counter[str]:
+    hub: Hub, connection: Connection, source: str, *, run_id: int | None, tally: Counter, progress: Progress = nothing,
+    closely: bool = False,
+) -> Counter[str]:  # fmt: skip
     """Read a stream from its cursor to its present end.
+
+    Args:
+        closely: take the first page record by record: runs before this one died, and nobody knows of what.
 
     Returns:
         Counts of rows by what became of them, plus "pages".
@@ -81,11 +87,13 @@ def pull_stream(
         if "cursor_first" in PLANTED:
             with hub.store.transaction() as tx:
                 tx.set_cursor(connection.name, source, after)
-        total += ingest_page(
-            hub, connection, source, page.records, read_at=read_at, vendor_read_at=page.read_at, cursor=after,
+        take = partial(
+            ingest_page, hub, connection, source, read_at=read_at, vendor_read_at=page.read_at, run_id=run_id,
             known_since=None if since is None else since - stream.lookback_s, first_load=not state["first_done"],
-            run_id=run_id, tally=tally, faults=page.faults,
+            tally=tally,
         )  # fmt: skip
+        total += _take(hub, connection, source, page, take, after, run_id=run_id, closely=closely)
+        closely = False
         total["pages"] += 1
         total["rows"] += len(page.records) + len(page.faults)
         progress(source, total["rows"])
@@ -96,6 +104,20 @@ def pull_stream(
                 _mend_rows(hub, connection, source, bad_rows)
             total += _take_unseen(hub, connection, source, state, run_id=run_id)
     return total
+
+
+def _take(
+    hub: Hub, connection: Connection, source: str, page: Page, take: Callable[..., Counter[str]], after: Json, *,
+    run_id: int | None, closely: bool,
+) -> Counter[str]:  # fmt: skip
+    """One page and its cursor, in one transaction; record by record before that where it must be taken apart."""
+    if not closely:
+        try:
+            return take(page.records, cursor=after, faults=page.faults)
+        except MemoryError:  # of the whole page; most of its records fit
+            pass
+    counts = one_by_one(hub, connection, source, page.records, take, run_id=run_id)
+    return counts + take((), cursor=after, faults=page.faults)
 
 
 def pages(hub: Hub, connection: Connection, source: str, cursor: Json) -> Iterator[tuple[float, Page]]:
@@ -148,8 +170,10 @@ def _mend_rows(hub: Hub, connection: Connection, source: str, bad_rows: set[str]
             tx.close_quarantine([row_id for row_id in mended if row_id is not None])
 
 
-def serve_hints(hub: Hub, connection: Connection, *, run_id: int | None, tally: Counter) -> Counter[str]:
-    """Read the records that webhooks (or waiting references) asked for, parents first."""
+def serve_hints(
+    hub: Hub, connection: Connection, *, run_id: int | None, tally: Counter, closely: bool = False
+) -> Counter[str]:
+    """Read the records that webhooks (or waiting references) asked for, parents first; `closely`: one by one."""
     total: Counter[str] = Counter()
     for source in connection.in_order():
         read: set[str] = set()  # each record once: what must be read yet again waits for the next time
@@ -159,16 +183,18 @@ def serve_hints(hub: Hub, connection: Connection, *, run_id: int | None, tally: 
             if all(hint.external_id in read for hint in hints):
                 break
             read |= {hint.external_id for hint in hints}
-            total += _serve(hub, connection, source, hints, run_id=run_id, tally=tally)
+            total += _serve(hub, connection, source, hints, run_id=run_id, tally=tally, closely=closely)
     return total
 
 
 def _serve(
-    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
-) -> Counter[str]:
-    if connection.connector.fetch is None:
-        return _take_delivered(hub, connection, source, hints, run_id=run_id, tally=tally)
+    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter,
+    closely: bool,
+) -> Counter[str]:  # fmt: skip
     read_at = hub.clock.now()
+    take = partial(ingest_page, hub, connection, source, read_at=read_at, run_id=run_id, tally=tally, by_id=True)
+    if connection.connector.fetch is None:
+        return _take_delivered(hub, connection, source, hints, take, run_id=run_id, closely=closely)
     records = connection.connector.fetch(connection.api, source, [hint.external_id for hint in hints])
     by_id = {record.external_id: record for record in records}
     served = [hint for hint in hints if _is_served(hint, by_id.get(hint.external_id))]
@@ -176,28 +202,26 @@ def _serve(
     for hint in hints:
         if hint not in served:
             late[hub.clock.now() + HINT_BACKOFF_S * min(2**hint.attempts, 64)].append(hint.id)
-    counts = ingest_page(
-        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
-        done_hints=[hint.id for hint in served], late_hints=late, by_id=True, waited=waited(hints),
-    )  # fmt: skip
+    if closely:
+        one_by_one(hub, connection, source, records, take, run_id=run_id)
+    counts = take(records, done_hints=[hint.id for hint in served], late_hints=late, waited=waited(hints))
     counts["hints_served"] += len(served)
     return counts
 
 
 def _take_delivered(
-    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
-) -> Counter[str]:
+    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], take: Callable[..., Counter[str]], *,
+    run_id: int | None, closely: bool,
+) -> Counter[str]:  # fmt: skip
     """Take in records that came as deliveries, in the order of their arrival; what else is hinted at, polling finds."""
-    read_at = hub.clock.now()
     with hub.store.reading() as tx:
         records = delivered(tx, connection.name, [hint.external_id for hint in hints])
     if not records:
         _finish(hub, hints)
         return Counter()
-    counts = ingest_page(
-        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
-        done_hints=[hint.id for hint in hints], by_id=True,
-    )  # fmt: skip
+    if closely:
+        one_by_one(hub, connection, source, records, take, run_id=run_id)
+    counts = take(records, done_hints=[hint.id for hint in hints])
     counts["hints_served"] += len(hints)
     return counts
 

@@ -392,6 +392,7 @@ def _read_again(hub: Hub, connection: Connection, row: QuarantineRow) -> None:
         return link
 
     link = commit(hub, forget)
+    connection.barred.discard((row.stream, row.external_id))
     read_at = hub.clock.now()
     if connection.connector.fetch is not None and mapping.read_id is None:
         connection.require()

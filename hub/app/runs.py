@@ -22,6 +22,7 @@ from hub.app.proposals import propose_rest, withdraw, write_approved
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
 from hub.app.rereading import reread
+from hub.app.suspects import barred, died
 from hub.app.wants import want_missing
 from hub.core.mapping import StreamMapping
 from hub.core.planted import PLANTED
@@ -30,6 +31,7 @@ from hub.errors import HubError, QuotaUsedUp, RetryLater, SignInExpired
 T = TypeVar("T")
 SIDE_BY_SIDE = 4  # connections worked on at once
 PUSH_PATIENCE_S = 60.0  # of one round of writes, for a vendor that names a short wait; a longer one ends the run
+LOOK_BACK = 20  # runs of a connection, among which those of one kind are looked for
 PUSH_ROUNDS = 4  # parents before children, references after both; then whatever is left waits for the next run
 TROUBLE = (
     "quarantined",
@@ -71,6 +73,7 @@ class ConnectionRun:
     calls_before: Counter[str] = field(default_factory=Counter)
     status: str = "running"
     epoch: int = 0  # of the lease it runs under
+    closely: bool = False  # runs before it died: see hub.app.suspects
 
     def add(self, stream: str, direction: str, counts: Counter[str]) -> None:
         self.streams.setdefault((stream, direction), Counter()).update(counts)
@@ -163,20 +166,24 @@ def _blame(runs: Mapping[str, ConnectionRun], error: BaseException) -> None:
 
 def _begin(hub: Hub, connection: Connection, owner: str, kind: str) -> ConnectionRun | None:
     """Lease and run row, or None if another worker has this connection."""
-    now, lease, epoch, run_id = hub.clock.now(), connection_lease(connection.name), None, 0
+    now, lease, epoch, run_id, closely = hub.clock.now(), connection_lease(connection.name), None, 0, False
     for attempt in again(hub):
         with attempt, hub.store.transaction() as tx:
             epoch = take(tx, lease, owner, now)
             if epoch is None:
                 break
             tx.mark_interrupted(now)
+            closely = died([run for run in tx.runs(limit=LOOK_BACK, connection=connection.name) if run.kind == kind])
+            connection.barred.clear()
+            connection.barred.update(barred(tx, connection.name))
             run_id = tx.start_run(connection.name, kind, now, lease=lease)
     if epoch is None:
         return None
     connection.new_run()
     return ConnectionRun(
-        connection=connection.name, run_id=run_id, epoch=epoch, calls_before=Counter(connection.counts())
-    )
+        connection=connection.name, run_id=run_id, epoch=epoch, calls_before=Counter(connection.counts()),
+        closely=closely,
+    )  # fmt: skip
 
 
 def _guarded(run: ConnectionRun, task: Callable[[], object]) -> None:
@@ -222,7 +229,7 @@ def _pull(
         try:
             counts = pull_stream(
                 hub, connection, source, run_id=run.run_id, tally=run.tally,
-                progress=lambda stream, rows: watch(connection.name, "pull", stream, rows),
+                progress=lambda stream, rows: watch(connection.name, "pull", stream, rows), closely=run.closely,
             )  # fmt: skip
         except (SignInExpired, RunOver):
             raise
@@ -236,7 +243,8 @@ def _pull(
 
 def _serve(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
     connection.require()
-    run.add("hints", "in", serve_hints(hub, connection, run_id=run.run_id, tally=run.tally))
+    counts = serve_hints(hub, connection, run_id=run.run_id, tally=run.tally, closely=run.closely)
+    run.add("hints", "in", counts)
     carry_out_merges(hub)
 
 

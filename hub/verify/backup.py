@@ -81,6 +81,6 @@ class Backups:
         history.stamps.clear()
         history.crowd.desk.clear()  # what people had before them shows other conflicts now
         history.anew()
-        after_restore(history.hub, by="sim")
+        history.survive(lambda: after_restore(history.hub, by="sim"))
         if not history.swarm.polls:
             history.first_load()

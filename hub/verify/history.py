@@ -327,10 +327,21 @@ class History:
         """Where nothing is polled, each system is read once, when it is connected."""
         for vendor in self.vendors.values():
             vendor.faulty = False
-        for connection in self.hub.connections.values():
-            self.guarded("pull", partial(self.pull, connection))
+        for name in self.vendors:
+            self.survive(partial(self._first_read, name))
         for vendor in self.vendors.values():
             vendor.faulty = True
+
+    def _first_read(self, name: str) -> None:
+        self.guarded("pull", partial(self.pull, self.hub.connections[name]))
+
+    def survive(self, task: Callable[[], object]) -> None:
+        """What somebody sees to: it is done again after a crash."""
+        try:
+            task()
+        except Crash:
+            self.restart()
+            task()
 
     def _step(self, step: int) -> None:
         self.shaken = step not in self.cuts.shocks
