@@ -12,12 +12,14 @@ import getpass
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from hub.app.connecting import Maker
 from hub.app.context import Hub
 from hub.app.publishing import as_published, publish_changes, with_published
+from hub.app.restored import is_copy
 from hub.app.rewards import reward_hook
 from hub.core.rewards import Rewards
 from hub.errors import ConfigFault, Fault
@@ -110,7 +112,7 @@ def open_hub(
         project = with_published(store, project)
         hub = Hub(
             store=store, canonical=project.canonical, connections={}, clock=clock, instance=_instance(store),
-            vault=Vault(project_dir, environ), reads_ahead=True,
+            copied=is_copy(store), vault=Vault(project_dir, environ), reads_ahead=True,
         )  # fmt: skip
         _furnish(hub, project, clock, environ, connect=connect)
     except BaseException:
@@ -149,6 +151,8 @@ def _furnish(hub: Hub, project: Project, clock: Clock, environ: Mapping[str, str
     maker = Maker(hub, project, hub.vault, clock, environ, connect=connect)
     names = dict.fromkeys((*project.settings.connections, *project.settings.faults))
     hub.connections = {name: maker.connection(name) for name in names}
+    if hub.copied:
+        hub.connections = {name: replace(each, mode="observe") for name, each in hub.connections.items()}
     hub.tell = Alerts(maker.notice_addresses).send if project.settings.notices is not None else None
     _with_rewards(hub, project)
 

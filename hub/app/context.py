@@ -115,6 +115,7 @@ class Hub:
     connections: dict[str, Connection]
     clock: Clock
     instance: str  # of the store; part of every marker and reward key
+    copied: bool = False  # the database is a copy of one that may be at work elsewhere: nothing is written anywhere
     guards: Mapping[str, Bound] = field(default_factory=lambda: dict(DEFAULTS))
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
     projects: Json = None  # the loaded project, for listings

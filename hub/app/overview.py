@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hub.app.context import Connection, Hub
 from hub.app.listings import Dict, connections, count_entities, iso
 from hub.app.pausing import paused
+from hub.app.restored import COPIED
 from hub.app.syncing import count_waiting
 from hub.app.webhooks import takes_webhooks
 from hub.core.rewards import GrantState
@@ -34,6 +35,7 @@ def overview(hub: Hub) -> Dict:
     resting = paused(hub)
     return {
         "empty": not hub.connections,
+        "copied": COPIED if hub.copied else "",
         "connections": [_health(hub.connections[row["connection"]], row, runs, resting, now) for row in rows],
         "needs": {
             "conflicts": waiting.conflicts, "holds": waiting.holds, "quarantine": waiting.quarantine, "pairs": pairs,

@@ -19,10 +19,29 @@ from hub.app.wants import SWEPT
 from hub.core.planted import PLANTED
 from hub.core.rewards import Entry, GrantState
 from hub.model import Json
-from hub.store import Tx
+from hub.store import Store, Tx
 
+PLACE = "place"  # setting: where the database lay when the hub was last told that it is the true one
+COPIED = (
+    "this database is a copy: the hub reads, and writes nowhere. If it takes the place of the other one, say so: "
+    "hub db restored"
+)
 GAP = 1_000_000  # more numbers than a hub gives away between two backups
 MANY = 1_000_000
+
+
+def is_copy(store: Store) -> bool:
+    """Whether this database was copied from one that may still be at work elsewhere: then it writes nowhere.
+
+    Told by the place that was noted when a hub first opened it. A snapshot of a whole machine is not told apart.
+    """
+    place = store.place
+    with store.reading() as tx:
+        noted = tx.setting(PLACE)
+    if noted is None and place is not None:
+        with store.transaction() as tx:
+            tx.set_setting(PLACE, place)
+    return noted is not None and noted != place
 
 
 def after_restore(hub: Hub, *, by: str) -> dict[str, Json]:
@@ -32,7 +51,10 @@ def after_restore(hub: Hub, *, by: str) -> dict[str, Json]:
         How many streams are read anew, and how many grants are in doubt.
     """
 
+    place = hub.store.place
+
     def renew(tx: Tx) -> dict[str, Json]:
+        tx.set_setting(PLACE, place)
         tx.skip_numbers(GAP if "same_numbers" not in PLANTED else 1)
         streams = [(each.name, source) for each in hub.connections.values() for source in each.in_order()]
         for name, source in streams if "no_reread" not in PLANTED else ():

@@ -45,11 +45,13 @@ def sync(
     json: AsJson = False,
 ) -> None:
     """Read all systems, settle what differs, write what they lack; once."""
-    from hub.app import bootstrap, syncing
+    from hub.app import bootstrap, restored, syncing
 
     with bootstrap.opened(project(folder), publish=True) as hub, show.progress(quiet=json) as watch:
         outcome = syncing.sync_now(hub, names, watch=watch)
     show.table(outcome.rows, syncing.COLUMNS, json=json)
+    if hub.copied and not json:
+        show.line(restored.COPIED)
     if any(outcome.waiting) and not json:
         show.line(str(outcome.waiting))
     raise typer.Exit(outcome.exit_code)

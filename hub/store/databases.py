@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -78,6 +79,10 @@ class Database(Protocol):
 
     def translated(self, error: Exception) -> Exception:
         """Our error for a driver's, or the driver's own where it tells of a bug."""
+        ...
+
+    def place(self) -> str | None:
+        """What tells this database from a copy of it; None where there can be none (in memory)."""
         ...
 
     def tidy(self) -> None:
@@ -202,6 +207,10 @@ class SqliteDatabase:
 
     def commit(self, cursor: sqlite3.Cursor) -> None:
         cursor.execute("COMMIT")
+
+    def place(self) -> str | None:
+        """A copied file has another number in its file system; one that was renamed or written to keeps it."""
+        return None if self.memory else f"file {Path(self.engine.url.database or '').stat().st_ino}"
 
     def tidy(self) -> None:
         with self._turn:

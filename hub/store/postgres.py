@@ -36,6 +36,14 @@ FULL = {"53100"}  # disk_full
 TAKEN = {"23505"}  # unique_violation
 
 
+# The number of a cluster is made by initdb; reading it can be forbidden ("Control Data Functions", postgresql.org).
+PLACE = """
+SELECT CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE')
+    THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE current_database() END || '/' || oid
+FROM pg_database WHERE datname = current_database()
+"""
+
+
 class PostgresDatabase:
     """PostgreSQL, for more than one process."""
 
@@ -57,6 +65,12 @@ class PostgresDatabase:
     def schema(self) -> str | None:
         with self.transaction(writes=False, relaxed=False) as cursor:
             return _schema(cursor)
+
+    def place(self) -> str | None:
+        """The cluster's own number, where this user may ask for it, and the database's: a restored dump has others."""
+        with self.transaction(writes=False, relaxed=False) as cursor:
+            cursor.execute(PLACE)
+            return f"database {cursor.fetchall()[0][0]}"
 
     def create(self, statements: Sequence[str], number: str) -> None:
         with self.transaction(writes=True, relaxed=False) as cursor:

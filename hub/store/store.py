@@ -92,6 +92,11 @@ class Store:
         """Where it is, as libpq takes it, password and all: for the job queue, which keeps its own connections."""
         return self._database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
+    @property
+    def place(self) -> str | None:
+        """Where the database lies; a copy of it lies elsewhere. None: in memory."""
+        return self._database.place()
+
     @contextmanager
     def transaction(self, *, relaxed: bool = False) -> Iterator[Tx]:
         """One writing transaction: committed at the end, rolled back by any exception.

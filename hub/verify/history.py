@@ -116,6 +116,7 @@ class History:
         self.errors: list[str] = []
         self.stamps: dict[int, float] = {}  # of links, as last looked at
         self.restored = False
+        self.unread: set[str] = set()  # systems whose first load did not get through yet
         self.store, self.in_memory = Store(url, seam=self.seam), url == "sqlite://"
         names = list(NAMES[: systems or rng.choice((2, 2, 3))])
         self.canonical = draw_canonical(rng, names)
@@ -324,16 +325,21 @@ class History:
                 return
 
     def first_load(self) -> None:
-        """Where nothing is polled, each system is read once, when it is connected."""
+        """Where nothing is polled, each system is read once, when connected; what fails is done when faults stop."""
         for vendor in self.vendors.values():
             vendor.faulty = False
+        self.unread = set(self.vendors)
         for name in self.vendors:
             self.survive(partial(self._first_read, name))
         for vendor in self.vendors.values():
             vendor.faulty = True
 
     def _first_read(self, name: str) -> None:
-        self.guarded("pull", partial(self.pull, self.hub.connections[name]))
+        def read() -> None:
+            self.pull(self.hub.connections[name])
+            self.unread.discard(name)
+
+        self.guarded("pull", read)
 
     def survive(self, task: Callable[[], object]) -> None:
         """What somebody sees to: it is done again after a crash."""
@@ -370,6 +376,8 @@ class History:
         self.shaken, self.strike = False, None
         for vendor in self.vendors.values():
             vendor.faulty = False
+        for name in sorted(self.unread):
+            self._first_read(name)
 
     def round(self, *, pull: bool | None = None) -> None:
         """One pull of every stream that is polled, all hints, all due writes; who is down stops nobody."""

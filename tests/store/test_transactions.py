@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -397,3 +398,29 @@ def in_threads(works: list[Callable[[], None]]) -> list[HubError]:
 
 def in_a_thread(work: Callable[[], None]) -> None:
     assert in_threads([work]) == []
+
+
+def test_a_copy_of_a_database_lies_elsewhere(store_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    store = Store(store_url)
+    place = store.place
+    store.close()
+    again = Store(store_url)
+    assert again.place == place is not None
+    again.close()
+    if store_url.startswith("sqlite"):
+        shutil.copy(tmp_path / "hub.db", tmp_path / "copy.db")
+        copy = Store(f"sqlite:///{tmp_path / 'copy.db'}")
+        assert copy.place != place
+        copy.close()
+        return
+    server, template = request.getfixturevalue("postgres"), request.getfixturevalue("migrated_postgres")
+    with server.database(template=template) as url:
+        copy = Store(url)
+        assert copy.place != place
+        copy.close()
+
+
+def test_what_lies_in_memory_has_no_copies() -> None:
+    store = Store("sqlite://")
+    assert store.place is None
+    store.close()
