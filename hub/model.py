@@ -365,7 +365,7 @@ class HoldRow:
     """Changes withheld by a guard until a person releases or drops them."""
 
     id: int
-    guard: str  # deletes, blanks, one_value, consent_flips, owner_changes, creates, first_contact, rewards
+    guard: str  # deletes, blanks, one_value, consent_flips, owner_changes, creates, first_contact, rolled_back, rewards
     connection: str
     stream: str
     field: str

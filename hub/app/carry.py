@@ -18,6 +18,7 @@ from typing import Protocol
 import orjson
 
 from hub.app.context import Connection, Hub
+from hub.app.page import RECORD
 from hub.app.planned import Plan, PlannedWrite, planned_write
 from hub.app.pull import SNAPSHOT, fetch_now
 from hub.app.push import PAGE_LIMIT, Batch, change_of, plan_links, push_page
@@ -335,7 +336,7 @@ def _drift(scene: Scene, link: LinkRow, write: PlannedWrite, *, snapshot: bool, 
         return "PLAN-EXISTS" if creates else "PLAN-GONE"
     if root != write.entity_id:
         return "PLAN-MERGED"
-    if link.hold_id is not None or held & {*write.values, *write.later, ""}:
+    if link.hold_id is not None or held & {*write.values, *write.later, "", RECORD}:
         return "PLAN-HOLD"
     if scene.entities[root].version != write.version:
         return "PLAN-ENTITY"

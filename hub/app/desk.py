@@ -53,6 +53,11 @@ GUARDS: Mapping[str, tuple[str, str, str]] = {
         "The values are taken in and merged by the field's rule.",
         "The system's values are not taken; they are corrected there.",
     ),
+    "rolled_back": (
+        "Records are older at the system than they were before: it was put back to a backup.",
+        "What stands there now is taken in as somebody's edit, and passed on.",
+        "What the hub knows is written there again.",
+    ),
     "rewards": (
         "Unusually many rewards within an hour.",
         "They go out with the next run.",

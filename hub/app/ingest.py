@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from hub.app.context import Connection, Hub
 from hub.app.forgotten import without_erased
 from hub.app.gone import is_buried, is_dead, revive, settle_later, take_gone, take_unknown
+from hub.app.gone_back import may_go_back
 from hub.app.matching import LIVING, link_for, link_of_tombstone, moved_ids, rulings_on
 from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_cells, quarantine_row
 from hub.app.parents import other_names, wake, with_references
@@ -265,7 +266,8 @@ def _take_record(page: PageContext, external_id: str, record: SourceRecord, mapp
     if link.state == LinkState.DETACHED and not _belongs_again(page, link):
         page.counts["out_of_scope"] += 1
         return
-    if "stale_reads" not in PLANTED and _is_stale(link, record, page.read_at):
+    stale = "stale_reads" not in PLANTED and _is_stale(link, record, page.read_at)
+    if stale and not may_go_back(page, link, record):
         page.counts["stale"] += 1
         return
     if mapped is not None and is_same_tick(page, link, record, mapped):
@@ -543,5 +545,6 @@ def _hold_message(guard: str, field_name: str, stream: str) -> str:
         "consent_flips": "{field} of {stream} flips in many records at once",
         "owner_changes": "{field} of {stream} changes in many records at once",
         "first_contact": "{field} of {stream} differs in most of the records that were matched",
+        "rolled_back": "records of {stream} are older at the system than they were: it was put back to a backup",
     }[guard]
     return what.format(field=field_name, stream=stream)

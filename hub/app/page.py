@@ -22,6 +22,7 @@ from hub.store.links import LinkHead
 from hub.store.rows import TombstoneRow
 
 SMALL_BYTES = 2048
+RECORD = "*"  # as a field that is held: the record, neither read nor written
 
 
 @dataclass(slots=True, kw_only=True)

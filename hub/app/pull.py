@@ -183,18 +183,17 @@ def serve_hints(
             if all(hint.external_id in read for hint in hints):
                 break
             read |= {hint.external_id for hint in hints}
-            total += _serve(hub, connection, source, hints, run_id=run_id, tally=tally, closely=closely)
+            serve = _serve_one_by_one if closely else _serve
+            total += serve(hub, connection, source, hints, run_id=run_id, tally=tally)
     return total
 
 
 def _serve(
-    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter,
-    closely: bool,
-) -> Counter[str]:  # fmt: skip
-    read_at = hub.clock.now()
-    take = partial(ingest_page, hub, connection, source, read_at=read_at, run_id=run_id, tally=tally, by_id=True)
+    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
+) -> Counter[str]:
     if connection.connector.fetch is None:
-        return _take_delivered(hub, connection, source, hints, take, run_id=run_id, closely=closely)
+        return _take_delivered(hub, connection, source, hints, run_id=run_id, tally=tally)
+    read_at = hub.clock.now()
     records = connection.connector.fetch(connection.api, source, [hint.external_id for hint in hints])
     by_id = {record.external_id: record for record in records}
     served = [hint for hint in hints if _is_served(hint, by_id.get(hint.external_id))]
@@ -202,26 +201,43 @@ def _serve(
     for hint in hints:
         if hint not in served:
             late[hub.clock.now() + HINT_BACKOFF_S * min(2**hint.attempts, 64)].append(hint.id)
-    if closely:
-        one_by_one(hub, connection, source, records, take, run_id=run_id)
-    counts = take(records, done_hints=[hint.id for hint in served], late_hints=late, waited=waited(hints))
+    counts = ingest_page(
+        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
+        done_hints=[hint.id for hint in served], late_hints=late, by_id=True, waited=waited(hints),
+    )  # fmt: skip
     counts["hints_served"] += len(served)
     return counts
 
 
+def _serve_one_by_one(
+    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
+) -> Counter[str]:
+    """Each hint as a page of its own; that of a record which is set aside is done with it."""
+    of = {hint.external_id: hint for hint in hints}
+
+    def serve(named: Sequence[SourceRecord]) -> Counter[str]:
+        return _serve(hub, connection, source, [of.pop(named[0].external_id)], run_id=run_id, tally=tally)
+
+    names = [SourceRecord(external_id=each, data={}) for each in of]
+    counts = one_by_one(hub, connection, source, names, serve, run_id=run_id)
+    _finish(hub, list(of.values()))
+    return counts
+
+
 def _take_delivered(
-    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], take: Callable[..., Counter[str]], *,
-    run_id: int | None, closely: bool,
-) -> Counter[str]:  # fmt: skip
+    hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
+) -> Counter[str]:
     """Take in records that came as deliveries, in the order of their arrival; what else is hinted at, polling finds."""
+    read_at = hub.clock.now()
     with hub.store.reading() as tx:
         records = delivered(tx, connection.name, [hint.external_id for hint in hints])
     if not records:
         _finish(hub, hints)
         return Counter()
-    if closely:
-        one_by_one(hub, connection, source, records, take, run_id=run_id)
-    counts = take(records, done_hints=[hint.id for hint in hints])
+    counts = ingest_page(
+        hub, connection, source, records, read_at=read_at, run_id=run_id, tally=tally,
+        done_hints=[hint.id for hint in hints], by_id=True,
+    )  # fmt: skip
     counts["hints_served"] += len(hints)
     return counts
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from hub.app.context import Connection, Hub
 from hub.app.freezing import freeze_cycles
 from hub.app.ingest import again, ingest_page
+from hub.app.page import RECORD
 from hub.app.pull import Progress, fetch_now, nothing
 from hub.app.removals import OUTGOING
-from hub.app.resend import call_off, resolve_open_creates
+from hub.app.resend import call_off, resolve_open_creates, settle_forgotten
 from hub.app.scene import Scene
 from hub.connector import Idempotency, Stream
 from hub.core.guards import allowance
@@ -84,6 +85,7 @@ def push_stream(
     hold_back(hub, connection, mapping, run_id=run_id)
     stream, after_id = connection.stream_of(mapping), 0
     resolve_open_creates(hub, connection, mapping, run_id=run_id)
+    settle_forgotten(hub, connection, mapping, run_id=run_id)
     while True:
         with hub.store.reading() as tx:
             links = tx.behind_links(
@@ -162,7 +164,8 @@ def plan_links(
         waiting = {name for name, _ in held.get(link_id, ())}
         names = _lacking(batch, scene, link, blocked.get(link_id, {}))
         allowed = names if only is None else only.get(link_id, frozenset())
-        planned.append((link, tuple(name for name in names if name not in waiting and name in allowed)))
+        free = names if RECORD not in waiting else ()
+        planned.append((link, tuple(name for name in free if name not in waiting and name in allowed)))
     planned = freeze_cycles(scene, planned)
     parents = _parents(batch, scene, [link for link, _ in planned])
     return [row for link, names in planned for row in _plan_link(batch, scene, link, names, parents)]

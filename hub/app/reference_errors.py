@@ -190,7 +190,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "REC-KEY": ("A record cannot be made there without what the system knows it by.", "Map the field that is named."),
     "REC-UNREADABLE": ("A record of a page could not be read; the others were.", "Report it with the message."),
     "REC-KILLS": (
-        "A record ended the process that took it in, three times, or fits into no memory. The others went on.",
+        "A record ended every process that took it in, or fits into no memory. The others went on.",
         "Look at it in the system; then retry it here, or leave it out.",
     ),
     "REC-REJECTED": ("The system refuses the record as it is.", "Mend what the message names, then retry."),

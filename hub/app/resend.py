@@ -40,6 +40,26 @@ def resolve_open_creates(hub: Hub, connection: Connection, mapping: StreamMappin
             _look_up(hub, connection, mapping, intent, run_id=run_id)
 
 
+def settle_forgotten(hub: Hub, connection: Connection, mapping: StreamMapping, *, run_id: int | None) -> None:
+    """Read the records of writes that are open, can no longer land, and whose record nobody is going to write again.
+
+    Example: a write to B2 is frozen, and the process dies. Before the next one writes, B2's entity is merged with that
+    of B3; B2 is a second record now, and never behind. Nothing else would ask what became of the write.
+    """
+    from hub.app.pull import fetch_now
+
+    stream, now = connection.stream_of(mapping), hub.clock.now()
+    with hub.store.reading() as tx:
+        over = [
+            intent.link_id
+            for intent in tx.open_intents(connection.name, mapping.name)
+            if intent.op != "create" and now > (intent.last_possible or intent.created_at) + stream.fetch_lag_s
+        ]
+        links = tx.links_by_ids(over, raw=False).values() if over else ()
+    idle = [link.external_id for link in links if link.behind_since is None and link.external_id]
+    fetch_now(hub, connection, mapping.source, idle, run_id=run_id)
+
+
 def _may_resend(hub: Hub, connection: Connection, mapping: StreamMapping, intent: Intent) -> bool:
     stream = connection.stream_of(mapping)
     if stream.idempotency is Idempotency.UNIQUE_REFERENCE:

@@ -13,8 +13,9 @@ from functools import partial
 
 from hub.app.context import Connection, Hub
 from hub.app.freezing import release
+from hub.app.gone_back import GUARD as GONE_BACK
 from hub.app.ingest import ingest_page
-from hub.app.page import stored_record
+from hub.app.page import RECORD, stored_record
 from hub.app.removals import OUTGOING, decide_record
 from hub.app.runs import connection_of
 from hub.app.scene import Scene
@@ -224,6 +225,8 @@ def _decide_hold(hub: Hub, hold_id: int, *, by: str, release: bool) -> Counter[s
     writes = hold.guard == "creates" or hold.field == OUTGOING  # whole records that were to be created, or removed
     if hold.guard == "deletes" and release and not writes:
         _release_deletes(hub, hold, counts)
+    elif hold.guard == GONE_BACK:
+        _decide_records(hub, hold, counts, release=release)
     elif not writes:
         _decide_cells(hub, hold, counts, release=release)
 
@@ -238,6 +241,28 @@ def _decide_hold(hub: Hub, hold_id: int, *, by: str, release: bool) -> Counter[s
 
     counts["removals" if hold.field == OUTGOING else "creates"] += commit(hub, close)
     return counts
+
+
+def _decide_records(hub: Hub, hold: HoldRow, counts: Counter[str], *, release: bool) -> None:
+    """Read what went back once more, page by page: taken in as edits, or as what is to be put right."""
+    connection = connection_of(hub, hold.connection)
+    connection.require()
+    mapping, fetch = connection.mappings[hold.stream], connection.connector.fetch
+    decision, names = ("released", ()) if release else ("dropped", tuple(mapping.entity_type.fields))
+    while True:
+        with hub.store.reading() as tx:
+            items = tx.hold_items(hold.id, limit=PAGE)
+            links = tx.links_by_ids([link for link, _ in items], raw=False)
+        if not items:
+            return
+        read_at, ids = hub.clock.now(), [link.external_id for link in links.values() if link.external_id]
+        records = fetch(connection.api, mapping.source, ids) if fetch is not None else ()
+        cells = frozenset((link_id, name) for link_id in links for name in (RECORD, *names))
+        counts += ingest_page(
+            hub, connection, mapping.source, records, read_at=read_at, run_id=hold.run_id, by_id=True,
+            release={decision: cells},
+        )  # fmt: skip
+        commit(hub, partial(_forget_items, hold_id=hold.id, items=items))
 
 
 def _decide_cells(hub: Hub, hold: HoldRow, counts: Counter[str], *, release: bool) -> None:

@@ -39,6 +39,7 @@ TROUBLE = (
     "failed",
     "held_cells",
     "held_deletes",
+    "held_records",
     "waiting_cells",
     "unknown",
     "duplicate",

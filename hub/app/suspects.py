@@ -6,8 +6,11 @@ one takes the first page of each stream record by record, each under a mark of i
 
     run 1  page of 100   dies                            cursor {"at": 7}
     run 2  page of 100   dies                            cursor {"at": 7}
-    run 3  record by record, dies with the 42nd          cursor {"at": 7, "trying": "42"}
-    run 4  finds the mark: 42 goes to quarantine, the other 99 and all later pages are taken in
+    run 3  record by record, dies with the 42nd          cursor {"at": 7, "trying": ["42", 1]}
+    run 4  tries it once more, and dies                  cursor {"at": 7, "trying": ["42", 2]}
+    run 5  finds the mark: 42 goes to quarantine, the other 99 and all later pages are taken in
+
+One death with a record says little: any process can be killed at any time, whatever it is at.
 
 Its row in quarantine keeps it out of every later page until somebody retries it. A page that memory cannot hold is
 taken apart in the same way at once; the record that does not fit even alone is set aside.
@@ -27,7 +30,8 @@ Take = Callable[[Sequence[SourceRecord]], Counter[str]]
 
 CODE = "REC-KILLS"
 DEATHS = 2  # runs in a row that died: the next one looks closely
-TRYING = "trying"  # in a stream's cursor: the record that is taken in just now
+TRIES = 2  # of a record alone
+TRYING = "trying"  # in a stream's cursor: [the record that is taken in just now, for the how-manieth time]
 
 
 def died(runs: Sequence[RunRow]) -> bool:
@@ -47,15 +51,14 @@ def one_by_one(
     """Take in a page record by record, each under a mark in the stream's cursor; the cursor stays where it is."""
     with hub.store.reading() as tx:
         state = tx.cursor(connection.name, source) or {"at": None, "first_done": False, "since": None}
-    killer, counts = state.pop(TRYING, None), Counter[str]()
+    (suspect, tries), counts = state.pop(TRYING, None) or ("", 0), Counter[str]()
     try:
         for record in connection.admitted(source, records):
-            if record.external_id == killer:
-                counts += _set_aside(
-                    hub, connection, source, record, run_id, "ended the process that took it in, 3 times"
-                )
+            known = tries if record.external_id == suspect else 0
+            if known >= TRIES:
+                counts += _set_aside(hub, connection, source, record, run_id, "ended every process that took it in")
                 continue
-            _mark(hub, connection, source, {**state, TRYING: record.external_id})
+            _mark(hub, connection, source, {**state, TRYING: [record.external_id, known + 1]})
             try:
                 counts += take([record])
             except MemoryError:

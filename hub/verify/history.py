@@ -19,7 +19,9 @@ from hub.app.context import Connection, Hub
 from hub.app.merging import carry_out_merges
 from hub.app.pull import pull_stream, serve_hints
 from hub.app.push import push_stream
+from hub.app.review import retry_quarantine
 from hub.app.runs import sync
+from hub.app.suspects import CODE as SUSPECT
 from hub.app.wants import want_missing
 from hub.connector import Settings
 from hub.errors import HubError, RetryLater
@@ -341,6 +343,13 @@ class History:
 
         self.guarded("pull", read)
 
+    def _retry_suspects(self) -> None:
+        """People look at the records during which the process died so often: they were not to blame."""
+        with self.store.reading() as tx:
+            rows = tx.quarantine(state="open", code=SUSPECT)
+        for row in rows:
+            self.guarded("retry", partial(retry_quarantine, self.hub, row.id or 0, by="sim"))
+
     def survive(self, task: Callable[[], object]) -> None:
         """What somebody sees to: it is done again after a crash."""
         try:
@@ -378,6 +387,7 @@ class History:
             vendor.faulty = False
         for name in sorted(self.unread):
             self._first_read(name)
+        self._retry_suspects()
 
     def round(self, *, pull: bool | None = None) -> None:
         """One pull of every stream that is polled, all hints, all due writes; who is down stops nobody."""

@@ -31,6 +31,8 @@ class Books:
 class Ledger:
     """Stands where a hub has its store."""
 
+    place = None  # it lies in memory
+
     def __init__(self, seam: Callable[[str], None]) -> None:
         self.books = Books()
         self._seam = seam

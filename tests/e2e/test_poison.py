@@ -97,8 +97,8 @@ def names(tx: Tx) -> set[str]:
     return {number for number, link in found.items() if link.read_at is not None}
 
 
-def test_what_kills_every_process_is_set_aside_after_the_third_until_somebody_retries_it(project: Path) -> None:
-    assert [sync(project, "kill") for _ in range(3)] == [-signal.SIGKILL] * 3
+def test_what_kills_every_process_is_set_aside_in_the_end_until_somebody_retries_it(project: Path) -> None:
+    assert [sync(project, "kill") for _ in range(4)] == [-signal.SIGKILL] * 4
     assert sync(project, "kill") == 3  # something needs a person, nothing failed
     hub = opened(project)
     with hub.store.reading() as tx:
