@@ -54,7 +54,8 @@ def after_restore(hub: Hub, *, by: str) -> dict[str, Json]:
     place = hub.store.place
 
     def renew(tx: Tx) -> dict[str, Json]:
-        tx.set_setting(PLACE, place)
+        if place is not None:
+            tx.set_setting(PLACE, place)
         tx.skip_numbers(GAP if "same_numbers" not in PLANTED else 1)
         streams = [(each.name, source) for each in hub.connections.values() for source in each.in_order()]
         for name, source in streams if "no_reread" not in PLANTED else ():
