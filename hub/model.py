@@ -285,17 +285,20 @@ class PushResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """Something a customer did; id = (entity, name, occurrence)."""
+    """Something a customer did: a stored fact, one per event type and entity (and value, where `each` is declared)."""
 
-    key: str  # unique: entity type, entity id, event name (and period or token where declared)
+    key: str  # unique: event name, entity id (and the value of its `each` field)
     name: str  # "order.paid"
-    entity_id: int
-    subject_id: int | None  # the contact (or owner) it belongs to
-    at: float
+    entity_id: int  # whose condition turned true; stays what it is through merges
+    subject_id: int | None  # the contact (or owner) it belongs to, as that entity names it now, before all merges
+    at: float  # when it happened, by the vendor's clock where it tells
     source: str  # connection that brought it
     silent: bool  # first load: known, never acted upon
     values: Mapping[str, Json] = field(default_factory=dict)
     id: int | None = None
+    version: int | None = None  # of the transaction that noticed it; None: noticed by a hub that did not keep it
+    noticed_at: float | None = None
+    withdrawn_at: float | None = None  # its condition holds no more: since then it did not happen; None: it stands
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from hub.app.context import Connection, Hub
+from hub.app.events import merge_hook
 from hub.app.ingest import ingest_page
 from hub.app.reward_orders import Timing, issue_due
 from hub.app.rewards import reward_hook
@@ -183,6 +184,7 @@ class World:
             store=self.store, canonical=self.canonical, connections=connections, clock=self.clock, instance="hub"
         )  # fmt: skip
         hub.on_changes = reward_hook(self.rewards, self.canonical)
+        hub.on_merges = merge_hook(self.canonical, currency="EUR")
         return hub
 
     def _source(self, name: str, text: str, streams: Sequence[str]) -> Connection:

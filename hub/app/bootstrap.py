@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from hub.app.connecting import Maker
 from hub.app.context import Hub
+from hub.app.events import merge_hook
 from hub.app.publishing import as_published, publish_changes, with_published
 from hub.app.restored import is_copy
 from hub.app.rewards import reward_hook
@@ -179,6 +180,7 @@ def _with_rewards(hub: Hub, project: Project) -> None:
     """Events, sums and grants follow in the transaction of the change; without rules, events and sums still do."""
     none = Rewards(currency=project.settings.hub.currency, zone=ZoneInfo(project.settings.hub.timezone))
     hub.on_changes = reward_hook(project.rewards or none, project.canonical)
+    hub.on_merges = merge_hook(project.canonical, currency=project.settings.hub.currency)
 
 
 # What fronts need of the outside world

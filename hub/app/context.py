@@ -118,6 +118,7 @@ class Hub:
     copied: bool = False  # the database is a copy of one that may be at work elsewhere: nothing is written anywhere
     guards: Mapping[str, Bound] = field(default_factory=lambda: dict(DEFAULTS))
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
+    on_merges: Callable[..., None] | None = None  # events after a merge or its inverse; app.events.merge_hook
     projects: Json = None  # the loaded project, for listings
     call_helpers: Callable[[str, str, int], None] | None = None  # (connection, stream, how many): for hub.app.parts
     reads_ahead: bool = False  # while a page is stored, the next one is on its way

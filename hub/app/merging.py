@@ -68,6 +68,7 @@ def merge_roots(
     before["states"] = {str(link.id): str(link.state) for link in joint.links_at[ends.survivor]}
     joint.decide()
     before["conflicts"] = _close_conflicts(tx, joint, ends)
+    _follow(joint, [ends.survivor])
     joint.mark_behind()
     joint.save()
     kept: IdentityRow = {
@@ -138,6 +139,12 @@ def _joined(hub: Hub, tx: Tx, ends: Ends, merged: Mapping[str, FieldState], by: 
     _add_sums(scene, ends.survivor, merged)
     _touch(scene, ends.survivor, merged)
     return scene
+
+
+def _follow(scene: Scene, roots: Iterable[int]) -> None:
+    """Events of theirs stand as what is true now has it; none is new."""
+    if scene.hub.on_merges is not None:
+        scene.hub.on_merges(scene, roots)
 
 
 def _touch(scene: Scene, root: int, names: Iterable[str]) -> None:
@@ -320,6 +327,7 @@ def unmerge_row(hub: Hub, tx: Tx, row: IdentityRow, *, by: str, note: str = "", 
         _restore_links(parted, root, row["before"])
     _reopen_conflicts(tx, row, ends)
     parted.decide()
+    _follow(parted, [ends.survivor, ends.alias])
     parted.mark_behind()
     for root in (ends.survivor, ends.alias):
         _want_again(parted, root, merged_at=(row.get("evidence") or {}).get("connection", ""))

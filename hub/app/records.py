@@ -11,6 +11,7 @@ from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.notes import notes_of
 from hub.app.pairs import MERGE
+from hub.app.timeline import NEWEST, documents, told_once
 from hub.app.titles import card, cards
 from hub.app.why import find_entity
 from hub.core.canonical import CanonicalField, EntityType
@@ -38,7 +39,7 @@ def record(hub: Hub, target: str) -> Dict:
         history = tx.history(members, limit=HISTORY)
         conflicts = [each for member in members for each in tx.conflicts(entity_id=member, limit=100)]
         rulings = {name: ruling for each in tx.rulings(members).values() for name, ruling in each.items()}
-        events = tx.events(subject_ids=members) + tx.events(entity_ids=members)
+        events = documents(hub.canonical, tx, told_once(tx, tx.timeline(members, HISTORY, NEWEST)))
         grants = [grant for member in members for grant in tx.grants(subject_id=member, limit=50)]
         named = _named(tx, entity, row)
         found = {
@@ -66,8 +67,8 @@ def record(hub: Hub, target: str) -> Dict:
             ],
         }  # fmt: skip
     lines = [line for each in history for line in _changes(each)] + [
-        {"at": iso(each.at), "what": "event", "name": each.name, "connection": each.source}
-        for each in {event.key: event for event in events}.values()
+        {**each, "what": "event", "name": each["event"], "of": each["what"], "connection": each["source"]}
+        for each in events
     ]
     found["timeline"] = sorted(lines, key=lambda line: line["at"] or "", reverse=True)[: 2 * HISTORY]
     return found

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from hub.app.events import Turn, follow, subject_of, turns_of
 from hub.app.reward_moves import locked, move, note
 from hub.app.scene import Scene
 from hub.core.canonical import Canonical
@@ -31,9 +32,9 @@ from hub.core.rewards import (
     Trigger,
     add_to_burst,
     budget_label,
-    event_key,
     grant_key,
     is_burst,
+    key_under,
     needs_approval,
     over_budget,
     over_limit,
@@ -72,6 +73,7 @@ class Work:
     moved: dict[tuple[int, str], Movement] = field(default_factory=dict)  # (root, derived field) -> why it moved
     loaded: dict[tuple[str, str], bool] = field(default_factory=dict)  # (connection, stream) -> was it read whole once
     aliases: dict[int, list[int]] = field(default_factory=dict)  # root -> its aliases, where it has some
+    turns: list[Turn] = field(default_factory=list)  # what became of events that may be stored
     late: set[tuple[str, str]] = field(default_factory=set)  # (event key, rule) decided after the event's own time
 
     def members(self, root: int) -> list[int]:
@@ -164,19 +166,19 @@ def _join(total: Movement, movement: Movement) -> None:
 
 
 def _happened(work: Work) -> list[EventRow]:
-    """What turned true in this page, whether or not it is known already."""
+    """What turned true in this page, whether or not it is known already; `turns` gets what it did to known events."""
     scene, found = work.scene, []
     for root in sorted(scene.changed):
         changed = scene.changed[root].keys()
         asked = [
-            trigger
-            for trigger in work.setup.triggers.get(scene.entities[root].type, ())
-            if changed & trigger.condition.uses
+            trigger for trigger in work.setup.triggers.get(scene.entities[root].type, ()) if changed & trigger.looks_at
         ]
         if asked:
             after = scene.values(root)
             before = _before(scene, root, after)
             found += [_event(work, root, trigger, after) for trigger in asked if trigger.turned_true(before, after)]
+            if root not in scene.new_entities:  # of a new one nothing can be stored
+                work.turns += turns_of(root, asked, before, after, changed)
     return _quiet_old_causes(work, found)
 
 
@@ -186,13 +188,15 @@ def _event(work: Work, root: int, trigger: Trigger, values: Mapping[str, Json]) 
     movement = next((work.moved[root, name] for name in sorted(names) if (root, name) in work.moved), None)
     speaker = root if movement is None else movement.causes[0]
     link = _source(scene, speaker, names if movement is None else scene.changed[speaker].keys())
-    subject = values.get(trigger.subject) if trigger.subject else root
-    moment = movement.moment if movement is not None and movement.moment is not None else scene.now
+    stamp = link.stamp if link is not None and movement is None else None  # the vendor's word on when it changed
+    moment = movement.moment if movement is not None and movement.moment is not None else stamp or scene.now
     return EventRow(
-        key=event_key(trigger.name, root), name=trigger.name, entity_id=root, subject_id=subject,
+        key=trigger.key(root, values), name=trigger.name, entity_id=root,
+        subject_id=subject_of(trigger, root, values),
         at=trigger.moment(values, otherwise=moment, now=scene.now), source=link.connection if link else "",
         silent=work.first_load or not (link is None or _was_listed(work, link)),
         values={name: values.get(name) for name in sorted(trigger.condition.uses)},
+        version=scene.version, noticed_at=scene.now,
     )  # fmt: skip
 
 
@@ -230,19 +234,15 @@ def _quiet_old_causes(work: Work, found: list[EventRow]) -> list[EventRow]:
     for known in work.scene.tx.events(causes):
         told[known.entity_id].append(known.silent)
     old = {cause for cause in causes if told[cause] and all(told[cause]) and cause not in new}
-    return [_silenced(event) if event in summed and set(_causes(work, event)) <= old else event for event in found]
+    return [
+        replace(event, silent=True) if event in summed and set(_causes(work, event)) <= old else event
+        for event in found
+    ]
 
 
 def _causes(work: Work, event: EventRow) -> tuple[int, ...]:
     movements_ = [work.moved[event.entity_id, name] for name in event.values if (event.entity_id, name) in work.moved]
     return tuple(cause for movement in movements_ for cause in movement.causes)
-
-
-def _silenced(event: EventRow) -> EventRow:
-    return EventRow(
-        key=event.key, name=event.name, entity_id=event.entity_id, subject_id=event.subject_id, at=event.at,
-        source=event.source, silent=True, values=event.values,
-    )  # fmt: skip
 
 
 def _keep(work: Work, found: Sequence[EventRow]) -> list[EventRow]:
@@ -251,14 +251,14 @@ def _keep(work: Work, found: Sequence[EventRow]) -> list[EventRow]:
     What happened under an alias's name happened.
     """
     scene = work.scene
-    if not found:
+    if not found and not work.turns:
         return []
     work.load(())
     scene.store_new()
-    aliases = {
-        event_key(event.name, alias): event.key for event in found for alias in work.aliases.get(event.entity_id, ())
+    stored = follow(scene, work.turns, work.members)
+    known = {
+        event.key for event in found if any(key_under(event, each) in stored for each in work.members(event.entity_id))
     }
-    known = {aliases[key] for key in scene.tx.events_by_keys(aliases)} if aliases else set()
     new = scene.tx.insert_events([event for event in found if event.key not in known])
     fresh = [event for event in found if event.key in new]
     silent = sum(event.silent for event in fresh)
@@ -300,9 +300,10 @@ def _named_late(work: Work) -> list[tuple[EventRow, Rule]]:
         for root in list(scene.changed):
             old, new = scene.changed[root].get(rule.who, (None, None))
             if rule.who and old is None and new is not None and scene.entities[root].type == kind:
-                wanted += [(event_key(rule.on, member), rule) for member in work.members(root)]
+                trigger, values = work.setup.named[rule.on], scene.values(root)
+                wanted += [(trigger.key(member, values), rule) for member in work.members(root)]
     known = scene.tx.events_by_keys(key for key, _ in wanted) if wanted else {}
-    named = [(known[key], rule) for key, rule in wanted if key in known]
+    named = [(known[key], rule) for key, rule in wanted if key in known and known[key].withdrawn_at is None]
     return [(event, rule) for event, rule in named if rule in rules_for(work.setup.rewards, event)]
 
 

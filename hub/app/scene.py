@@ -82,7 +82,7 @@ class Scene:
     _touched: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _recheck: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _new_links: set[int] = field(default_factory=set)
-    _new_entities: set[int] = field(default_factory=set)
+    new_entities: set[int] = field(default_factory=set)  # made in this very transaction
     _stored: set[int] = field(default_factory=set)  # new entities whose rows are there already
     _turned: set[int] = field(default_factory=set)  # entities that live again, or no more
     _dirty_links: set[int] = field(default_factory=set)
@@ -185,12 +185,12 @@ class Scene:
 
     def is_new(self, root: int) -> bool:
         """True for an entity of this very transaction of which nothing was decided yet."""
-        return root in self._new_entities and root not in self._states and not self.entities[root].values
+        return root in self.new_entities and root not in self._states and not self.entities[root].values
 
     def add_entity(self, row: EntityRow) -> None:
         self.entities[row.id] = row
         self.root_of[row.id] = row.id
-        self._new_entities.add(row.id)
+        self.new_entities.add(row.id)
 
     def add_link(self, link: LinkRow) -> None:
         self.links[link.id] = link
@@ -269,7 +269,7 @@ class Scene:
             return False
         if link.id in self._dirty_cells or link.state not in SPEAKING:
             return False
-        if root in self._new_entities:
+        if root in self.new_entities:
             return not others and root not in self._stored and self._settle_alone(root, link, filled)
         if len(others) != 1 or others[0].id in self._dirty_cells or others[0].id in self._new_links:
             return False
@@ -334,7 +334,7 @@ class Scene:
         stood = self.entities[root].values.get(name) if joint is not None else old.value if old else None
         if decision.changed and decision.state.value != stood:
             self.changed[root][name] = (stood, decision.state.value)
-            if root not in self._new_entities:
+            if root not in self.new_entities:
                 self._history[root][name] = change_of(stood, decision, voices)
 
     def _retire(self, root: int, name: str, decision: Decision) -> None:
@@ -387,7 +387,7 @@ class Scene:
         self.changed[root][name] = (old.value, value)
         self._dirty_entities.add(root)
         self._recheck[root].add(name)
-        if root not in self._new_entities:
+        if root not in self.new_entities:
             derived = self.entity_type(root).fields[name].derived
             told = {"old": old.value, "new": value, "connection": None, "rule": f"derived:{derived}"}
             self._history[root][name] = told
@@ -403,7 +403,7 @@ class Scene:
         """Put every link on notice that lacks a rechecked field, and want the records that should exist."""
         makers: dict[str, tuple[list[Connection], bool]] = {}
         for root in sorted(self._recheck):
-            if root in self._new_entities or root in self.changed or root in self._turned:
+            if root in self.new_entities or root in self.changed or root in self._turned:
                 kind = self.entities[root].type
                 if kind not in makers:
                     makers[kind] = self.hub.makers_of(kind), self.hub.has_scope(kind)
@@ -537,7 +537,7 @@ class Scene:
 
     def store_new(self) -> None:
         """Give new entities their rows now: what happens in this transaction (events, grants) may point at them."""
-        fresh = self._new_entities - self._stored
+        fresh = self.new_entities - self._stored
         for root in fresh:
             if root not in self._alone or root in self._states:
                 self._pack(root)
@@ -567,9 +567,9 @@ class Scene:
         self.tx.update_entities([self.entities[each] for each in sorted(rows)])
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
-        rekeyed = sorted(self._new_entities | self._dirty_entities | self._rekeyed)
+        rekeyed = sorted(self.new_entities | self._dirty_entities | self._rekeyed)
         names = [(root, self.entities[root].type, self._keys(root)) for root in rekeyed]
-        self.tx.set_keys(names, fresh=self._new_entities)
+        self.tx.set_keys(names, fresh=self.new_entities)
         links = (link for links in self.links_at.values() for link in links)
         told = self._history if "no_history" not in PLANTED else {}
         self.tx.add_history(

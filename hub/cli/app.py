@@ -65,6 +65,7 @@ for name, command in (
     ("worker", running.worker),
     ("why", explaining.why),
     ("history", explaining.history),
+    ("timeline", explaining.timeline),
     ("show", explaining.show_entity),
     ("replay", explaining.replay),
     ("audit", auditing.audit),

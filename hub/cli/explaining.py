@@ -48,6 +48,27 @@ def history(
         show.line(f"older ones: --before {found['next']}")
 
 
+def timeline(
+    entity: Entity,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Events of a page.")] = 50,
+    before: Annotated[str, typer.Option(help="`next` of the page before.")] = "",
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """What a customer did, newest first: purchases, bookings, forms, visits, over all their merged records."""
+    from hub.app import bootstrap
+    from hub.app import timeline as lines
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        found = lines.timeline(hub, entity, before=before, limit=limit)
+    if json:
+        show.as_json(found)
+        return
+    show.table(found["events"], lines.COLUMNS, json=False, none="nothing happened yet", title=found["entity"])
+    if found["next"] is not None:
+        show.line(f"older ones: --before {found['next']}")
+
+
 def show_entity(
     entity: Entity,
     as_of: Annotated[str | None, typer.Option(help="A day or moment, such as 2026-11-02T08:10:00Z.")] = None,

@@ -83,6 +83,7 @@ class EventType:
     when: str  # expression over the entity's fields
     at: str  # field that holds the moment; "" for the read's time
     subject: str = ""  # ref field that names whose event it is; "" for the entity itself
+    each: str = ""  # field of which each value is an event of its own; "" for once per entity
     text: str = ""
 
 

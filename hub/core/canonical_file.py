@@ -146,11 +146,12 @@ def names_of(entity: EntityType) -> list[str]:
 
 
 def _event(place: Sheet, name: str) -> EventType:
-    place.closed(("when", "at", "subject", "text"), required=("when",))
+    place.closed(("when", "at", "subject", "each", "text"), required=("when",))
     _check_name(place, name)
     return EventType(
-        name=name, when=place.text("when"), at=place.text("at"), subject=place.text("subject"), text=place.text("text")
-    )
+        name=name, when=place.text("when"), at=place.text("at"), subject=place.text("subject"),
+        each=place.text("each"), text=place.text("text"),
+    )  # fmt: skip
 
 
 # Fields
@@ -305,3 +306,6 @@ def _check_events(place: Sheet, entity: EntityType, currency: str) -> None:
         subject = entity.fields.get(event.subject) if event.subject else None
         if event.subject and (subject is None or subject.kind != "ref"):
             at.at("subject").fault("MAP-044", f"{event.subject} is no reference of {entity.name}", "name a ref field")
+        told = entity.fields.get(event.each) if event.each else None
+        if event.each and (told is None or told.type not in ("enum", "text", "date", "instant", "integer")):
+            at.at("each").fault("MAP-044", f"{event.each} is no plain value of {entity.name}", "name an enum or a text")

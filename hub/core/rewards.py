@@ -170,9 +170,22 @@ class Trigger:
     condition: Condition
     subject: str  # ref field that says whose event it is; "": the entity's own, if that is a person
 
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """Fields whose change may make, move or withdraw the event."""
+        return self.condition.uses | {each for each in (self.event.at, self.subject, self.event.each) if each}
+
     def turned_true(self, before: Values, after: Values) -> bool:
-        """False (or absent) before, true now."""
-        return self.condition(after) and not self.condition(before)
+        """False (or absent) before, true now; with `each` also true with another value."""
+        if not self.condition(after):
+            return False
+        each = self.event.each
+        return not self.condition(before) or bool(each and before.get(each) != after.get(each))
+
+    def key(self, entity_id: int, values: Values) -> str:
+        """The event's key under the name of an entity."""
+        each = self.event.each
+        return event_key(self.name, entity_id) + (f":{values.get(each)}" if each else "")
 
     def moment(self, values: Values, *, otherwise: float, now: float) -> float:
         """When it happened: never in the future, whatever a system says."""
@@ -206,6 +219,11 @@ def _usual_subject(entity: EntityType) -> str:
 def event_key(trigger_name: str, entity_id: int) -> str:
     """Once per entity and name. Names hold no colon, so no two events share a key."""
     return f"{trigger_name}:{entity_id}"
+
+
+def key_under(event: EventRow, entity_id: int) -> str:
+    """The key that an event would have under another name of its entity."""
+    return event_key(event.name, entity_id) + event.key.removeprefix(event_key(event.name, event.entity_id))
 
 
 # Periods and keys

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import BigInteger, BindParameter, ColumnElement, Float, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Float, Integer, bindparam, func, insert, select, update
 from sqlalchemy.sql import Executable
 
 from hub.errors import NotFound
@@ -80,6 +80,24 @@ EVENTS_OF = Statement(
 )
 BY_KEYS = Statement(lambda d: select(EVENT).where(d.one_of(EVENT.c.key, "keys")))
 EVENTS = Listing(EVENT, "name", "entity_id", "subject_id", "source")
+CORRECTED = Update("event", ["subject_id", "at", "withdrawn_at"])
+
+
+def _timeline(whose: str) -> Statement:
+    at, id_ = bindparam("before_at", type_=Float()), bindparam("before_id", type_=BigInteger())
+    return Statement(
+        lambda d: (
+            select(EVENT)
+            .where(
+                d.one_of(EVENT.c[whose], "ids"), EVENT.c.at <= at, (EVENT.c.at < at) | (EVENT.c.id < id_)
+            )
+            .order_by(EVENT.c.at.desc(), EVENT.c.id.desc())
+            .limit(bindparam("limit", type_=Integer()))
+        )
+    )  # fmt: skip
+
+
+TIMELINE = {whose: _timeline(whose) for whose in ("subject_id", "entity_id")}
 
 ADD_GRANT = Statement(_add_grant)
 ONE_GRANT = Statement(lambda d: select(GRANT).where(GRANT.c.id == bindparam("the_id")))
@@ -126,12 +144,17 @@ class Ledger(Session):
             [
                 as_new(
                     id=id_, key=row.key, name=row.name, entity_id=row.entity_id, subject_id=row.subject_id, at=row.at,
-                    source=row.source, silent=row.silent, values=encode(dict(row.values)),
+                    source=row.source, silent=row.silent, values=encode(dict(row.values)), version=row.version,
+                    noticed_at=row.noticed_at, withdrawn_at=row.withdrawn_at,
                 )
                 for id_, row in zip(ids, fresh.values(), strict=True)
             ],
         )  # fmt: skip
         return {row[0] for row in self._rows(ADDED, ids=list(ids))}  # another page may have been first with some
+
+    def correct_events(self, rows: Sequence[EventRow]) -> None:
+        """Whose they are, when they happened and whether they stand; what else was told of them stays."""
+        self._update(CORRECTED, [(row.subject_id, row.at, row.withdrawn_at, row.id) for row in rows])
 
     def events(
         self,
@@ -147,6 +170,16 @@ class Ledger(Session):
             for event in found
             if (name is None or event.name == name) and (since is None or event.at >= since)
         ]  # fmt: skip
+
+    def timeline(self, members: Iterable[int], limit: int, before: tuple[float, int]) -> list[EventRow]:
+        """What happened to these entities or was done by them, newest first, withdrawn events left in.
+
+        Args:
+            before: (at, id) of the last event of the page before; (1e18, 0) is after all.
+        """
+        asked = {"ids": ids_of(members), "before_at": before[0], "before_id": before[1], "limit": limit}
+        found = {row[0]: _event(row) for each in TIMELINE.values() for row in self._rows(each, **asked)}
+        return sorted(found.values(), key=lambda event: (-event.at, -(event.id or 0)))[:limit]
 
     def events_by_keys(self, keys: Iterable[str]) -> dict[str, EventRow]:
         """Key -> event; keys that never happened are left out."""
@@ -259,7 +292,7 @@ def _columns(row: Grant) -> dict[str, object]:
 def _event(row: Row) -> EventRow:
     return EventRow(
         id=row[0], key=row[1], name=row[2], entity_id=row[3], subject_id=row[4], at=row[5], source=row[6],
-        silent=bool(row[7]), values=decode(row[8]),
+        silent=bool(row[7]), values=decode(row[8]), version=row[9], noticed_at=row[10], withdrawn_at=row[11],
     )  # fmt: skip
 
 

@@ -479,24 +479,6 @@ class Counter(Base, table=True):
 # Rewards
 
 
-class Event(Base, table=True):
-    __tablename__ = "event"
-    __table_args__ = (
-        UniqueConstraint("key", name="uq_event_key"),
-        Index("ix_event_entity", "entity_id"),
-        Index("ix_event_subject", "subject_id", "name"),
-    )
-    id: int = _number(key=True)
-    key: str = _words()
-    name: str = _words()
-    entity_id: int = _number("entity.id")
-    subject_id: int | None = _number(null=True)
-    at: float = _time()
-    source: str = _words()
-    silent: bool = _flag()
-    values: str = _document()
-
-
 class Grant(Base, table=True):
     __tablename__ = "grant"
     __table_args__ = (

@@ -8,10 +8,11 @@ from __future__ import annotations
 from sqlalchemy import Index
 
 from hub.store.tables import METADATA, Base, _bytes, _document, _number, _time, _words
+from hub.store.tables_events import Event, SegmentMember
 
 __all__ = [
-    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Note", "PlanPart", "SavedView", "SignInFailure",
-    "SignInLink", "UserSession",
+    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Event", "Note", "PlanPart", "SavedView", "SegmentMember",
+    "SignInFailure", "SignInLink", "UserSession",
 ]  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from hub.app import (
     review,
     reward_trial,
     saved_views,
+    timeline,
     why,
 )
 from hub.app.notes import add_note
@@ -289,6 +290,14 @@ def find_records(
 def get_record(service: Hubs, _: Reader, record: Name) -> Body:
     """One record, such as contact:42."""
     return records.record(service.hub, record)
+
+
+@ROUTER.get("/records/{record}/timeline")
+def get_timeline(
+    service: Hubs, _: Reader, record: Name, before: Annotated[str, Query(max_length=60)] = "", limit: Limit = PAGE
+) -> Body:  # fmt: skip
+    """What a customer did, newest first; `before` is the `next` of the page before."""
+    return timeline.timeline(service.hub, record, before=before, limit=limit)
 
 
 @ROUTER.get("/records/{record}/why/{field}")

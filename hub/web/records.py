@@ -13,6 +13,7 @@ from hub.app.past import parse_moment, show
 from hub.app.people import Right
 from hub.app.personal import export
 from hub.app.records import browse, record, search
+from hub.app.timeline import timeline
 from hub.app.why import why
 from hub.errors import NotFound
 from hub.web.confirm import SURE, unsure
@@ -52,6 +53,11 @@ def one(ask: Ask) -> Response:
 def explain(ask: Ask) -> Response:
     found = why(ask.hub, ask.path("target"), ask.path("field"))
     return ask.page("why.html" if ask.wants_part else "why_page.html", it=found)
+
+
+@ROUTES.get("/records/{target}/timeline")
+def did(ask: Ask) -> Response:
+    return ask.page("timeline.html", it=timeline(ask.hub, ask.path("target"), before=ask.query("before") or ""))
 
 
 @ROUTES.get("/records/{target}/as-of")

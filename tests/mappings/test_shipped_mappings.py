@@ -91,11 +91,14 @@ def test_every_field_has_a_text_that_people_can_read() -> None:
 def test_every_declared_event_is_one_that_rewards_can_ask_for() -> None:
     names = {f"{entity.name}.{event}" for entity in CANONICAL.entities.values() for event in entity.events}
     assert names == {
-        "activity.checkout_started", "activity.code_used", "activity.content_downloaded", "activity.product_viewed",
+        "activity.answered", "activity.checkout_started", "activity.code_used", "activity.content_downloaded",
+        "activity.email_clicked", "activity.email_opened", "activity.email_unsubscribed", "activity.product_viewed",
         "activity.signed_up",
-        "appointment.booked", "appointment.cancelled", "appointment.no_show", "contact.spend_over", "deal.won",
-        "form_submission.submitted", "order.paid", "order.refunded", "registration.attended", "registration.cancelled",
-        "registration.no_show", "registration.signed_up", "subscription.started",
+        "appointment.booked", "appointment.cancelled", "appointment.no_show", "contact.first_response",
+        "contact.lead_created", "contact.referred", "contact.spend_over", "contact.unsubscribed", "deal.lost",
+        "deal.stage_changed", "deal.won", "form_submission.answered", "form_submission.submitted", "invoice.renewed",
+        "order.paid", "order.refunded", "registration.attended", "registration.cancelled",
+        "registration.no_show", "registration.signed_up", "subscription.cancelled", "subscription.started",
     }  # fmt: skip
 
 
