@@ -18,10 +18,12 @@ def is_same_tick(page: PageContext, link: LinkRow, record: SourceRecord, mapped:
     """True for another content under the accepted stamp, while a lagging read could still show the older of the two.
 
     Vendor stamps have a grain: two edits within it cannot be told apart by their stamps. The record is read again when
-    every replica must show the last of them. A read that answers or may settle a write of ours is never put off.
+    every replica must show the last of them. A read that answers or may settle a write of ours is never put off, unless
+    it began before the accepted one: it tells nothing of the write that the accepted one did not.
     Until it was read again nothing is written to it, since a write would land on an edit that no claim speaks for (L4).
     """
-    if link.id in page.intents:
+    older = link.read_at is not None and page.read_at < link.read_at
+    if link.id in page.intents and not older:
         return False
     early = early_s_of(page, link, record)
     fields, cells = page.mapping.entity_type.fields, page.scene.cells(link.id)

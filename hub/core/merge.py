@@ -302,7 +302,7 @@ def decide_field(
     bar = ruling.version if ruling else NO_VERSION
     waits = asks and any(claim.taken > bar for loser in losers for claim in (loser.claim,))
     changed = any(other.value != value for other in (state, *also))
-    retired += _ended(field, cells, _replaced(field, state, memory, cells))
+    retired += _ended(field, cells, _replaced(field, [state, *also], memory, cells, voices))
     if "no_memory" in PLANTED:
         memory = {}
     new_version = version if changed else max([state.version, *(other.version for other in also)])
@@ -362,14 +362,20 @@ def after_split(decision: Decision, joint: FieldState, *, version: int, given: b
 
 
 def _replaced(
-    field: CanonicalField, state: FieldState, memory: Mapping[str, Claim], cells: Mapping[int, Cell]
-) -> dict[str, list[Claim]]:
-    """Part -> claims that only the old memory knew and the new one does not."""
+    field: CanonicalField, states: Sequence[FieldState], memory: Mapping[str, Claim], cells: Mapping[int, Cell],
+    voices: Mapping[int, Voice],
+) -> dict[str, list[Claim]]:  # fmt: skip
+    """Part -> claims that only an old memory (in a merge: that of either) knew and the new one does not.
+
+    A claim in the cell of a link that is silent stays there for the day it comes back, and decides nothing until then.
+    """
     gone: dict[str, list[Claim]] = {}
-    if not state.memory or state.memory == memory:
+    old = [(part, claim) for state in states if state.memory != memory for part, claim in state.memory.items()]
+    if not old:
         return gone
-    stays = [*memory.values(), *(claim for cell in cells.values() for claim in cell.own.values())]
-    for part, claim in state.memory.items():
+    speaking = (cell for link, cell in cells.items() if voices[link].speaks)
+    stays = [*memory.values(), *(claim for cell in speaking for claim in cell.own.values())]
+    for part, claim in old:
         if claim not in stays:
             gone.setdefault(part if field.kind == "set" else WHOLE, []).append(claim)
     return gone

@@ -387,10 +387,10 @@ class History:
             vendor.faulty = False
         for name in sorted(self.unread):
             self._first_read(name)
-        self._retry_suspects()
 
     def round(self, *, pull: bool | None = None) -> None:
         """One pull of every stream that is polled, all hints, all due writes; who is down stops nobody."""
+        self._retry_suspects()
         pull = self.swarm.polls if pull is None else pull
         tasks: list[tuple[str, Callable[[Connection], object]]] = [("hints", self.hints)]
         tasks += [("pull", self.pull)] if pull else []
