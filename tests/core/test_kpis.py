@@ -58,7 +58,7 @@ def test_a_good_file_has_no_fault() -> None:
         ("of: deal", "of: deel", "KPI-001", 7),
         ("at: close_date", "at: closed", "KPI-001", 8),
         ("at: close_date", "at: amount", "KPI-001", 8),
-        ("at: close_date", "at: event.lost", "KPI-001", 8),
+        ("at: close_date", "at: event.gone", "KPI-001", 8),
         ("at: close_date\n    ", "", "KPI-003", 3),
         ("kind: ratio", "kind: ration", "KPI-002", 10),
         ("unit: share", "unit: days", "KPI-002", 5),
