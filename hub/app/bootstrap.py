@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from hub.app.connecting import Maker
 from hub.app.context import Hub
+from hub.app.derived import after_merges, with_derived
 from hub.app.events import merge_hook
 from hub.app.publishing import as_published, publish_changes, with_published
 from hub.app.restored import is_copy
@@ -179,8 +180,11 @@ def _instance(store: Store) -> str:
 def _with_rewards(hub: Hub, project: Project) -> None:
     """Events, sums and grants follow in the transaction of the change; without rules, events and sums still do."""
     none = Rewards(currency=project.settings.hub.currency, zone=ZoneInfo(project.settings.hub.timezone))
-    hub.on_changes = reward_hook(project.rewards or none, project.canonical)
-    hub.on_merges = merge_hook(project.canonical, currency=project.settings.hub.currency)
+    follow = reward_hook(project.rewards or none, project.canonical)
+    settle = merge_hook(project.canonical, currency=project.settings.hub.currency)
+    hub.derived = project.derived
+    hub.on_changes = with_derived(follow, project.derived, project.canonical)
+    hub.on_merges = after_merges(settle, project.derived)
 
 
 # What fronts need of the outside world

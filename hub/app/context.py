@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from hub.app.counting import Counts
 from hub.connector import Api, Connector, Settings, Stream
 from hub.core.canonical import Canonical
+from hub.core.computed import Derived
 from hub.core.guards import DEFAULTS, Bound
 from hub.core.mapping import StreamMapping, external_id_of
 from hub.errors import HubError, NotFound
@@ -119,6 +120,7 @@ class Hub:
     guards: Mapping[str, Bound] = field(default_factory=lambda: dict(DEFAULTS))
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
     on_merges: Callable[..., None] | None = None  # events after a merge or its inverse; app.events.merge_hook
+    derived: Derived | None = None  # computed fields and segments, if the project has some
     projects: Json = None  # the loaded project, for listings
     call_helpers: Callable[[str, str, int], None] | None = None  # (connection, stream, how many): for hub.app.parts
     reads_ahead: bool = False  # while a page is stored, the next one is on its way

@@ -54,7 +54,7 @@ def files(hub: Hub) -> list[Dict]:
         drafts = {row.name: row for row in tx.drafts()}
         newest = {row.name: row for row in reversed(tx.mapping_versions())}
     names = ["canonical.yaml", *dict.fromkeys(each.mapping for each in project.settings.connections.values())]
-    names += [name for name in ("rewards.yaml", "kpis.yaml", "goals.yaml") if name in project.documents]
+    names += [name for name in ("derived.yaml", "rewards.yaml", "kpis.yaml", "goals.yaml") if name in project.documents]
     found = []
     for name in names:
         version, draft = newest.get(stem_of(name)), drafts.get(name)

@@ -75,6 +75,7 @@ def erase(hub: Hub, target: str, *, by: str) -> Dict:
         tx.drop_deliveries((name, key) for name, key, _ in deliveries_of(tx, words_of(tx, subject)))
         tx.remember_erased(subject.root, hashes_of(hub, tx, subject), at=now, by=by)
         tx.set_event_values(_bare_events(hub, tx, subject))
+        tx.set_segments(dict.fromkeys(subject.entities, ()))
         records = [(link.connection, link.stream, link.external_id) for link in subject.links if link.external_id]
         tx.erase_entities(subject.entities, records, names)
         tx.audit(by, "erased", subject.name, None, {"entities": len(subject.entities), "records": len(records)}, now)

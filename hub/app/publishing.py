@@ -15,6 +15,7 @@ from hub.core.checks import stops
 from hub.errors import Fault
 from hub.runtime.registry import (
     CANONICAL_FILE,
+    DERIVED_FILE,
     GOALS_FILE,
     KPIS_FILE,
     MAPPINGS,
@@ -26,7 +27,8 @@ from hub.runtime.registry import (
 from hub.store import Store, Tx
 
 KINDS = {
-    CANONICAL_FILE: "canonical", REWARDS_FILE: "rewards", KPIS_FILE: "kpis", GOALS_FILE: "goals", SETTINGS_FILE: "hub",
+    CANONICAL_FILE: "canonical", REWARDS_FILE: "rewards", KPIS_FILE: "kpis", DERIVED_FILE: "derived",
+    GOALS_FILE: "goals", SETTINGS_FILE: "hub",
 }  # others: mapping  # fmt: skip
 
 

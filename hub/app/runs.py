@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from hub.app.carry import Carried
 from hub.app.context import Connection, Hub, connection_of
+from hub.app.derived import compute_for_today
 from hub.app.ingest import again
 from hub.app.leases import KeepAlive, RunOver, Stopped, connection_lease, take
 from hub.app.merging import carry_out_merges
@@ -146,6 +147,8 @@ def sync(
                 _pull_all(hub, active, runs, look, only)
             for connection in active:
                 _guarded(runs[connection.name], partial(_serve, hub, connection, runs[connection.name]))
+            if pull:
+                compute_for_today(hub, owner=owner)
             if push:
                 _push_rounds(hub, active, runs, look, write or _push)
             if finish is not None:

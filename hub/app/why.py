@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from hub.app.cases import Case, load_cases
 from hub.app.context import Hub
+from hub.app.derived import explain_computed
 from hub.app.explaining import is_nothing, recomputed_sums
 from hub.app.listings import Dict, iso
 from hub.core.canonical import CanonicalField, EntityType
+from hub.core.computed import COMPUTED
 from hub.core.merge import is_frozen
 from hub.core.plan import fields_due
 from hub.core.shadow import is_empty
@@ -48,7 +50,7 @@ def why(hub: Hub, target: str, field: str | None = None) -> Dict:
         if declared is None:
             known = ", ".join(case.entity.fields)
             raise NotFound(f"{case.entity.name} has no field {field}", where=target, fix=f"known are: {known}")
-        return {**_explained(case, declared), "conflicts": _conflicts(tx, case, declared.name)}
+        return {**_explained(tx, case, declared), "conflicts": _conflicts(tx, case, declared.name)}
 
 
 def split_field(hub: Hub, tx: Tx, target: str) -> tuple[str, str | None]:
@@ -153,7 +155,7 @@ def _winners(case: Case, state: FieldState) -> list[str]:
 # One field
 
 
-def _explained(case: Case, declared: CanonicalField) -> Dict:
+def _explained(tx: Tx, case: Case, declared: CanonicalField) -> Dict:
     state = case.states.get(declared.name, FieldState())
     ruling = case.rulings.get(declared.name)
     changes = [row for row in case.history if declared.name in row.changes]
@@ -165,7 +167,7 @@ def _explained(case: Case, declared: CanonicalField) -> Dict:
         "value": state.value,
         "version": state.version if state.version != NO_VERSION else None,
         "decided_by": "frozen" if is_frozen(state, ruling) else _decided_by(declared, ruling),
-        "recomputed": _recomputed(case, declared),
+        "recomputed": _recomputed(tx, case, declared),
         "rule": declared.survivorship.rule,
         "rule_at": declared.survivorship.where,
         "order": list(declared.survivorship.source),
@@ -180,8 +182,13 @@ def _explained(case: Case, declared: CanonicalField) -> Dict:
     }
 
 
-def _recomputed(case: Case, declared: CanonicalField) -> Dict:
+def _recomputed(tx: Tx, case: Case, declared: CanonicalField) -> Dict:
     """The value once more, from the evidence that is stored; `same` false means that it has no reason on record."""
+    if declared.derived == COMPUTED:
+        stored = case.states.get(declared.name, FieldState()).value
+        told = explain_computed(case.hub, tx, case.row.id, declared.name)
+        equal = told["value"] == stored or (is_empty(told["value"]) and is_empty(stored))
+        return {**told, "from": [], "same": equal}
     if declared.derived:
         stored = case.states.get(declared.name, FieldState()).value
         value = recomputed_sums(case.hub, [case.row.id]).get((case.row.id, declared.name))

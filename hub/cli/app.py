@@ -66,6 +66,7 @@ for name, command in (
     ("why", explaining.why),
     ("history", explaining.history),
     ("timeline", explaining.timeline),
+    ("segments", explaining.segments),
     ("show", explaining.show_entity),
     ("replay", explaining.replay),
     ("audit", auditing.audit),

@@ -69,6 +69,30 @@ def timeline(
         show.line(f"older ones: --before {found['next']}")
 
 
+def segments(
+    name: Annotated[str | None, typer.Argument(help="List who is in this one.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="People of a page.")] = 50,
+    after: Annotated[int, typer.Option(min=0, help="Number of the last person of the page before.")] = 0,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Segments of derived.yaml with how many people are in each now; or the people of one."""
+    from hub.app import bootstrap, derived
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        if name is None:
+            rows = derived.list_segments(hub)
+            show.table(rows, ["segment", "people", "text"], json=json, none="derived.yaml has no segments")
+            return
+        found = derived.list_members(hub, name, after_id=after, limit=limit)
+    if json:
+        show.as_json(found)
+        return
+    show.table(found["rows"], ["entity", "title", "beside"], json=False, none="nobody", title=name)
+    if found["next"] is not None:
+        show.line(f"more: --after {found['next']}")
+
+
 def show_entity(
     entity: Entity,
     as_of: Annotated[str | None, typer.Option(help="A day or moment, such as 2026-11-02T08:10:00Z.")] = None,

@@ -21,6 +21,8 @@ from hub.connector import Connector, Field, Settings
 from hub.core.canonical import Canonical
 from hub.core.canonical_file import read_canonical
 from hub.core.checks import check_file, check_together, stops
+from hub.core.computed import Derived
+from hub.core.computed_file import parse_derived
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Document, Sheet, nearest
 from hub.core.goals import Goal, parse_goals
@@ -39,6 +41,7 @@ LIMITS = "limits"  # a setting of every connection: {limit name: calls}, for acc
 CANONICAL_FILE = "canonical.yaml"
 REWARDS_FILE = "rewards.yaml"
 REWARDS = "rewards"  # whose faults those of rewards.yaml are
+DERIVED_FILE = "derived.yaml"
 KPIS_FILE = "kpis.yaml"
 GOALS_FILE = "goals.yaml"
 KPIS = "kpis"  # whose faults those of kpis.yaml and goals.yaml are
@@ -100,6 +103,7 @@ class Project:
     mappings: Mapping[str, MappingFile]  # connection -> its file; those with faults, too
     connectors: Mapping[str, Connector]  # connection -> its connector
     rewards: Rewards | None  # None: the project has no rewards.yaml, or one with faults
+    derived: Derived | None = None  # None: the project has no derived.yaml
     kpis: Kpis | None = None  # None: the project has no kpis.yaml, or one with faults
     goals: Mapping[str, Goal] = field(default_factory=dict)  # those of goals.yaml that pass
     faults: tuple[Fault, ...] = ()  # everything found, advice included
@@ -147,7 +151,7 @@ def load_project(
     state.faults[""] += sheet.faults
     connectors = _connectors(state, load)
     sheets = _mapping_sheets(state)
-    canonical = _canonical(state, list(sheets.values()))
+    canonical, derived = _with_derived(state, _canonical(state, list(sheets.values())))
     if canonical is None or any(stops(fault) for fault in state.faults[""]):
         raise ConfigFault([fault for fault in state.all_faults(sheets) if stops(fault)])
     files = _mappings(state, sheets, canonical, connectors, schemas or {})
@@ -161,6 +165,7 @@ def load_project(
         mappings=files,
         connectors=connectors,
         rewards=_rewards(state, canonical),
+        derived=derived,
         kpis=kpis,
         goals=_goals(state, kpis),
         faults=tuple(state.all_faults(sheets)),
@@ -317,6 +322,19 @@ def _canonical(state: _Loading, sheets: Sequence[Sheet]) -> Canonical | None:
     canonical = read_canonical(sheet, derived=FUNCTIONS, currency=state.settings.hub.currency)
     state.faults[""] += sheet.faults
     return extend_canonical(canonical, sheets)
+
+
+def _with_derived(state: _Loading, canonical: Canonical | None) -> tuple[Canonical | None, Derived | None]:
+    """canonical.yaml with the fields of derived.yaml; mappings write them like any other, so its faults are all's."""
+    if canonical is None or not (state.folder / DERIVED_FILE).exists():
+        return canonical, None
+    sheet = state.read(DERIVED_FILE, "")
+    if sheet is None:
+        return canonical, None
+    hub = state.settings.hub
+    derived, extended = parse_derived(sheet, canonical, currency=hub.currency, zone=ZoneInfo(hub.timezone))
+    state.faults[""] += sheet.faults
+    return extended, derived
 
 
 def _mappings(

@@ -30,6 +30,7 @@ from hub.store.reviews import Reviews
 from hub.store.rows import ViewSpec
 from hub.store.runs import Runs
 from hub.store.schema import ready
+from hub.store.segments import Segments
 from hub.store.views import Views
 
 
@@ -50,6 +51,7 @@ class Tx(
     Plans,
     Erasing,
     Audits,
+    Segments,
 ):
     """One transaction. Do not keep it."""
 

@@ -18,6 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.app import (
+    derived,
     desk,
     erasing,
     fields,
@@ -298,6 +299,18 @@ def get_timeline(
 ) -> Body:  # fmt: skip
     """What a customer did, newest first; `before` is the `next` of the page before."""
     return timeline.timeline(service.hub, record, before=before, limit=limit)
+
+
+@ROUTER.get("/segments")
+def get_segments(service: Hubs, _: Reader) -> Body:
+    """Segments, with how many people are in each now."""
+    return {"rows": derived.list_segments(service.hub)}
+
+
+@ROUTER.get("/segments/{segment}")
+def get_members(service: Hubs, _: Reader, segment: Name, after: After = None, limit: Limit = PAGE) -> Body:
+    """The people of a segment, by number."""
+    return derived.list_members(service.hub, segment, after_id=after or 0, limit=limit)
 
 
 @ROUTER.get("/records/{record}/why/{field}")

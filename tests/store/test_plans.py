@@ -24,6 +24,7 @@ from hub.store import (
     reading,
     reviews,
     runs,
+    segments,
     waiting,
 )
 from hub.store.statements import Statement
@@ -33,7 +34,7 @@ WHOLE = {
     "entities.PAGES", "entities.COUNT", "links.COUNT_BEHIND", "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
     "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
     "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
-    "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES",
+    "segments.COUNTS", "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES",
 }  # fmt: skip
 
 LISTS = {
@@ -56,7 +57,22 @@ NUMBERS = (
     "epoch",
     "link",
 )
-ROOMS = (blocking, entities, identities, inbox, intents, ledger, links, people, plans, reading, reviews, runs, waiting)
+ROOMS = (
+    blocking,
+    entities,
+    identities,
+    inbox,
+    intents,
+    ledger,
+    links,
+    people,
+    plans,
+    reading,
+    reviews,
+    runs,
+    segments,
+    waiting,
+)
 
 
 def statements() -> Iterator[tuple[str, Statement]]:
