@@ -119,7 +119,7 @@ def check(w: World) -> None:
         assert {each["segment"]: each["people"] for each in list_segments(w.hub)}[segment] == len(members)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS.filter(lambda step: step[-1] is not True), min_size=3, max_size=18))
 def test_a_change_recomputes_whom_it_touches(steps: list[tuple[Any, ...]]) -> None:
     w = fitted(World())

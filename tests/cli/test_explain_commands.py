@@ -35,6 +35,25 @@ def test_a_value_its_history_and_its_past_are_told(hub: Hub, project: Path) -> N
     assert {row["field"]: row["value"] for row in then["fields"]}["name"] == "Ann"
 
 
+def test_what_people_did_and_which_segments_they_are_in_is_told(hub: Hub, project: Path) -> None:
+    (project / "mappings" / "derived.yaml").write_text(
+        "language: 1\nsegments: {named: {when: 'email is not None', text: Can be written to.}}\n", "utf-8"
+    )
+    edited(project, hub)
+    found = data(hub("timeline", "contact:ann@example.org", "--json")[1])
+    assert (found["events"], found["next"]) == ([], None)
+    assert "nothing happened yet" in hub("timeline", "contact:ann@example.org")[1]
+    code, _, complained = hub("timeline", "contact:ann@example.org", "--before", "never")
+    assert (code, "PAGE-EDGE" in complained) == (1, True)
+    assert data(hub("segments", "--json")[1]) == [{"segment": "named", "people": 1, "text": "Can be written to."}]
+    (row,) = data(hub("segments", "named", "--json")[1])["rows"]
+    assert row["beside"] == "ann@example.org"
+    assert "Anna" in hub("segments", "named")[1]
+    why = data(hub("why", "contact:ann@example.org", "segments", "--json")[1])
+    assert (why["value"], why["recomputed"]["same"]) == (["named"], True)
+    assert hub("segments", "nobody")[0] != 0
+
+
 def test_what_is_no_moment_and_no_duration_says_so(hub: Hub, project: Path) -> None:
     edited(project, hub)
     code, _, complained = hub("show", "contact:ann@example.org", "--as-of", "yesterday")

@@ -108,7 +108,7 @@ def check(w: World) -> None:
         assert row.subject_id == entity_id
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, min_size=3, max_size=22))
 def test_stored_events_are_those_that_the_final_entities_come_to(steps: list[tuple[Any, ...]]) -> None:
     w = World()
@@ -124,7 +124,7 @@ def test_stored_events_are_those_that_the_final_entities_come_to(steps: list[tup
         w.store.close()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS.filter(lambda step: step[0] in ("order", "customer")), min_size=2, max_size=14))
 def test_merged_and_parted_everybody_has_the_events_that_were_his(steps: list[tuple[Any, ...]]) -> None:
     w = World()
@@ -144,7 +144,7 @@ class Crash(Exception):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_crash_at_any_point_leaves_events_and_entities_together(seed: int) -> None:
     rng = random.Random(seed)
     armed = [False]

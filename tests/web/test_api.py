@@ -22,6 +22,8 @@ TABLE = {
     ("GET", "/overview"): "read", ("GET", "/connections"): "read", ("GET", "/conflicts"): "read",
     ("GET", "/conflicts/{conflict}"): "read", ("GET", "/records"): "read", ("GET", "/records/{record}"): "read",
     ("GET", "/records/{record}/why/{field}"): "read", ("GET", "/quarantine"): "read",
+    ("GET", "/records/{record}/timeline"): "read", ("GET", "/segments"): "read",
+    ("GET", "/segments/{segment}"): "read",
     ("GET", "/quarantine/{code}"): "read", ("GET", "/holds"): "read", ("GET", "/runs"): "read",
     ("GET", "/runs/{run}"): "read", ("GET", "/rewards"): "read", ("GET", "/rewards/{grant}"): "read",
     ("GET", "/plans"): "read", ("GET", "/plans/{plan}"): "read", ("POST", "/plans"): "run",
@@ -42,7 +44,7 @@ TABLE = {
 }  # fmt: skip
 PLACES = {"{conflict}": "99999", "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
           "{grant}": "99999", "{hold}": "99999", "{connection}": "nobody", "{plan}": "99999",
-          "{file}": "nothing.yaml", "{rule}": "nothing"}  # fmt: skip
+          "{file}": "nothing.yaml", "{segment}": "nothing", "{rule}": "nothing"}  # fmt: skip
 BODIES: Mapping[str, Any] = {  # nothing that changes anything
     "/policy": {"policy": "newest"}, "/merge": {"other": "contact:99998"}, "/erase": {"entity": "contact:99999"},
     "/views": {"name": " "}, "/unmerge": {"sure": True}, "/conflicts/99999/release": {"sure": True},

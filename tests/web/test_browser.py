@@ -29,7 +29,7 @@ PHONE: Any = {"width": 390, "height": 844}
 PAGES = (
     "/", "/conflicts", "/conflicts?state=decided", "/conflicts?state=decided&kind=first_contact", "/conflicts/@open",
     "/conflicts/@open/alike?candidate=0", "/records", "/records/contact", "/records/@record", "/search?q=person",
-    "/records/@record/why/name", "/records/@record/as-of?at=2999-01-01",
+    "/records/@record/why/name", "/records/@record/timeline", "/records/@record/as-of?at=2999-01-01",
     "/quarantine", "/quarantine/MAP-PARENT-NONE", "/holds", "/plan", "/runs", "/runs/1",
     "/rewards", "/identity", "/connections", "/connections/hubspot", "/connections/add",
     "/connections/add?connector=salesforce", "/connections/add?connector=csv", "/mappings", "/mappings/hubspot.yaml",

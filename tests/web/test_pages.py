@@ -12,7 +12,7 @@ import pytest
 from hub.app.inbox import alike, conflict_page
 from hub.app.records import search
 from hub.app.worker import Worker
-from hub.model import Json
+from hub.model import EventRow, Json
 from hub.store.rows import SlotRow
 from tests.projects import LEFT, LEFT_ROWS, RIGHT_ROWS
 from tests.web.console import Browser, Console, links_of
@@ -236,6 +236,30 @@ def test_a_record_shows_each_value_with_its_source_and_who_differs(console: Cons
     why = console.as_("viewer").get(f"/records/{console.contact()}/why/name", **{"HX-Request": "true"}).text
     assert "rule manual" in why
     assert "<!doctype" not in why
+
+
+def test_what_a_person_did_has_a_page_of_its_own(console: Console) -> None:
+    target, viewer = console.contact(), console.as_("viewer")
+    kind, _, number = target.partition(":")
+    with console.hub.store.transaction() as tx:
+        tx.insert_events(
+            [
+                EventRow(
+                    key=f"contact.wrote:{number}:{at}", name="contact.wrote", entity_id=int(number),
+                    subject_id=int(number), at=1.7e9 + at, source="left", silent=False,
+                    withdrawn_at=1.8e9 if at == 59 else None,
+                )
+                for at in range(60)
+            ]
+        )  # fmt: skip
+    assert f"/records/{target}/timeline" in viewer.get(f"/records/{target}").text
+    page = viewer.get(f"/records/{target}/timeline").text
+    assert page.count('<li class="event">') == 50
+    assert page.count("withdrawn") == 1
+    older = re.search(rf'href="(/records/{kind}:{number}/timeline\?before=[^"]+)"', page)
+    assert older is not None
+    assert viewer.get(older[1]).text.count('<li class="event">') == 10
+    assert "PAGE-EDGE" in viewer.get(f"/records/{target}/timeline?before=never").text
 
 
 def test_a_record_is_shown_as_it_was(console: Console) -> None:
