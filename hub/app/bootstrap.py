@@ -184,7 +184,7 @@ def _with_rewards(hub: Hub, project: Project) -> None:
     settle = merge_hook(project.canonical, currency=project.settings.hub.currency)
     hub.derived = project.derived
     hub.on_changes = with_derived(follow, project.derived, project.canonical)
-    hub.on_merges = after_merges(settle, project.derived)
+    hub.on_merges = after_merges(settle, project.derived, project.canonical)
 
 
 # What fronts need of the outside world

@@ -47,9 +47,8 @@ def with_derived(follow: Hook, derived: Derived | None, canonical: Canonical) ->
     """`Hub.on_changes` that computes people anew after events and grants."""
     if derived is None:
         return follow
-    triggers = triggers_of(canonical, currency=derived.currency)
-    subjects = {kind: {each.subject for each in group if each.subject} for kind, group in triggers.items()}
-    looked_at = _uses(derived).union(*(each.looks_at for each in triggers.get(PERSON, ())))
+    subjects, own = _subjects(derived, canonical)
+    looked_at = _uses(derived) | own
 
     def on_changes(scene: Scene, *, first_load: bool) -> Mapping[str, int]:
         counts = follow(scene, first_load=first_load)
@@ -58,6 +57,13 @@ def with_derived(follow: Hook, derived: Derived | None, canonical: Canonical) ->
         return counts
 
     return on_changes
+
+
+def _subjects(derived: Derived, canonical: Canonical) -> tuple[dict[str, set[str]], frozenset[str]]:
+    """Entity type -> the references that say whose its events are; and what the events of people themselves look at."""
+    triggers = triggers_of(canonical, currency=derived.currency)
+    subjects = {kind: {each.subject for each in group if each.subject} for kind, group in triggers.items()}
+    return subjects, frozenset().union(*(each.looks_at for each in triggers.get(PERSON, ())))
 
 
 def _uses(derived: Derived) -> frozenset[str]:
@@ -119,19 +125,20 @@ def differing(values: Changed, found: Changed) -> dict[str, Json]:
     }
 
 
-def after_merges(settle: Callable[..., None], derived: Derived | None) -> Callable[..., None]:
-    """`Hub.on_merges` that computes whoever was joined or parted anew."""
+def after_merges(settle: Callable[..., None], derived: Derived | None, canonical: Canonical) -> Callable[..., None]:
+    """`Hub.on_merges` that computes whoever was joined or parted anew, and whose records were."""
     if derived is None:
         return settle
+    subjects, _ = _subjects(derived, canonical)
 
     def on_merges(scene: Scene, roots: Iterable[int]) -> None:
-        wanted = [root for root in roots if scene.entities[root].type == PERSON]
         settle(scene, roots)
-        if not wanted:
-            return
-        scene.tx.set_segments(dict.fromkeys(scene.root_of, ()))  # aliases are members of nothing
-        recompute(scene, derived, wanted)
-        scene.tx.set_segments({root: scene.value(root, SEGMENTS) or () for root in wanted})
+        people = [root for root in roots if scene.entities[root].type == PERSON]
+        members = [each for each, root in scene.root_of.items() if root in people]
+        named = {scene.value(root, name) for root in roots for name in subjects.get(scene.entities[root].type, ())}
+        recompute(scene, derived, {*people, *(each for each in named if isinstance(each, int))})
+        standing = {root: scene.value(root, SEGMENTS) or () for root in people}
+        scene.tx.set_segments({**dict.fromkeys(members, ()), **standing})  # aliases are members of nothing
 
     return on_merges
 

@@ -62,7 +62,7 @@ def fitted(w: World) -> World:
     assert sheet.faults == []
     w.hub.canonical, w.hub.derived = canonical, derived
     w.hub.on_changes = with_derived(reward_hook(w.rewards, canonical), derived, canonical)
-    w.hub.on_merges = after_merges(merge_hook(canonical, currency="EUR"), derived)
+    w.hub.on_merges = after_merges(merge_hook(canonical, currency="EUR"), derived, canonical)
     return w
 
 
@@ -231,6 +231,32 @@ def test_a_refund_takes_back_what_the_purchase_brought(world: MakeWorld) -> None
     w.order("o1", "ann", "600", refunded_at="2026-12-05T11:30:00Z")
     assert person(w)["average_order"] == "300"
     check_without_fifths(w)
+
+
+def test_an_order_that_changes_hands_leaves_nothing_behind(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.customer("bob")
+    w.order("o1", "ann", "0")
+    assert [person(w, each).get("average_order") for each in (0, 1)] == ["0", None]
+    w.clock.advance(60)
+    w.order("o1", "bob", "0")
+    assert [person(w, each).get("average_order") for each in (0, 1)] == [None, "0"]
+
+
+def test_two_orders_that_are_one_were_one_purchase(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.order("o1", "ann", "600")
+    w.clock.advance(60)
+    w.order("o2", "ann", "500")
+    assert (person(w)["lead_score"], person(w)["average_order"]) == (71, "550")
+    one, other = (f"order:{w.entity('order', each).id}" for each in (0, 1))
+    merge(w.hub, one, other, by="kim")
+    joint = str(w.entity("order").values["total"]["minor"] // 100)
+    assert (person(w)["lead_score"], person(w)["average_order"]) == (41, joint)
+    unmerge(w.hub, one, by="kim")
+    assert (person(w)["lead_score"], person(w)["average_order"]) == (71, "550")
 
 
 def test_why_tells_the_parts_of_a_score(world: MakeWorld) -> None:

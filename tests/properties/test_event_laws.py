@@ -109,7 +109,7 @@ def check(w: World) -> None:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(STEPS, min_size=3, max_size=22))
+@given(st.lists(STEPS, min_size=10, max_size=40))
 def test_stored_events_are_those_that_the_final_entities_come_to(steps: list[tuple[Any, ...]]) -> None:
     w = World()
     try:
@@ -181,6 +181,23 @@ def test_a_withdrawn_event_stands_again_and_is_the_same() -> None:
             (row,) = [each for each in stored(w) if each.name == "contact.big_spender"]
             told.append((row.id, row.withdrawn_at is None))
         assert told == [(told[0][0], True), (told[0][0], False), (told[0][0], True)]
+    finally:
+        w.store.close()
+
+
+def test_what_a_merge_makes_untrue_is_withdrawn_until_it_is_taken_back() -> None:
+    w = World()
+    try:
+        for step in (("deal", "d1", "won"), ("deal", "d2", "won"), ("deal", "d2", "new")):
+            do(w, step)
+        with w.store.reading() as tx:
+            one, other = (f"deal:{row.id}" for row in tx.entities_page("deal"))
+        stands = []
+        for act in (lambda: None, lambda: merge(w.hub, one, other, by="kim"), lambda: unmerge(w.hub, one, by="kim")):
+            w.clock.advance(60.0)
+            act()
+            stands.append([row.withdrawn_at is None for row in stored(w)])
+        assert stands == [[True, False], [False, False], [True, False]]
     finally:
         w.store.close()
 
