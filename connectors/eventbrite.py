@@ -6,7 +6,8 @@ Attendees and orders are read by `changed_since`, over all events at once, from 
 change may take five minutes to show. Events have no such filter, and are listed whole. Tokens of pages end after a
 while; then the list begins again where the read began. An attendee's id stands with his event's ("7001:9001"), as he
 can be read by both only. A buyer and the people who come need not be the same; each order and each attendee speaks for
-himself. Discounts tell no time of change either; what the complete list lacks is gone. Nothing is written.
+himself. Discounts tell no time of change either; what the complete list lacks is gone. Nothing is written but
+discounts, given as rewards: a code off the tickets of one event, looked for by its letters before it is made again.
 
 Webhooks are thin and unsigned: they name an address. Only one of the vendor's own that leads to a known kind of record
 is taken, and even then only as a reason to read that record. They carry no id of their own, so one that comes again
@@ -17,7 +18,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
 
 import orjson
 
@@ -27,6 +30,7 @@ from hub.connector import (
     Door,
     Field,
     HttpResponse,
+    Idempotency,
     Page,
     RateLimit,
     Setting,
@@ -37,9 +41,10 @@ from hub.connector import (
 )
 from hub.errors import ConfigFault, Fault, NeedsReview, PreconditionFailed, RecordRejected
 from hub.kit.paging import require_progress, rest_at
+from hub.kit.pushing import send_each
 from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.kit.statuses import Kind
-from hub.model import Json, SourceRecord
+from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 PAGE = 50  # rows of a page; page_size is honoured on some lists only ("Pagination")
 OVERLAP_S = 600.0  # twice what a change may take to show ("Eventual consistency": five minutes)
@@ -61,6 +66,7 @@ class EventbriteApi:
 
     door: Door
     _organization: str
+    currencies: dict[str, str] = field(default_factory=dict)  # event -> currency of its tickets
 
     def organization(self) -> str:
         """Raises NeedsReview if there are several and none is set."""
@@ -134,7 +140,10 @@ def _once_more(at: Mapping[str, Json], where: str) -> Page:
 def _record(stream: str, row: dict[str, Json]) -> SourceRecord:
     external_id = str(row["id"])
     if stream == "discounts":
-        return SourceRecord(external_id=external_id, data={**row, "off": _off(row)})
+        off = _off(row)
+        told = {"productId": row.get("event_id"), "quantity": row.get("quantity_available") or None}
+        worth = {"denomination": off["value"]} if off["kind"] == "amount" else {}
+        return SourceRecord(external_id=external_id, data={**row, "off": off, **told, **worth})
     if stream == "attendees":
         external_id = f"{row['event_id']}:{external_id}"
     answers = [_answer(each) for each in row.get("answers") or () if isinstance(each, Mapping)]
@@ -178,11 +187,55 @@ def fetch(api: EventbriteApi, stream: str, ids: Sequence[str]) -> list[SourceRec
 
 
 def find(api: EventbriteApi, stream: str, name: str, value: str) -> list[SourceRecord]:
-    """Records by id only."""
+    """Records by id; discounts by their code, exactly ("List Discounts")."""
+    if stream == "discounts" and name == "code":
+        params = {"scope": "user", "code": value}
+        path = f"/organizations/{api.organization()}/discounts/"
+        rows = api.door.request("GET", path, operation="search", params=params).json()["discounts"]
+        return [_record(stream, row) for row in rows if row.get("code") == value]
     if name != "id":
         where = f"{api.door.account}/{stream}"
         raise NeedsReview(f"{stream} cannot be looked up by {name}", code="EVENTBRITE-LOOKUP", where=where)
     return fetch(api, stream, [value])
+
+
+# --- giving ------------------------------------------------------------------------------------------------------
+
+
+def push(api: EventbriteApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
+    """Make discounts, one call each."""
+    return send_each(changes, partial(_give, api, stream), api.door.now)
+
+
+def _give(api: EventbriteApi, stream: str, index: int, change: ChangeSet) -> list[PushResult]:
+    """A code off the tickets of the event that the product names, good for one ticket."""
+    event, code = str(change.body.get("productId") or ""), str(change.body.get("code") or "")
+    if stream != "discounts" or change.op != "create" or not code:
+        raise RecordRejected(f"{stream}: no {change.op}", code="EVENTBRITE-OP")
+    if not _ID.fullmatch(event):
+        fix = "`product:` is the id of the event"
+        raise RecordRejected("a discount is of one event", code="EVENTBRITE-EVENT", field="productId", fix=fix)
+    currency = _currency(api, event)
+    if currency != change.body.get("currencyCode"):
+        raise RecordRejected(f"tickets of the event are in {currency}", code="EVENTBRITE-CURRENCY")
+    discount = {
+        "type": "coded", "code": code, "amount_off": f"{Decimal(str(change.body['denomination'])):.2f}",
+        "event_id": event, "quantity_available": int(change.body.get("quantity") or 1),
+    }  # fmt: skip
+    path = f"/organizations/{api.organization()}/discounts/"
+    row = api.door.request("POST", path, operation="create", json={"discount": discount}, writes=True).json()
+    held = _record(stream, row)
+    return [PushResult(index=index, outcome="applied", external_id=held.external_id, held=held)]
+
+
+def _currency(api: EventbriteApi, event: str) -> str:
+    """Of an event; asked for once."""
+    if event not in api.currencies:
+        answer = api.door.request("GET", f"/events/{event}/", operation="fetch", expect=(404,))
+        if answer.status == 404:
+            raise RecordRejected("there is no such event", code="EVENTBRITE-EVENT", field="productId")
+        api.currencies[event] = str(answer.json().get("currency") or "")
+    return api.currencies[event]
 
 
 # --- the account -------------------------------------------------------------------------------------------------
@@ -297,7 +350,12 @@ def _stream(name: str, *, acts: bool = False, parents: Sequence[str] = ()) -> St
         page_size=PAGE,
         parents=parents,
         acts=acts,
-        minimum={"read": PAGE, "fetch": 1},
+        gives="code" if codes else "",
+        writes=frozenset({"create"}) if codes else frozenset(),
+        # whether a code is taken once is written nowhere, so a lost answer is looked for
+        idempotency=Idempotency.SEARCHABLE_REFERENCE if codes else Idempotency.NONE,
+        marker="code" if codes else None,
+        minimum={"read": PAGE, "fetch": 1, **({"write": 1} if codes else {})},
     )
 
 
@@ -322,6 +380,7 @@ CONNECTOR = Connector(
     pull=pull,
     fetch=fetch,
     find=find,
+    push=push,
     parse=parse,
     subscribe=subscribe,
     classify=classify,

@@ -462,6 +462,7 @@ CONNECTOR = Connector(
             sorted=False,
             stamp_tick_s=1.0,
             page_size=PAGE,
+            gives="goods",
             minimum={"read": PAGE, "fetch": PAGE},
         ),
         Stream(
@@ -478,12 +479,14 @@ CONNECTOR = Connector(
             marker="poNumber",
             page_size=PAGE,
             acts=True,
+            gives="order",
             minimum={"read": PAGE, "write": 1, "fetch": 1},
         ),
     ),
     settings=(
         Setting(name="country", text="Only vouchers of this country, as Plum names it (usa, germany)"),
         Setting(name="currency", text="Only vouchers in this currency (ISO 4217)"),
+        Setting(name="low_balance", text="A prepaid balance below which people are told"),
     ),
     connect=connect,
     check=check,

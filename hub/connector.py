@@ -349,6 +349,9 @@ class Stream:
     page_size: int = 100
     parents: Sequence[str] = ()  # streams whose records should exist first
     acts: bool = False  # records of acts (forms, orders): many per entity, never written for a contact
+    # of rewards. order: ordered here under our reference; code: a discount code that we make up is made here; goods:
+    # lists what can be ordered
+    gives: str = ""
     minimum: Mapping[str, int] = field(default_factory=dict)  # records per call: read, write, fetch; for the report
 
 
@@ -452,6 +455,7 @@ class Connector:
     local_files: bool = False  # `connect` is given a FileDoor instead of a Door (csv)
     mail: bool = False  # `connect` is given a MailDoor instead of a Door (mail)
     local_programs: bool = False  # `connect` is given a ProgramDoor instead of a Door (singer)
+    inside: bool = False  # it is the hub's own, and speaks to nobody: `connect` is given no door (points)
     tracking: bool = False  # it only listens, and is sent to by the tracking API as well, under a write key (website)
     merging: str = ""  # what cannot be undone of a merge that people make over there, in a sentence; "": it has none
     docs: str = ""

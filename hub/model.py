@@ -326,6 +326,8 @@ class Grant:
     epoch: int = 0
     created_at: float = 0.0
     detail: str = ""
+    deliver: str | None = None  # screen: a website shows it; "connection/template": a message; None: the provider tells
+    parent_id: int | None = None  # the grant that this one is the message about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

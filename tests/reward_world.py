@@ -15,7 +15,8 @@ from typing import Any
 from hub.app.context import Connection, Hub
 from hub.app.events import merge_hook
 from hub.app.ingest import ingest_page
-from hub.app.reward_orders import Timing, issue_due
+from hub.app.reward_orders import issue_due
+from hub.app.reward_providers import Timing
 from hub.app.rewards import reward_hook
 from hub.connector import Auth, Connector, Page, Settings, Stream
 from hub.core.canonical import Canonical
@@ -183,6 +184,7 @@ class World:
         hub = Hub(
             store=self.store, canonical=self.canonical, connections=connections, clock=self.clock, instance="hub"
         )  # fmt: skip
+        hub.rewards = self.rewards
         hub.on_changes = reward_hook(self.rewards, self.canonical)
         hub.on_merges = merge_hook(self.canonical, currency="EUR")
         return hub

@@ -7,6 +7,8 @@ calls. A changed address or attribute may not move a customer's own time; webhoo
 Orders are read up their time of change, then the archived ones. Coupons have no time and are listed whole. Carts are
 not listed anywhere: an abandoned one is told by a webhook and read by its id.
 
+A reward may be a coupon: a code is taken once in a store, so one that is refused is looked for.
+
 Customers are written ten at a time. The vendor refuses all ten for one bad row, without saying which; before creates
 are sent again, the ten addresses are looked up. Attributes by name stand under `attribute`, the first postal address
 under `address`, and it is written under `addresses.0`; both are written by calls of their own.
@@ -69,8 +71,13 @@ CONNECTOR = Connector(
             cursor="snapshot",
             deletes="listing",
             sorted=False,
+            gives="code",
+            writes=frozenset({"create", "delete"}),  # deleting is switching off: what was given stays to be seen
+            max_batch=AT_ONCE,
+            idempotency=Idempotency.UNIQUE_REFERENCE,
+            marker="code",
             page_size=PAGE,
-            minimum={"read": PAGE, "fetch": 1},
+            minimum={"read": PAGE, "write": 1, "fetch": 1},
         ),
         Stream(
             name="carts",

@@ -22,6 +22,7 @@ class BigCommerceApi:
 
     door: Door
     marker: str  # name of the customer attribute that carries the hub's id
+    currency: str = ""  # the store's own, once asked for
     attributes: dict[str, dict[str, Json]] | None = None  # name -> definition, once asked for
     addresses: dict[str, int] = field(default_factory=dict)  # customer -> its first address, as last read by id
 
@@ -47,13 +48,18 @@ def rows_of(answer: HttpResponse) -> list[dict[str, Json]]:
 
 def send(api: BigCommerceApi, method: str, path: str, operation: str, rows: Sequence[Json]) -> list[dict[str, Json]]:
     """A write of several rows; the rows of the answer. Raises Refused with the vendor's words."""
+    return rows_of(write(api, method, path, operation, list(rows)))
+
+
+def write(api: BigCommerceApi, method: str, path: str, operation: str, body: Json) -> HttpResponse:
+    """Raises Refused with the vendor's words."""
     answer = api.door.request(
-        method, path, operation=operation, json=list(rows), writes=True, expect=REFUSALS,
+        method, path, operation=operation, json=body, writes=True, expect=REFUSALS,
         headers={"Accept": "application/json"},
     )  # fmt: skip
     if answer.status >= 400:
         raise refusal(answer)
-    return rows_of(answer)
+    return answer
 
 
 class Refused(RecordRejected):

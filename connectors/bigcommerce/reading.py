@@ -82,10 +82,15 @@ def moment(text: str) -> float:
 
 
 def coupon_of(row: dict[str, Json]) -> SourceRecord:
-    expires = row.get("expires")
-    return SourceRecord(
-        external_id=_id(row), data={**row, "expires_at": to_iso(moment(expires), digits=0) if expires else None}
-    )
+    """A coupon, with what the ledger of rewards compares under the names of an order."""
+    expires, money_off = row.get("expires"), row.get("type") == "per_total_discount"
+    data = {
+        **row,
+        "expires_at": to_iso(moment(expires), digits=0) if expires else None,
+        "denomination": row.get("amount") if money_off else None,
+        "quantity": row.get("max_uses") or None,
+    }
+    return SourceRecord(external_id=_id(row), data=data)
 
 
 def cart_of(row: dict[str, Json]) -> SourceRecord:

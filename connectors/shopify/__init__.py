@@ -10,6 +10,8 @@ a read starts ten minutes before the last one began, and drops what is older.
 Writes carry up to 50 mutations; their answers hold what is now stored. The hub's id is the unique metafield hub.id
 (type `id`), so the same create twice makes one customer. There is no precondition on customers.
 
+Discount codes are listed whole, since a use moves no time of change; a reward may be one, and no two are alike.
+
 Settings of a stream: `fields`, the remote fields to read; without it the usual ones.
 """
 
@@ -77,6 +79,20 @@ CONNECTOR = Connector(
             parents=("customers",),
             acts=True,
             minimum={"read": MOST, "fetch": MOST},
+        ),
+        Stream(
+            name="discounts",
+            cursor="snapshot",
+            sorted=False,
+            deletes="listing",
+            stamp_tick_s=1.0,
+            gives="code",
+            writes=frozenset({"create", "delete"}),  # deleting is ending: what was given stays to be seen
+            max_batch=AT_ONCE,
+            idempotency=Idempotency.UNIQUE_REFERENCE,
+            marker="code",
+            page_size=MOST,
+            minimum={"read": 99, "write": 1, "fetch": 99},
         ),
     ),
     settings=(

@@ -13,6 +13,8 @@ SCOPES = {
     "write_customers": "customers cannot be written",
     "read_orders": "orders cannot be read",
     "read_all_orders": "orders older than 60 days are invisible",
+    "read_discounts": "discount codes cannot be read",
+    "write_discounts": "discount codes cannot be given as rewards",
 }
 
 
@@ -118,6 +120,17 @@ _FIELDS: Mapping[str, Sequence[Field]] = {
         _in("test", "boolean"),
         _in("customerLocale"),
     ),
+    "discounts": (
+        *(_in(name) for name in ("id", "type", "code", "title")),
+        _in("status", "enum", options=("ACTIVE", "EXPIRED", "SCHEDULED"), restricted=True),
+        _in("active", "boolean"),
+        _in("off.kind", "enum", options=("percent", "amount", "other"), restricted=True),
+        _in("off.value", "decimal"),
+        _in("off.currency"),
+        *(_in(name, "integer") for name in ("uses", "usageLimit", "most_uses")),
+        _in("appliesOncePerCustomer", "boolean"),
+        *(_in(name, "instant") for name in ("startsAt", "endsAt", "createdAt", "updatedAt")),
+    ),
 }
 # metafield types (vendor docs, "Metafield types") that have a type of ours; the others are text
 _METAFIELDS = {
@@ -133,6 +146,8 @@ _METAFIELDS = {
 
 def discover(api: ShopifyApi, stream: str) -> list[Field]:
     """What the connector reads and writes, and the metafields that the shop has defined."""
+    if stream == "discounts":
+        return list(_FIELDS[stream])
     owner = "CUSTOMER" if stream == "customers" else "ORDER"
     text = f"""query Defined($after: String) {{
       metafieldDefinitions(ownerType: {owner}, first: 200, after: $after) {{

@@ -18,10 +18,19 @@ MOST = 250  # rows of a connection, ids of `nodes`, and other array arguments (v
 MAX_COST = 990  # of one query 1,000 points, a little left (vendor docs, "Rate limits")
 MUTATION_COST = 10  # typical (vendor docs, "Rate limits")
 
-KINDS = {"customers": "Customer", "orders": "Order"}
+KINDS = {"customers": "Customer", "orders": "Order", "discounts": "DiscountCodeNode"}
+ROOTS = {"discounts": "codeDiscountNodes"}  # where the query is not named as the stream is
 
 _ADDRESS = "address1 address2 city company countryCodeV2 firstName lastName phone province provinceCode zip"
 _MONEY = "{ shopMoney { amount currencyCode } }"
+
+# the discount 1, its codes 2 and one row 1, what the customer gets 1, its value 1, money 1; a little more at hand
+_DISCOUNT = """codeDiscount { __typename ... on DiscountCodeBasic {
+  title status startsAt endsAt usageLimit asyncUsageCount appliesOncePerCustomer createdAt updatedAt
+  codes(first: 1) { nodes { code } }
+  customerGets { value { __typename
+    ... on DiscountPercentage { percentage } ... on DiscountAmount { amount { amount currencyCode } } } }
+} }"""
 
 SCALARS = {
     "customers": "id legacyResourceId firstName lastName displayName note tags state taxExempt taxExemptions locale "
@@ -29,6 +38,7 @@ SCALARS = {
     "orders": "id legacyResourceId name number confirmationNumber email phone createdAt processedAt updatedAt closedAt "
     "cancelledAt cancelReason currencyCode displayFinancialStatus displayFulfillmentStatus discountCodes note tags "
     "poNumber sourceName sourceIdentifier taxesIncluded test customerLocale",
+    "discounts": "id",
 }
 # field -> (selection, points per record): a scalar costs nothing, an object 1 (vendor docs, "Rate limits")
 OBJECTS: Mapping[str, Mapping[str, tuple[str, int]]] = {
@@ -54,11 +64,13 @@ OBJECTS: Mapping[str, Mapping[str, tuple[str, int]]] = {
         "billingAddress": (f"billingAddress {{ {_ADDRESS} }}", 1),
         "shippingAddress": (f"shippingAddress {{ {_ADDRESS} }}", 1),
     },
+    "discounts": {"codeDiscount": (_DISCOUNT, 9)},
 }
 # asked for where the settings name no fields
 USUAL = {
     "customers": tuple(OBJECTS["customers"]),
     "orders": ("customer", "totalPriceSet", "currentTotalPriceSet", "totalRefundedSet"),
+    "discounts": ("codeDiscount",),
 }
 
 
@@ -79,6 +91,7 @@ class ShopifyApi:
     path: str
     marker: tuple[str, str]  # namespace and key of the metafield that carries the hub's id
     selections: Mapping[str, Selection]
+    currency: str = ""  # the shop's own, once asked for
     first: dict[str, int] = field(default_factory=dict)  # stream -> rows of a page that its cost allows
 
 
@@ -102,7 +115,8 @@ def _selection(stream: str, settings: Settings, marker: tuple[str, str]) -> Sele
     """Scalars always; objects and metafields, which cost points, only as far as the mapping reads them."""
     wanted = [str(path) for path in settings.streams.get(stream, {}).get("fields") or ()]
     heads = {path.partition(".")[0] for path in wanted}
-    chosen = [name for name in OBJECTS[stream] if name in heads] if wanted else list(USUAL[stream])
+    whole = stream == "discounts" or not wanted  # what a discount is worth is put together from all of it
+    chosen = list(USUAL[stream]) if whole else [name for name in OBJECTS[stream] if name in heads]
     parts = [SCALARS[stream], *(OBJECTS[stream][name][0] for name in chosen)]
     cost = 1 + sum(OBJECTS[stream][name][1] for name in chosen)
     if stream == "customers":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from connectors.shopify.api import KINDS, MAX_COST, MOST, Answer, ShopifyApi, TooCostly, ask
+from connectors.shopify.api import KINDS, MAX_COST, MOST, ROOTS, Answer, ShopifyApi, TooCostly, ask
+from connectors.shopify.discounts import discount_of
 from hub.connector import Page
 from hub.errors import NeedsReview
 from hub.kit.paging import batches, require_progress, rest_at
@@ -30,6 +31,8 @@ def gid(kind: str, text: object) -> str:
 
 def record_of(api: ShopifyApi, stream: str, node: dict[str, Json]) -> SourceRecord:
     """A node as it came; metafields, asked for under aliases, stand at metafields.<namespace>.<key>."""
+    if stream == "discounts":
+        return discount_of(node)
     marker = (node.get("hubId") or {}).get("value")
     aliases = api.selections[stream].metafields
     if aliases:
@@ -54,15 +57,19 @@ def pull(api: ShopifyApi, stream: str, cursor: Json) -> Page:
     at = cursor or {"since": None}
     at = {"since": at["since"], "after": None, "from": None, "rows": 0, "id": None, **at}
     answer = _page(api, stream, at)
-    found = answer.data[stream]
+    found = answer.data[ROOTS.get(stream, stream)]
     started = at["from"] or answer.at
     records, faults = read_rows(found["nodes"], lambda node: record_of(api, stream, node), id_key="id")
     following = _following(at, found, started, f"{api.door.account}/{stream}")
     fresh = [record for record in records if at["since"] is None or (record.stamp or 0.0) >= at["since"]]
     if following is not None:
         return Page(records=fresh, next_cursor=following, complete=False, faults=faults, read_at=started)
-    rest = {"since": rest_at(started, LOOKBACK_S)}
-    return Page(records=fresh, next_cursor=rest, complete=True, faults=faults, read_at=started)
+    whole = stream == "discounts"  # that one was used moves no time, so all are listed
+    rest = {"since": None if whole else rest_at(started, LOOKBACK_S)}
+    return Page(
+        records=fresh, next_cursor=rest, complete=True, listing_complete=whole and not faults, faults=faults,
+        read_at=started,
+    )  # fmt: skip
 
 
 def _following(at: Mapping[str, Json], found: Mapping[str, Json], started: float, where: str) -> dict[str, Json] | None:
@@ -81,7 +88,7 @@ def _page(api: ShopifyApi, stream: str, at: Mapping[str, Json]) -> Answer:
     """As many rows as the cost allows; a page found too dear is asked for again, smaller."""
     selection = api.selections[stream]
     text = f"""query Page($first: Int!, $after: String, $q: String) {{
-      {stream}(first: $first, after: $after, query: $q, sortKey: {"UPDATED_AT" if at["id"] is None else "ID"}) {{
+      {ROOTS.get(stream, stream)}(first: $first, after: $after, query: $q, sortKey: {_sort_key(stream, at)}) {{
         nodes {{ {selection.text} }} pageInfo {{ hasNextPage endCursor }}
       }}
     }}"""
@@ -97,6 +104,10 @@ def _page(api: ShopifyApi, stream: str, at: Mapping[str, Json]) -> Answer:
             api.first[stream] = max(1, min(MOST, first * MAX_COST // answer.requested))
         return answer
     raise NeedsReview("even small pages cost too much", code="SHOPIFY-COST", where=f"{api.door.account}/{stream}")
+
+
+def _sort_key(stream: str, at: Mapping[str, Json]) -> str:
+    return "UPDATED_AT" if at["id"] is None and stream != "discounts" else "ID"
 
 
 def rows_for(cost: int) -> int:
@@ -136,7 +147,7 @@ def fetch(api: ShopifyApi, stream: str, ids: Sequence[str]) -> list[SourceRecord
         for external_id, node in zip(part, answer.data["nodes"], strict=True):
             if node:
                 found.append(record_of(api, stream, node))
-            elif stream == "customers":
+            elif stream in ("customers", "discounts"):
                 found.append(SourceRecord(external_id=external_id, data={}, op="delete"))
     return found
 
@@ -154,7 +165,12 @@ _FOUND_BY = {
 
 
 def find(api: ShopifyApi, stream: str, name: str, value: str) -> list[SourceRecord]:
-    """Customers by what is unique in a shop, strong reads: e-mail, phone, the hub's id. Orders by id only."""
+    """What is unique in a shop, strong reads: customers by e-mail, phone, the hub's id; discounts by their code."""
+    if stream == "discounts" and name == "code":
+        selection = api.selections[stream]
+        text = f"query Code($code: String!) {{ codeDiscountNodeByCode(code: $code) {{ {selection.text} }} }}"
+        node = ask(api, text, {"code": value}, operation="find", cost=selection.cost).data["codeDiscountNodeByCode"]
+        return [record_of(api, stream, node)] if node else []
     if stream == "customers" and name in _FOUND_BY:
         return [record for record in identify(api, [(_FOUND_BY[name], value)]) if record is not None]
     if name == "id":

@@ -180,7 +180,8 @@ def _instance(store: Store) -> str:
 def _with_rewards(hub: Hub, project: Project) -> None:
     """Events, sums and grants follow in the transaction of the change; without rules, events and sums still do."""
     none = Rewards(currency=project.settings.hub.currency, zone=ZoneInfo(project.settings.hub.timezone))
-    follow = reward_hook(project.rewards or none, project.canonical)
+    hub.rewards = project.rewards or none
+    follow = reward_hook(hub.rewards, project.canonical)
     settle = merge_hook(project.canonical, currency=project.settings.hub.currency)
     hub.derived = project.derived
     hub.on_changes = with_derived(follow, project.derived, project.canonical)

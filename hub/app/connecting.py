@@ -68,7 +68,7 @@ class Maker:
         _check_streams(settings, found.mappings, streams)
         if not self._connect:
             return found
-        if connector.only_listens:
+        if connector.only_listens or connector.inside:
             return replace(found, api=connector.connect(None, given))
         if connector.local_files:
             files = LocalFiles(self._project.folder, settings.name, self._clock)

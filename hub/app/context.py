@@ -12,6 +12,7 @@ from hub.core.canonical import Canonical
 from hub.core.computed import Derived
 from hub.core.guards import DEFAULTS, Bound
 from hub.core.mapping import StreamMapping, external_id_of
+from hub.core.rewards import Rewards
 from hub.errors import HubError, NotFound
 from hub.model import Json, SourceRecord
 from hub.store import Store
@@ -121,6 +122,7 @@ class Hub:
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
     on_merges: Callable[..., None] | None = None  # events after a merge or its inverse; app.events.merge_hook
     derived: Derived | None = None  # computed fields and segments, if the project has some
+    rewards: Rewards | None = None  # the rules in force
     projects: Json = None  # the loaded project, for listings
     call_helpers: Callable[[str, str, int], None] | None = None  # (connection, stream, how many): for hub.app.parts
     reads_ahead: bool = False  # while a page is stored, the next one is on its way

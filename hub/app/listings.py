@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from hub.app.context import Connection, Hub, connection_of
-from hub.app.reward_book import RewardRow, approve, confirm, decline, list_rewards, show_reward
+from hub.app.reward_book import RewardRow, approve, cancel, confirm, decline, list_rewards, show_reward
 from hub.core.values import MappingFault, currency_exponent
 from hub.errors import ConfigFault, HubError, NotFound
 from hub.model import ConflictRow, HoldRow, Json, QuarantineRow, RunRow
@@ -280,6 +280,11 @@ def approve_reward(hub: Hub, grant_id: int, *, by: str) -> Dict:
 def decline_reward(hub: Hub, grant_id: int, *, by: str, note: str = "") -> Dict:
     """Say no, or "never ordered". Raises NotFound; NeedsReview if there is nothing to decide."""
     return grant_row(decline(hub, grant_id, by, note=note))
+
+
+def cancel_reward(hub: Hub, grant_id: int, *, by: str) -> Dict:
+    """Ask the provider to take an order back. Raises NotFound; NeedsReview if that cannot be."""
+    return grant_row(cancel(hub, grant_id, by))
 
 
 def confirm_reward(hub: Hub, grant_id: int, *, by: str, order: str) -> Dict:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from hub.app.context import Hub
 from hub.app.overview import waiting_counts
+from hub.app.reward_wallet import low_balances
 from hub.app.transact import commit
 from hub.app.webhooks import public_url
 from hub.errors import HubError
@@ -29,6 +30,7 @@ WORDS = {
     "plans": "plans wait for approval",
 }
 STOPPED = "stopped "  # + connection
+LOW = "low balance "  # + connection
 
 
 def tell_people(hub: Hub, *, owner: str) -> bool:
@@ -77,6 +79,7 @@ def _send(hub: Hub, fresh: Mapping[str, int], needs: Mapping[str, int]) -> bool:
 def needs_now(hub: Hub) -> dict[str, int]:
     """What waits for a person, by its name in `WORDS`, and each connection that stopped."""
     needs = {name: count for name, count in waiting_counts(hub).items() if count}
+    needs |= {f"{LOW}{name}": 1 for name in low_balances(hub)}
     return needs | {f"{STOPPED}{name}": 1 for name in hub.connections if _has_stopped(hub, name)}
 
 
@@ -93,5 +96,7 @@ def _has_stopped(hub: Hub, name: str) -> bool:
 def _text(fresh: Mapping[str, int], needs: Mapping[str, int], console: str) -> str:
     stopped = [name.removeprefix(STOPPED) for name in sorted(fresh) if name.startswith(STOPPED)]
     lines = [f"{name} has stopped: hub connections test {name}" for name in stopped]
+    low = [name.removeprefix(LOW) for name in sorted(fresh) if name.startswith(LOW)]
+    lines += [f"the balance for rewards at {name} is low: hub rewards wallet" for name in low]
     lines += [f"{needs[name]} {words}" for name, words in WORDS.items() if name in fresh]
     return "\n".join([*lines, *([console] if console else [])])

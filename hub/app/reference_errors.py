@@ -284,6 +284,16 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Look at both.",
     ),
     "RWD-TAKE-BACK": ("The reward should be taken back, but its order exists already.", "Cancel it at the provider."),
+    "RWD-MERGED": (
+        "The person has the reward already, under another name that turned out to be his.",
+        "`hub rewards approve` or `decline`",
+    ),
+    "RWD-CATALOGUE": (
+        "The provider does not offer this product, or not for this amount.",
+        "Correct the rule and `decline`, or `approve` if you know better.",
+    ),
+    "RWD-COUNTRY": ("The rule names no product for the receiver's country.", "Add it, or `default`, to `products:`."),
+    "RWD-POINTS": ("The person has not as many points, or that is no number of them.", "`hub rewards points`"),
     "RWD-STATE": ("This cannot be decided in the state that the reward is in.", ""),
     "RWD-LEDGER": ("A reward and its budget do not add up; nothing was moved.", REPORT),
     "PLUM-OP": ("Plum takes orders, and no other writes.", REPORT),

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hub.app.context import Hub
+from hub.app.reward_messages import withdraw_message
 from hub.app.reward_moves import locked, move
+from hub.app.reward_providers import can_cancel
 from hub.app.transact import commit
 from hub.core.rewards import Entry, GrantState, recipient_of
 from hub.errors import NeedsReview
@@ -134,6 +136,23 @@ def confirm(hub: Hub, grant_id: int, by: str, *, order_id: str) -> RewardRow:
         move(tx, grant, GrantState.ISSUED, Entry.CONFIRMED, at=at, detail=f"order {order_id}, by {by}")
 
     return _decide(hub, grant_id, by, "confirm", accept)
+
+
+def cancel(hub: Hub, grant_id: int, by: str) -> RewardRow:
+    """Ask the provider to take an order back; the next run does. Raises NotFound, NeedsReview (it cannot be)."""
+
+    def take_back(tx: Tx, grant: Grant, at: float) -> None:
+        _expect(grant, GrantState.ISSUED)
+        if not can_cancel(hub, grant.connection):
+            raise NeedsReview(
+                f"what was ordered at {grant.connection} cannot be taken back from here", code="RWD-STATE",
+                where=f"grant {grant.id}", fix="take it back at the provider",
+            )  # fmt: skip
+        grant.not_before = at
+        move(tx, grant, GrantState.CANCELLING, Entry.CANCELLING, at=at, detail=f"order {grant.order_id}, by {by}")
+        withdraw_message(hub, tx, grant, at)
+
+    return _decide(hub, grant_id, by, "cancel", take_back)
 
 
 def _decide(hub: Hub, grant_id: int, by: str, action: str, work: Callable[[Tx, Grant, float], None]) -> RewardRow:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hub.core.rewards import HOLDING, MOVES, Entry, GrantState, split_label
-from hub.core.values import currency_exponent
+from hub.core.rewards import GIVEN, HOLDING, MOVES, Entry, GrantState, exponent_of, split_label
 from hub.errors import HubError
 from hub.model import Grant
 from hub.store import Tx
@@ -30,7 +29,7 @@ def locked(tx: Tx, grant_id: int) -> Grant:
 
 def minor_of(grant: Grant) -> int:
     """A grant's amount in minor units."""
-    return int(Decimal(grant.amount).scaleb(currency_exponent(grant.currency)))
+    return int(Decimal(grant.amount).scaleb(exponent_of(grant.currency)))
 
 
 def move(tx: Tx, grant: Grant, to: GrantState, entry: Entry, *, at: float, detail: str = "") -> None:
@@ -44,10 +43,14 @@ def move(tx: Tx, grant: Grant, to: GrantState, entry: Entry, *, at: float, detai
         raise LedgerBroken(f"a grant that is {before} cannot become {to}", where=f"grant {grant.id}")
     budget, period = split_label(grant.budget)
     kept, signed = True, "0"
-    if to == GrantState.ISSUED:
+    if not budget:
+        pass  # a message about another grant costs nothing of its own
+    elif before in HOLDING and to in GIVEN:
         kept, signed = tx.spend(budget, period, minor_of(grant)), grant.amount
     elif before in HOLDING and to not in HOLDING:
         kept, signed = tx.give_back(budget, period, minor_of(grant)), f"-{grant.amount}"
+    elif before in GIVEN and to not in GIVEN:
+        kept, signed = tx.give_back(budget, period, minor_of(grant), spent=True), f"-{grant.amount}"
     if not kept:
         raise LedgerBroken(f"budget {grant.budget} holds less than its grants say", where=f"grant {grant.id}")
     grant.state, grant.detail = to, detail

@@ -14,19 +14,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from hub.app.context import Connection, Hub
-from hub.app.push import BACKOFF_S, START_WITHIN_S
+from hub.app.context import Hub
+from hub.app.reward_cancel import ask_back, settle_cancel
+from hub.app.reward_messages import owe_message
 from hub.app.reward_moves import kinds_of, locked, move, note
+from hub.app.reward_providers import CODE, Answer, Attempt, Desk, Timing, can_cancel, desk_of, shown_code
+from hub.app.reward_twice import has_it_already
 from hub.app.transact import commit
-from hub.connector import Stream
 from hub.core.planted import PLANTED
 from hub.core.rewards import (
+    GIVEN,
     Entry,
     GrantState,
-    Provider,
     Step,
+    code_of,
     is_reversed,
     next_step,
     order_body,
@@ -36,51 +38,7 @@ from hub.errors import HubError, NeedsReview, OutcomeUnknown, RecordRejected, Re
 from hub.model import ChangeSet, Grant, Json, PushResult, SourceRecord
 from hub.store import Tx
 
-ORDERS = "orders"  # the stream in which a provider's orders are placed
 PAGE = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """How long a call may take to start, and then to land; all waits after a lost answer count on it."""
-
-    start_within_s: float = START_WITHIN_S
-    request_life_s: float | None = None  # None: what the connection says (longest_write_s)
-    backoff_s: float = BACKOFF_S
-
-
-@dataclass(slots=True, kw_only=True)
-class Desk:
-    """Where one connection's orders are placed."""
-
-    hub: Hub
-    connection: Connection
-    stream: Stream
-    provider: Provider
-    timing: Timing
-    run_id: int | None
-    counts: Counter[str] = field(default_factory=Counter)
-    closed: bool = False  # the provider asked for a pause: nothing more in this round
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One claim on a grant: a call that may leave, or a look-up."""
-
-    step: Step
-    grant: Grant  # as it was when claimed
-    clean: bool  # no earlier attempt is in doubt
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What an attempt came to."""
-
-    kind: str  # issued, differs, rejected, throttled, unknown, not_found
-    order_id: str | None = None
-    text: str = ""  # for the ledger; never a voucher code, never personal data
-    after_s: float | None = None
 
 
 def issue_due(hub: Hub, connection_name: str, *, run_id: int | None, timing: Timing | None = None) -> Counter[str]:
@@ -99,25 +57,13 @@ def issue_due(hub: Hub, connection_name: str, *, run_id: int | None, timing: Tim
     if not connection.writes or connection.asks:
         return Counter()
     connection.require()
-    stream = connection.streams.get(ORDERS)
-    if stream is None or "create" not in stream.writes:
+    desk = desk_of(hub, connection, run_id=run_id, timing=timing)
+    if desk is None:
         _nothing_waits_for(hub, connection_name)
         return Counter()
-    desk = Desk(
-        hub=hub, connection=connection, stream=stream, provider=provider_of(connection, stream),
-        timing=timing or Timing(), run_id=run_id,
-    )  # fmt: skip
-    for state in (GrantState.SENDING, GrantState.UNKNOWN, GrantState.RESERVED):
+    for state in (GrantState.SENDING, GrantState.UNKNOWN, GrantState.RESERVED, GrantState.CANCELLING):
         _issue_all(desk, state)
     return +desk.counts
-
-
-def provider_of(connection: Connection, stream: Stream) -> Provider:
-    """The guarantees of a connection's orders stream."""
-    return Provider(
-        kind=stream.idempotency.value, key_life_s=stream.key_life_s, settle_s=stream.lag_s + stream.lookback_s,
-        can_look_up=connection.connector.find is not None and stream.marker is not None,
-    )  # fmt: skip
 
 
 def _nothing_waits_for(hub: Hub, connection_name: str) -> None:
@@ -151,6 +97,8 @@ def _advance(desk: Desk, grant_id: int) -> None:
         _settle(desk, attempt, _send(desk, attempt))
     elif attempt.step is Step.LOOK_UP:
         _settle(desk, attempt, _look_up(desk, attempt.grant))
+    elif attempt.step is Step.CANCEL:
+        settle_cancel(desk, attempt, ask_back(desk, attempt))
 
 
 # Claiming
@@ -163,7 +111,11 @@ def _claim(desk: Desk, grant_id: int) -> Attempt:
         grant, now = locked(tx, grant_id), desk.hub.clock.now()
         step = next_step(grant, kinds_of(tx, grant), desk.provider, now)
         clean = grant.state == GrantState.RESERVED
-        if step is Step.SEND:
+        twice = has_it_already(desk.hub, tx, grant) if clean and step is Step.SEND else ""
+        if twice:
+            step = Step.WAIT
+            move(tx, grant, GrantState.WAITING_APPROVAL, Entry.HELD, at=now, detail=twice)
+        elif step is Step.SEND:
             _mark_sent(desk, tx, grant, now, clean=clean)
         elif step is Step.PERSON:
             text = "RWD-UNKNOWN: an order may or may not exist, and the provider cannot tell"
@@ -195,7 +147,7 @@ def _send(desk: Desk, attempt: Attempt) -> Answer:
     if push is None or (late and "late_order" not in PLANTED):
         return Answer(kind="throttled", text="too late to start")  # the waits count on the deadline being kept
     try:
-        results = push(desk.connection.api, ORDERS, [change_of(attempt.grant)])
+        results = push(desk.connection.api, desk.stream.name, [change_of(desk, attempt.grant)])
     except SignInExpired as error:
         _settle(desk, attempt, Answer(kind="throttled", text=error.code))
         raise
@@ -208,19 +160,28 @@ def _send(desk: Desk, attempt: Attempt) -> Answer:
     return _answer(desk, attempt, next((each for each in results if each.index == 0), None))
 
 
-def change_of(grant: Grant) -> ChangeSet:
+def change_of(desk: Desk, grant: Grant) -> ChangeSet:
     """The order as a change set; sent again, it is the same to the byte."""
     reference = f"{grant.reference}-{grant.attempts}" if "new_reference" in PLANTED else grant.reference
     return ChangeSet(
-        link_id=0, entity_id=grant.subject_id, op="create", external_id=None, values=_told(grant), before={},
-        body=order_body(grant), reference=reference, idempotency_key=reference,
+        link_id=0, entity_id=grant.subject_id, op="create", external_id=None, values=_told(desk, grant), before={},
+        body=_body(desk, grant, reference), reference=reference, idempotency_key=reference,
     )  # fmt: skip
 
 
-def _told(grant: Grant) -> dict[str, Json]:
-    """What messages may name beside the order itself."""
+def _body(desk: Desk, grant: Grant, reference: str) -> dict[str, Json]:
+    return order_body(grant, code_of(desk.code_key, reference) if desk.stream.gives == CODE else "")
+
+
+def _told(desk: Desk, grant: Grant) -> dict[str, Json]:
+    """What messages may name beside the order itself. A message about another grant tells of that one."""
     known = {"name": grant.recipient.get("name"), "phone": grant.recipient.get("phone")}
-    return {**known, "amount": grant.amount, "currency": grant.currency}
+    if grant.parent_id is None:
+        return {**known, "amount": grant.amount, "currency": grant.currency}
+    with desk.hub.store.reading() as tx:
+        about = tx.grant(grant.parent_id)
+        code = shown_code(desk.hub, tx, about)
+    return {**known, "amount": about.amount, "currency": about.currency, "code": code, "about": about.reference}
 
 
 def _answer(desk: Desk, attempt: Attempt, result: PushResult | None) -> Answer:
@@ -232,7 +193,7 @@ def _answer(desk: Desk, attempt: Attempt, result: PushResult | None) -> Answer:
             return Answer(kind="issued", order_id=result.external_id)
         case "duplicate":
             if result.held is not None:
-                return _compared(attempt.grant, [result.held])
+                return _compared(desk, attempt.grant, [result.held])
             return _look_up(desk, attempt.grant, order_id=result.existing_id, exists=True)
         case "rejected":
             return Answer(kind="rejected", text=told)
@@ -260,16 +221,16 @@ def _look_up(desk: Desk, grant: Grant, *, order_id: str | None = None, exists: b
         return Answer(kind="unknown", text=f"look-up: {error.code}")
     if not found:
         return Answer(kind="unknown", text="said to exist, not to be read yet") if exists else Answer(kind="not_found")
-    return _compared(grant, found)
+    return _compared(desk, grant, found)
 
 
-def _compared(grant: Grant, found: Sequence[SourceRecord]) -> Answer:
+def _compared(desk: Desk, grant: Grant, found: Sequence[SourceRecord]) -> Answer:
     """What is there under our reference, held against what we want."""
     ids = sorted({record.external_id for record in found})
     if len(ids) > 1:
         return Answer(kind="differs", order_id=ids[0], text=f"RWD-DOUBLE: orders {', '.join(ids)} have this reference")
     told = {name: value for record in found for name, value in record.data.items() if value is not None}
-    wrong = order_differences(order_body(grant), told)
+    wrong = order_differences(_body(desk, grant, grant.reference), told)
     if wrong:
         return Answer(
             kind="differs", order_id=ids[0], text=f"RWD-DIFFERS: order {ids[0]} differs in {', '.join(wrong)}"
@@ -281,10 +242,11 @@ def _orders_of(desk: Desk, grant: Grant, order_id: str | None) -> list[SourceRec
     """By its number, or by our reference."""
     connector, api = desk.connection.connector, desk.connection.api
     if order_id is not None and connector.fetch is not None:
-        return [record for record in connector.fetch(api, ORDERS, [order_id]) if record.op != "delete"]
+        return [record for record in connector.fetch(api, desk.stream.name, [order_id]) if record.op != "delete"]
     if connector.find is None or desk.stream.marker is None:
         raise OutcomeUnknown("the provider cannot be asked by reference", code="RWD-NO-LOOK-UP")
-    return list(connector.find(api, ORDERS, desk.stream.marker, grant.reference))
+    wanted = code_of(desk.code_key, grant.reference) if desk.stream.gives == CODE else grant.reference
+    return list(connector.find(api, desk.stream.name, desk.stream.marker, wanted))
 
 
 # Settling
@@ -296,7 +258,7 @@ def _settle(desk: Desk, attempt: Attempt, answer: Answer) -> None:
     def settle(tx: Tx) -> str:
         grant, now = locked(tx, attempt.grant.id), desk.hub.clock.now()
         ours = (grant.state, grant.attempts) == (attempt.grant.state, attempt.grant.attempts)
-        return _apply(desk, tx, grant, attempt, answer, now) if ours else _belated(tx, grant, answer, now)
+        return _apply(desk, tx, grant, attempt, answer, now) if ours else _belated(desk, tx, grant, answer, now)
 
     desk.counts[commit(desk.hub, settle)] += 1
     desk.closed = desk.closed or answer.kind == "throttled"
@@ -307,7 +269,7 @@ def _apply(desk: Desk, tx: Tx, grant: Grant, attempt: Attempt, answer: Answer, n
     kinds = kinds_of(tx, grant)
     match answer.kind:
         case "issued":
-            _issued(tx, grant, kinds, answer, now)
+            _issued(desk.hub, tx, grant, kinds, answer, now)
             return "rewards_issued"
         case "differs":
             grant.order_id = answer.order_id
@@ -327,12 +289,18 @@ def _apply(desk: Desk, tx: Tx, grant: Grant, attempt: Attempt, answer: Answer, n
     return f"rewards_{'throttled' if answer.kind == 'throttled' else 'unknown'}"
 
 
-def _issued(tx: Tx, grant: Grant, kinds: Sequence[str], answer: Answer, now: float) -> None:
+def _issued(hub: Hub, tx: Tx, grant: Grant, kinds: Sequence[str], answer: Answer, now: float) -> None:
+    """The provider has the order. Who is to be told of it, is; who was taken back meanwhile, is taken back."""
     grant.order_id = answer.order_id
     text = f"order {answer.order_id}"
-    if is_reversed(kinds):
+    reversed_ = is_reversed(kinds)
+    if reversed_ and not can_cancel(hub, grant.connection):
         text = f"RWD-TAKE-BACK: {text} exists, and the hub cannot cancel it at {grant.connection}"
     move(tx, grant, GrantState.ISSUED, Entry.ISSUED, at=now, detail=text)
+    if reversed_ and can_cancel(hub, grant.connection):
+        move(tx, grant, GrantState.CANCELLING, Entry.CANCELLING, at=now, detail=text)
+    elif not reversed_:
+        owe_message(hub, tx, grant, now)
 
 
 def _sent_nothing(
@@ -349,12 +317,12 @@ def _sent_nothing(
     return f"rewards_{answer.kind}"
 
 
-def _belated(tx: Tx, grant: Grant, answer: Answer, now: float) -> str:
+def _belated(desk: Desk, tx: Tx, grant: Grant, answer: Answer, now: float) -> str:
     """The grant moved on meanwhile. That an order exists stays true; everything else is out of date."""
     if answer.kind == "issued" and grant.state in (GrantState.SENDING, GrantState.UNKNOWN, GrantState.NEEDS_PERSON):
-        _issued(tx, grant, kinds_of(tx, grant), answer, now)
+        _issued(desk.hub, tx, grant, kinds_of(tx, grant), answer, now)
         return "rewards_issued"
-    settled_so = grant.state == GrantState.ISSUED and grant.order_id == answer.order_id
+    settled_so = grant.state in GIVEN and grant.order_id == answer.order_id
     if answer.kind in ("issued", "differs") and not settled_so:
         note(tx, grant, Entry.CONTRADICTION, at=now, detail=f"RWD-CONTRADICTION: order {answer.order_id} exists, too")
         return "rewards_contradicted"

@@ -17,12 +17,16 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from hub.app.events import Turn, follow, subject_of, turns_of
+from hub.app.reward_goods import not_offered
+from hub.app.reward_messages import withdraw_message
 from hub.app.reward_moves import locked, move, note
+from hub.app.reward_providers import can_cancel, make_code_key
 from hub.app.scene import Scene
 from hub.core.canonical import Canonical
 from hub.core.derived import Derivation, Movement, add_to, derivations, movements
 from hub.core.rewards import (
     NO_ADDRESS,
+    NO_COUNTRY,
     NOBODY,
     Entry,
     GrantState,
@@ -326,11 +330,21 @@ def _settle(work: Work, event: EventRow, rule: Rule) -> None:
     if _has_it(work, event, rule, people):
         work.counts["grants_already"] += 1
         return
-    refusal = _limit_reached(work, rule, people) or (None if "email" in recipient else NO_ADDRESS)
+    refusal = _limit_reached(work, rule, people) or _out_of_reach(work, rule, receiver, recipient)
     if refusal is not None:
         _refuse(work, event, rule, receiver, recipient, refusal)
     else:
         _grant(work, event, rule, receiver, recipient)
+
+
+def _out_of_reach(work: Work, rule: Rule, receiver: int, recipient: Mapping[str, Json]) -> Refusal | None:
+    if rule.give.needs_address and "email" not in recipient:
+        return NO_ADDRESS
+    return None if _product(work, rule, receiver) else NO_COUNTRY
+
+
+def _product(work: Work, rule: Rule, receiver: int) -> str:
+    return rule.give.product_for(work.scene.values(receiver).get("country"))
 
 
 def _parents(scene: Scene, rule: Rule, values: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
@@ -368,7 +382,8 @@ def _grant(work: Work, event: EventRow, rule: Rule, receiver: int, recipient: di
         return
     key = grant_key(scene.hub.instance, rule, receiver, event, rewards.zone)
     grant = _row(work, event, rule, receiver, recipient, key=key, state=GrantState.RESERVED, budget=label)
-    reason = _reason_to_wait(work, rule)
+    make_code_key(scene.hub, scene.tx, rule.give.connection)
+    reason = _reason_to_wait(work, rule, grant)
     if reason:
         grant.state, grant.detail = GrantState.WAITING_APPROVAL, reason
     if not scene.tx.add_grant(grant):  # the lock on the receiver should have shown it
@@ -390,7 +405,7 @@ def _answer_refusal(work: Work, event: EventRow, rule: Rule, grant: Grant) -> No
         note(tx, refused, Entry.REFUSED, at=work.scene.now, detail=f"{refused.detail}; named later: grant {grant.id}")
 
 
-def _reason_to_wait(work: Work, rule: Rule) -> str:
+def _reason_to_wait(work: Work, rule: Rule, grant: Grant) -> str:
     """Why a person must let this grant go; empty if none must. The budget's row is locked: bursts count exactly."""
     scene = work.scene
     budget = work.setup.rewards.budgets[rule.budget]
@@ -399,6 +414,9 @@ def _reason_to_wait(work: Work, rule: Rule) -> str:
     scene.tx.set_setting(name, burst)
     if needs_approval(rule):
         return f"RWD-APPROVE: {rule.give.amount} is over {rule.approve_over}"
+    wrong = not_offered(scene.hub, scene.tx, grant.connection, grant.product, grant.amount, grant.currency)
+    if wrong:
+        return f"RWD-CATALOGUE: {wrong}"
     bound = scene.hub.guards.get("rewards")
     if bound is not None and is_burst(bound, burst, budget.amount.minor):
         return f"RWD-BURST: {burst['count']} grants of {rule.budget} within an hour"
@@ -432,9 +450,9 @@ def _row(
     scene = work.scene
     return Grant(
         id=scene.tx.reserve_ids("grant", 1)[0], key=key, rule=rule.name, subject_id=receiver, event_id=event.id,
-        connection=rule.give.connection, product=rule.give.product, amount=rule.give.amount.text,
+        connection=rule.give.connection, product=_product(work, rule, receiver), amount=rule.give.amount.text,
         currency=rule.give.amount.currency, budget=budget, reference=reference_of(scene.hub.instance, key), state=state,
-        recipient=recipient, not_before=scene.now + rule.wait_s, created_at=scene.now,
+        recipient=recipient, not_before=scene.now + rule.wait_s, created_at=scene.now, deliver=rule.give.deliver,
     )  # fmt: skip
 
 
@@ -462,6 +480,14 @@ def _reverse(work: Work, grant: Grant, event: EventRow) -> None:
     if grant.state in (GrantState.RESERVED, GrantState.WAITING_APPROVAL):
         move(tx, grant, GrantState.REVERSED, Entry.REVERSAL, at=at, detail=f"taken back: {event.name}")
         work.counts["grants_reversed"] += 1
+    elif grant.state == GrantState.ISSUED and can_cancel(work.scene.hub, grant.connection):
+        text = f"{event.name}: order {grant.order_id} is to be taken back"
+        move(tx, grant, GrantState.CANCELLING, Entry.REVERSAL, at=at, detail=text)
+        withdraw_message(work.scene.hub, tx, grant, at)
+        work.counts["grants_cancelling"] += 1
+    elif grant.state in (GrantState.SENDING, GrantState.UNKNOWN) and can_cancel(work.scene.hub, grant.connection):
+        note(tx, grant, Entry.REVERSAL, at=at, detail=f"{event.name}: an order that may exist is to be taken back")
+        work.counts["grants_cancelling"] += 1
     elif grant.state in (GrantState.SENDING, GrantState.UNKNOWN, GrantState.NEEDS_PERSON, GrantState.ISSUED):
         what = f"order {grant.order_id}" if grant.order_id else "an order that may exist"
         note(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from hub.app.context import Hub
 from hub.app.reward_orders import issue_due
+from hub.app.reward_wallet import look_after_orders
 from hub.app.runs import ConnectionRun, Watch, connection_of, sync, unwatched
 from hub.errors import HubError
 from hub.model import Json
@@ -93,6 +94,8 @@ def issue_rewards(hub: Hub, runs: Mapping[str, ConnectionRun]) -> None:
             continue
         try:
             counts = issue_due(hub, name, run_id=run.run_id)
+            if counts["rewards_issued"]:
+                look_after_orders(hub, hub.connections[name])
         except HubError as error:
             run.error, run.code = str(error), error.code
             continue

@@ -20,6 +20,7 @@ from hub.cli import (
     persons,
     planning,
     reviewing,
+    rewarding,
     running,
     verifying,
 )
@@ -143,6 +144,13 @@ rewards.command("show")(reviewing.show_reward)
 rewards.command("approve")(reviewing.approve_reward)
 rewards.command("decline")(reviewing.decline_reward)
 rewards.command("confirm")(reviewing.confirm_reward)
+rewards.command("cancel")(rewarding.cancel)
+rewards.command("points")(rewarding.points)
+rewards.command("use")(rewarding.use)
+rewards.command("overspent")(rewarding.overspent)
+rewards.command("check")(rewarding.check)
+rewards.command("reconcile")(rewarding.reconcile)
+rewards.command("wallet")(rewarding.wallet)
 app.add_typer(rewards, name="rewards")
 
 kpis = _group("Key figures over what the hub knows.")

@@ -11,6 +11,7 @@ alone. Whoever decides again, after whatever crash, comes to the same key and se
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -30,6 +31,8 @@ from hub.model import EventRow, Grant, Json
 Values = Mapping[str, Json]  # canonical field -> value of one entity
 
 PEOPLE = ("contact", "owner")  # entity types that can be given something
+SCREEN, NOWHERE = "screen", "none"  # ways of delivery that need no address: a website shows it; nobody is told
+MESSAGE = ".message"  # ends the rule of a grant that is the message about another; no rule's name has a dot
 PERIODS = ("day", "month", "year", "ever")
 EVENT = "event"  # once_per: each event pays by itself
 LONGEST_REFERENCE = 100  # of Plum's poNumber (vendor docs, "Place order"), the shortest among providers known to us
@@ -44,20 +47,23 @@ class GrantState(StrEnum):
     SENDING = "sending"  # a call may be under way
     UNKNOWN = "unknown"  # an order may or may not exist
     ISSUED = "issued"  # the provider has the order
+    CANCELLING = "cancelling"  # the provider has the order, and is asked to take it back
     REJECTED = "rejected"  # the provider, or a person, said no
     NEEDS_PERSON = "needs_person"  # no machine can tell
-    REVERSED = "reversed"  # taken back before anything was ordered
+    REVERSED = "reversed"  # taken back: nothing was ordered, or the provider took the order back
 
 
 _S = GrantState
 HOLDING = frozenset({_S.WAITING_APPROVAL, _S.RESERVED, _S.SENDING, _S.UNKNOWN, _S.NEEDS_PERSON})  # money set aside
+GIVEN = frozenset({_S.ISSUED, _S.CANCELLING})  # money spent
 MOVES: Mapping[GrantState, frozenset[GrantState]] = {
     _S.WAITING_APPROVAL: frozenset({_S.RESERVED, _S.REJECTED, _S.REVERSED}),
-    _S.RESERVED: frozenset({_S.SENDING, _S.REVERSED}),
+    _S.RESERVED: frozenset({_S.SENDING, _S.REVERSED, _S.WAITING_APPROVAL}),
     _S.SENDING: frozenset({_S.SENDING, _S.RESERVED, _S.UNKNOWN, _S.ISSUED, _S.REJECTED, _S.NEEDS_PERSON, _S.REVERSED}),
     _S.UNKNOWN: frozenset({_S.SENDING, _S.RESERVED, _S.UNKNOWN, _S.ISSUED, _S.NEEDS_PERSON, _S.REVERSED}),
     _S.NEEDS_PERSON: frozenset({_S.ISSUED, _S.REJECTED}),
-    _S.ISSUED: frozenset(),
+    _S.ISSUED: frozenset({_S.CANCELLING}),
+    _S.CANCELLING: frozenset({_S.CANCELLING, _S.ISSUED, _S.REVERSED}),
     _S.REJECTED: frozenset(),
     _S.REVERSED: frozenset(),
     _S.REFUSED: frozenset(),
@@ -67,17 +73,25 @@ MOVES: Mapping[GrantState, frozenset[GrantState]] = {
 # What rewards.yaml declares
 
 
+POINTS = "points"  # stands where a currency does: points of the hub's own ledger
+
+
+def exponent_of(currency: str) -> int:
+    """Decimal places of a currency; points have none. Raises MappingFault: no such currency."""
+    return 0 if currency == POINTS else currency_exponent(currency)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """Money."""
+    """Money, or points."""
 
     minor: int  # minor units
-    currency: str  # ISO 4217
+    currency: str  # ISO 4217, or POINTS
 
     @property
     def text(self) -> str:
         """Decimal text in major units: 2500 of EUR is "25"."""
-        return plain_decimal(Decimal(self.minor).scaleb(-currency_exponent(self.currency)))
+        return plain_decimal(Decimal(self.minor).scaleb(-exponent_of(self.currency)))
 
     def __str__(self) -> str:
         return f"{self.text} {self.currency}"
@@ -105,9 +119,19 @@ class Give:
     """What is ordered."""
 
     connection: str
-    product: str  # the provider's product id
+    product: str  # the provider's product id; where it differs by country: for all others, "" if there is none for them
     amount: Amount
-    deliver: str = "provider"  # who sends it to the person
+    deliver: str | None = None  # as `Grant.deliver`
+    products: Mapping[str, str] = field(default_factory=dict)  # ISO 3166 country of the receiver -> product
+
+    def product_for(self, country: Json) -> str:
+        """The product for somebody of that country; "" if nothing is given there."""
+        return self.products.get(str(country or ""), self.product)
+
+    @property
+    def needs_address(self) -> bool:
+        """Whether it reaches somebody at an address only."""
+        return self.deliver not in (SCREEN, NOWHERE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +318,7 @@ class Refusal:
 
 NOBODY = Refusal(code="RWD-NOBODY", text="nobody is named to receive it")
 NO_ADDRESS = Refusal(code="RWD-ADDRESS", text="the receiver has no e-mail address")
+NO_COUNTRY = Refusal(code="RWD-COUNTRY", text="nothing is given in the receiver's country")
 
 
 def over_limit(limit: PerPerson) -> Refusal:
@@ -357,6 +382,7 @@ class Step(StrEnum):
     SEND = "send"
     LOOK_UP = "look_up"  # ask the provider for the reference: there, or certainly not
     PERSON = "person"
+    CANCEL = "cancel"
 
 
 class Entry(StrEnum):
@@ -378,6 +404,9 @@ class Entry(StrEnum):
     CONFIRMED = "confirmed"  # by a person
     REVERSAL = "reversal"
     CONTRADICTION = "contradiction"  # an answer that does not fit what was settled
+    CANCELLING = "cancelling"  # the provider is asked to take the order back
+    CANCELLED = "cancelled"  # it did: what was spent is free again
+    KEPT = "kept"  # it did not: the code was used already, or the order cannot be taken back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,6 +432,8 @@ def next_step(grant: Grant, kinds: Sequence[str], provider: Provider, now: float
         return Step.WAIT
     if grant.state == GrantState.RESERVED:
         return Step.SEND
+    if grant.state == GrantState.CANCELLING:
+        return Step.CANCEL  # asked twice is asked once
     under_way = grant.state == GrantState.SENDING and now <= (grant.last_possible or 0.0)
     if under_way or grant.state not in (GrantState.SENDING, GrantState.UNKNOWN):
         return Step.WAIT
@@ -441,14 +472,24 @@ def _last(kinds: Sequence[str], wanted: str) -> int:
 # Orders
 
 
-def order_body(grant: Grant) -> dict[str, Json]:
-    """The order as the provider's `orders` stream takes it; its number travels as the change's reference."""
+def order_body(grant: Grant, code: str = "") -> dict[str, Json]:
+    """The order as the provider's stream takes it; its number travels as the change's reference.
+
+    Args:
+        code: what the receiver will type, where the order is for a code: it is worth the amount, once.
+    """
     amount = Decimal(grant.amount)
+    whole = int(amount) if amount == amount.to_integral_value() else float(amount)
+    if code:
+        return {
+            "productId": grant.product, "quantity": 1, "denomination": whole, "currencyCode": grant.currency,
+            "code": code, "tag": grant.rule,
+        }  # fmt: skip
     body: dict[str, Json] = {
         "productId": grant.product,
         "quantity": 1,
-        "denomination": int(amount) if amount == amount.to_integral_value() else float(amount),
-        "email": grant.recipient["email"],
+        "denomination": whole,
+        "email": grant.recipient.get("email"),
         "tag": grant.rule,
         "notifyReceiverEmail": 1,
         "notifyAdminEmail": 0,
@@ -469,7 +510,21 @@ def dialled(phone: str) -> str:
     return f"+{number.country_code}-{phone.removeprefix(f'+{number.country_code}')}"
 
 
-COMPARED = ("productId", "denomination", "email", "quantity")
+def code_of(key: str, reference: str) -> str:
+    """The discount code of a grant: the same for every attempt, and nobody who lacks the key can tell it.
+
+    Args:
+        key: the store's own (`Tx.code_key`), a secret.
+        reference: the grant's.
+    """
+    digest = hmac.new(key.encode(), reference.encode(), hashlib.sha256).digest()
+    number = int.from_bytes(digest[:8], "big")
+    return "".join(LETTERS[number >> shift & 31] for shift in range(0, 5 * CODE_LENGTH, 5))
+
+
+LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # 32 that nobody takes for one another when he types them
+CODE_LENGTH = 12  # 60 bits
+COMPARED = ("productId", "denomination", "currencyCode", "code", "email", "quantity")
 
 
 def order_differences(body: Mapping[str, Json], found: Mapping[str, Json]) -> list[str]:
@@ -478,7 +533,8 @@ def order_differences(body: Mapping[str, Json], found: Mapping[str, Json]) -> li
     What the provider does not tell cannot differ, but the amount it must tell: an order that shows nothing to compare
     is not adopted.
     """
-    wrong = [name for name in COMPARED if found.get(name) is not None and not _alike(name, body[name], found[name])]
+    told = [name for name in COMPARED if name in body and found.get(name) is not None]
+    wrong = [name for name in told if not _alike(name, body[name], found[name])]
     return wrong if found.get("denomination") is not None else ["denomination", *wrong]
 
 

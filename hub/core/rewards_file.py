@@ -15,15 +15,32 @@ from hub.core.canonical_file import check_language, digest_of
 from hub.core.document import Sheet, nearest
 from hub.core.expressions import compile_expression, entity_names
 from hub.core.formats import MappingFault
-from hub.core.rewards import EVENT, PEOPLE, PERIODS, Amount, Budget, Give, PerPerson, Rewards, Rule, RuleCondition
-from hub.core.values import currency_exponent, normalise_instant, to_instant
+from hub.core.rewards import (
+    EVENT,
+    NOWHERE,
+    PEOPLE,
+    PERIODS,
+    POINTS,
+    SCREEN,
+    Amount,
+    Budget,
+    Give,
+    PerPerson,
+    Rewards,
+    Rule,
+    RuleCondition,
+    exponent_of,
+)
+from hub.core.values import normalise_instant, to_instant
 
-_AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,4}))? ([A-Z]{3})")
+_AMOUNT = re.compile(rf"([0-9]{{1,12}})(?:\.([0-9]{{1,4}}))? ([A-Z]{{3}}|{POINTS})")
 _SPAN = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})s)?")
 RULE_KEYS = (
     "text", "on", "when", "who", "give", "once_per", "limits", "budget", "active_from", "wait", "approve_over",
     "reverse_on",
 )  # fmt: skip
+GIVE_KEYS = ("connection", "product", "products", "amount", "deliver")
+PROVIDER = "provider"  # deliver: the provider tells the receiver itself
 _NEEDED = ("text", "on", "who", "give", "once_per", "budget", "active_from")
 
 
@@ -161,15 +178,47 @@ def _who(place: Sheet, entity: EntityType) -> str:
 
 
 def _give(place: Sheet, connections: Collection[str] | None) -> Give | None:
-    if not place.closed(("connection", "product", "amount", "deliver"), required=("connection", "product", "amount")):
+    if not place.closed(GIVE_KEYS, required=("connection", "amount")):
         return None
-    connection, product, amount = place.text("connection"), place.text("product"), _amount(place, "amount")
-    if connections is not None and connection and connection not in connections:
-        place.at("connection").fault("RWD-003", f"no connection {connection}", nearest(connection, connections))
+    connection, amount = _connection(place, connections), _amount(place, "amount")
     if amount is not None and not amount.minor:
         place.at("amount").fault("RWD-004", "a reward of nothing", "give an amount above 0")
-    deliver = place.choice("deliver", ("provider",), "provider")
-    return Give(connection=connection, product=product, amount=amount, deliver=deliver) if amount else None
+    if place.has("product") == place.has("products"):
+        place.fault("RWD-008", "one of product and products says what is given", "name one of them")
+    product, products = place.text("product"), _products(place.at("products"))
+    deliver = _deliver(place, connections)
+    if amount is None:
+        return None
+    product = products.pop("default", product)
+    return Give(connection=connection, product=product, products=products, amount=amount, deliver=deliver)
+
+
+def _connection(place: Sheet, connections: Collection[str] | None) -> str:
+    name = place.text("connection")
+    if connections is not None and name and name not in connections:
+        place.at("connection").fault("RWD-003", f"no connection {name}", nearest(name, connections))
+    return name
+
+
+def _products(place: Sheet) -> dict[str, str]:
+    """Country, or `default`, -> product."""
+    found = {}
+    for name, _ in place.entries():
+        if name != "default" and not re.fullmatch(r"[A-Z]{2}", name):
+            place.at(name).fault("RWD-008", f"{name[:40]} is no country", "its two letters (ISO 3166), such as DE")
+        found[name] = place.text(name)
+    return found
+
+
+def _deliver(place: Sheet, connections: Collection[str] | None) -> str | None:
+    """As `Grant.deliver`."""
+    inner = place.at("deliver")
+    if not isinstance(inner.value, Mapping):
+        said = place.choice("deliver", (PROVIDER, SCREEN, NOWHERE), PROVIDER)
+        return None if said == PROVIDER else said
+    if not inner.closed(("connection", "template"), required=("connection", "template")):
+        return None
+    return f"{_connection(inner, connections)}/{inner.text('template')}"
 
 
 def _check_money(
@@ -195,11 +244,12 @@ def _amount(place: Sheet, key: str) -> Amount | None:
     found = _AMOUNT.fullmatch(text)
     if found is None:
         if place.has(key):
-            place.at(key).fault("RWD-004", f"{key} is no amount of money", "write it as 25 EUR or 12.50 EUR")
+            fix = "write it as 25 EUR, 12.50 EUR or 100 points"
+            place.at(key).fault("RWD-004", f"{key} is no amount of money", fix)
         return None
     whole, fraction, currency = found.groups()
     try:
-        minor = Decimal(f"{whole}.{fraction or '0'}").scaleb(currency_exponent(currency))
+        minor = Decimal(f"{whole}.{fraction or '0'}").scaleb(exponent_of(currency))
     except MappingFault as fault:
         place.at(key).fault("RWD-004", f"{currency}: {fault.message}", fault.fix)
         return None

@@ -53,7 +53,7 @@ def check_description(connector: Connector) -> None:
     assert names or connector.streams_for is not None or connector.tailored is not None, "no streams"
     assert len(set(names)) == len(names), "two streams of one name"
     assert connector.title, "no title"
-    local = connector.local_files or connector.local_programs or connector.mail
+    local = connector.local_files or connector.local_programs or connector.mail or connector.inside
     free = local or connector.only_listens or connector.tailored is not None
     assert free or connector.hosts, "no hosts: it could be pointed anywhere"
     assert local or connector.only_listens or connector.limits, "no limits"

@@ -144,7 +144,7 @@ def message_streams() -> tuple[Stream, ...]:
     listed = Stream(name=TEMPLATES, cursor="snapshot", sorted=False, page_size=1000)
     sent = Stream(
         name=ORDERS, cursor="none", sorted=False, writes=frozenset({"create"}), idempotency=Idempotency.NONE, acts=True,
-        answers_with_record=False,
+        answers_with_record=False, gives="order",
     )  # fmt: skip
     return (listed, sent)
 

@@ -18,6 +18,7 @@ from hub.store.statements import Dialect, Statement, as_new, given, table
 MAPPING, SETTING, SECRET = table("mapping_version"), table("setting"), table("secret")
 AUDIT, USER = table("audit"), table("user")
 INSTANCE = "instance_id"
+CODE_KEY = "rewards.code_key"
 MAPPING_HEAD = [MAPPING.c[name] for name in ("name", "version", "kind", "digest", "by", "at")]
 
 
@@ -112,6 +113,17 @@ class Config(Session):
         if found is None:
             self._run(FIRST_SETTING, **as_new(name=INSTANCE, value=encode(uuid.uuid4().hex[:12])))
             found = self.setting(INSTANCE)
+        return str(found)
+
+    def code_key(self) -> str:
+        """What codes of rewards are made with, so that nobody can guess one: made once, known to this store alone.
+
+        It is made in the transaction of the first grant that needs it: a backup with the grant has the key, too.
+        """
+        found = self.setting(CODE_KEY)
+        if found is None:
+            self._run(FIRST_SETTING, **as_new(name=CODE_KEY, value=encode(uuid.uuid4().hex + uuid.uuid4().hex)))
+            found = self.setting(CODE_KEY)
         return str(found)
 
     # Secrets

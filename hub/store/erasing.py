@@ -25,6 +25,7 @@ TOMBSTONE, TOMBSTONE_KEY, HOLD_ITEM, HINT = (
     table("tombstone"), table("tombstone_key"), table("hold_item"), table("hint"),
 )  # fmt: skip
 GRANT, DELIVERY, NOTE, AUDIT = table("grant"), table("delivery"), table("note"), table("audit")
+POINT_USE = table("point_use")
 ERASURE, PLAN, PART = table("erasure"), table("plan"), table("plan_part")
 
 
@@ -119,6 +120,9 @@ GRANT_PERSON = Statement(
         .where(d.one_of(GRANT.c.subject_id, "ids"))
         .values(recipient=bindparam("new_recipient"), detail=bindparam("new_detail"))
     )
+)
+POINT_WORDS = Statement(
+    lambda d: update(POINT_USE).where(d.one_of(POINT_USE.c.subject_id, "ids")).values(text=bindparam("new_text"))
 )
 DROP_NOTES = Statement(lambda d: delete(NOTE).where(d.one_of(NOTE.c.target, "targets")))
 CLEAR_AUDIT = Statement(
@@ -231,6 +235,7 @@ class Erasing(Session):
         nothing = as_new(values="{}", fields=encode({"v": 0, "m": None}), state="erased", version=self.next_version())
         self._run(EMPTY, ids=ids, **nothing)
         self._run(GRANT_PERSON, ids=ids, **as_new(recipient="{}", detail=""))
+        self._run(POINT_WORDS, ids=ids, **as_new(text=""))
         self._run(DROP_NOTES, targets=texts_of(named))
         self._run(CLEAR_AUDIT, targets=texts_of(told), **as_new(before="null", after="null"))
 

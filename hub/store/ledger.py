@@ -16,11 +16,12 @@ from hub.model import EventRow, Grant
 from hub.store.codec import decode, encode
 from hub.store.databases import Row
 from hub.store.listing import Listing
-from hub.store.rows import BudgetRow, GrantEntry
+from hub.store.rows import BudgetRow, GrantEntry, PointUseRow
 from hub.store.session import Session, ids_of, texts_of
 from hub.store.statements import Dialect, Statement, Update, as_new, given, table, word
 
 EVENT, GRANT, ENTRY, BUDGET = table("event"), table("grant"), table("grant_entry"), table("budget")
+USE = table("point_use")
 CHANGING = [
     "state", "recipient", "not_before", "first_sent", "last_possible", "order_id", "attempts", "epoch", "detail",
 ]  # fmt: skip
@@ -115,6 +116,12 @@ ADD_ENTRY = Statement(
     lambda d: insert(ENTRY).values({name: value for name, value in given("grant_entry").items() if name != "id"})
 )
 ENTRIES = Statement(lambda d: select(ENTRY).where(ENTRY.c.grant_id == bindparam("the_grant")).order_by(ENTRY.c.id))
+
+ADD_USE = Statement(
+    lambda d: insert(USE).values({name: value for name, value in given("point_use").items() if name != "id"})
+)
+ONE_USE = Statement(lambda d: select(USE.c.id).where(USE.c.key == bindparam("the_key")))
+USES = Statement(lambda d: select(USE).where(d.one_of(USE.c.subject_id, "ids")).order_by(USE.c.id))
 
 OPEN_BUDGET = Statement(lambda d: d.upsert(BUDGET).values(given("budget")).on_conflict_do_nothing())
 RESERVE, SPEND = Statement(_reserve), Statement(_spend)
@@ -256,6 +263,22 @@ class Ledger(Session):
         return [
             GrantEntry(id=row[0], grant_id=row[1], kind=row[2], amount=row[3], at=row[4], detail=row[5])
             for row in self._rows(ENTRIES, the_grant=grant_id)
+        ]
+
+    # Points
+
+    def has_point_use(self, key: str) -> bool:
+        return bool(self._rows(ONE_USE, the_key=key))
+
+    def add_point_use(self, *, key: str, subject_id: int, points: int, text: str, by: str, at: float) -> None:
+        """One use of points. Its key was asked for before, with the person locked."""
+        self._run(ADD_USE, **as_new(key=key, subject_id=subject_id, points=points, text=text, by=by, at=at))
+
+    def point_uses(self, subject_ids: Iterable[int]) -> list[PointUseRow]:
+        """What these used of their points, oldest first."""
+        return [
+            PointUseRow(id=row[0], key=row[1], subject_id=row[2], points=row[3], text=row[4], by=row[5], at=row[6])
+            for row in self._rows(USES, ids=ids_of(subject_ids))
         ]
 
     # Budgets

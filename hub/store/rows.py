@@ -100,6 +100,19 @@ class BudgetRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PointUseRow:
+    """Points of one person that were used."""
+
+    id: int
+    key: str
+    subject_id: int
+    points: int
+    text: str  # what for
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MappingVersionRow:
     """One published version of a mapping or of another configuration file."""
 

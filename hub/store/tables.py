@@ -508,6 +508,8 @@ class Grant(Base, table=True):
     epoch: int = _number()
     created_at: float = _time()
     detail: str = _words()
+    deliver: str | None = _words(null=True)
+    parent_id: int | None = _number(null=True)
 
 
 class GrantEntry(Base, table=True):

@@ -1,17 +1,19 @@
-"""Tables of the console: who is signed in, what programs sign in with, what people write and look through.
+"""Tables of the console: who is signed in, what programs sign in with, what people write and look through,
+and what they used of their points.
 
 With these the tables are complete: whoever needs all of them takes METADATA from here.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Index
+from sqlalchemy import Index, UniqueConstraint
 
 from hub.store.tables import METADATA, Base, _bytes, _document, _number, _time, _words
 from hub.store.tables_events import Event, SegmentMember
 
 __all__ = [
-    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Event", "Note", "PlanPart", "SavedView", "SegmentMember",
+    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Event", "Note", "PlanPart", "PointUse", "SavedView",
+    "SegmentMember",
     "SignInFailure", "SignInLink", "UserSession",
 ]  # fmt: skip
 
@@ -122,3 +124,20 @@ class DataAudit(Base, table=True):
     by: str = _words()
     score: int | None = _number(null=True)  # 0 to 100; none where there was nothing to look at
     figures: str = _document()  # what was counted -> how many
+
+
+class PointUse(Base, table=True):
+    """Points of one person that were used. The key makes one use of a repeated call."""
+
+    __tablename__ = "point_use"
+    __table_args__ = (
+        UniqueConstraint("key", name="uq_point_use_key"),
+        Index("ix_point_use_subject", "subject_id"),
+    )
+    id: int = _number(key=True, auto=True)
+    key: str = _words()
+    subject_id: int = _number("entity.id")
+    points: int = _number()
+    text: str = _words()
+    by: str = _words()
+    at: float = _time()

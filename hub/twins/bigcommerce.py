@@ -149,11 +149,19 @@ class TwinBigCommerce(Twin):
     def _answer_to(self, request: Request) -> Response:
         match request.method, self._parts(request):
             case "GET", ["v2", "store"]:
-                return Response.json({"id": self.settings["store_hash"], "name": "Twin Store", "plan_name": "Plus"})
+                store = {"name": "Twin Store", "plan_name": "Plus", "currency": "EUR"}
+                return Response.json({"id": self.settings["store_hash"], **store})
             case "GET", ["v2", "orders"]:
                 return self._orders(request)
             case "GET", ["v2", "coupons"]:
                 return self._coupons(request)
+            case "POST", ["v2", "coupons"]:
+                return self._make_coupon(request)
+            case "PUT", ["v2", "coupons", number]:
+                given = _object(request)
+                changes = {name: value for name, value in given.items() if name in ("name", "enabled")}
+                kept = self.records.update("coupons", self._seen("coupons", number).id, changes, by="api")
+                return Response.json(self._show(kept), rows=1)
             case "GET", ["v2", ("orders" | "coupons") as stream, number]:
                 return Response.json(self._show(self._seen(stream, number)), rows=1)
             case method, ["v3", "customers", *rest]:
@@ -269,6 +277,32 @@ class TwinBigCommerce(Twin):
         least, code = _whole(request, "min_id", 0, 10**12), request.first("code")
         rows = [row for row in self._live("coupons") if int(row.id) >= least and code in ("", row.fields["code"])]
         return self._bare(rows, request)
+
+    def _make_coupon(self, request: Request) -> Response:
+        """One coupon; its code and its name are taken once in a store."""
+        given = _object(request)
+        lacking = [name for name in ("name", "code", "type", "amount", "applies_to") if not given.get(name)]
+        if lacking:
+            raise Refused(400, f"The field '{lacking[0]}' is required.")
+        if self.faults.row_fault() == "reject":
+            raise Refused(400, "The field 'amount' is invalid.")
+        for row in self.records.all("coupons"):
+            for name in ("code", "name"):
+                if not row.deleted and row.fields[name].lower() == str(given[name]).lower():
+                    raise Refused(409, f"The {name} '{given[name]}' is already in use by another coupon.")
+        try:
+            amount = f"{float(given['amount']):.4f}"
+        except (TypeError, ValueError):
+            raise Refused(400, "The field 'amount' is invalid.") from None
+        made = self.records.create("coupons", {**blank_coupon(), **given, "amount": amount}, by="api")
+        return Response.json(self._show(made), 201, rows=1)
+
+    def act_redeem(self, code: str) -> None:
+        """A customer uses a coupon. Raises ValueError: it cannot be used (any more)."""
+        found = [row for row in self._live("coupons") if row.fields["code"] == code and row.fields["enabled"]]
+        if not found or 0 < found[0].fields["max_uses"] <= found[0].fields["num_uses"]:
+            raise ValueError("the coupon cannot be used")
+        self.records.update("coupons", found[0].id, {"num_uses": found[0].fields["num_uses"] + 1}, by="user:1")
 
     def _bare(self, rows: list[Record], request: Request) -> Response:
         limit, page = _whole(request, "limit", 50, MOST_ROWS), _whole(request, "page", 1, 1_000_000)
@@ -481,6 +515,13 @@ def signature(body: bytes, number: str, when: int, secret: str) -> str:
     """Standard Webhooks; the key is the client secret as it is (vendor docs, "Webhook signatures")."""
     message = f"{number}.{when}.".encode() + body
     return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
+
+
+def _object(request: Request) -> Fields:
+    given = request.json()
+    if not isinstance(given, dict):
+        raise Refused(400, "An object is expected.")
+    return given
 
 
 def _whole(request: Request, name: str, default: int, most: int) -> int:

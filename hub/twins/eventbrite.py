@@ -115,6 +115,9 @@ class TwinEventbrite(Twin):
             case "GET", ["organizations", organization, ("events" | "attendees" | "orders" | "discounts") as stream]:
                 self._own(organization)
                 return self._listed(request, stream)
+            case "POST", ["organizations", organization, "discounts"]:
+                self._own(organization)
+                return self._make_discount(request)
             case method, ["organizations", organization, "webhooks"]:
                 self._own(organization)
                 return self._hooks(method, request)
@@ -240,6 +243,31 @@ class TwinEventbrite(Twin):
         """410 takes the webhook away."""
         return 200 <= status < 300
 
+    def _make_discount(self, request: Request) -> Response:
+        """A coded discount, of an amount or a share and not of both."""
+        body = request.json()
+        given = body.get("discount") if isinstance(body, dict) else None
+        if not isinstance(given, dict):
+            raise _wrong("discount - MISSING")
+        if not given.get("code") or given.get("type") != "coded":
+            raise _wrong("discount.code - MISSING")
+        if (given.get("amount_off") is None) == (given.get("percent_off") is None):
+            raise _wrong("discount.amount_off - INVALID")
+        if self.faults.row_fault() == "reject":
+            raise _wrong("discount.code - INVALID")
+        if given.get("event_id"):
+            self._record("events", str(given["event_id"]))
+        made = self.records.create("discounts", self.completed("discounts", given), by="api")
+        return Response.json(self._show(made, set()), rows=1)
+
+    def act_redeem(self, code: str) -> None:
+        """Somebody buys a ticket with a code. Raises ValueError: it cannot be used (any more)."""
+        found = [row for row in self.records.all("discounts") if row.fields["code"] == code and not row.deleted]
+        if not found or 0 < (found[0].fields["quantity_available"] or 0) <= found[0].fields["quantity_sold"]:
+            raise ValueError("the code cannot be used")
+        sold = {"quantity_sold": found[0].fields["quantity_sold"] + 1}
+        self.records.update("discounts", found[0].id, sold, by="user:1")
+
     # --- people ------------------------------------------------------------------------------------------------
 
     def completed(self, stream: str, fields: Fields) -> Fields:
@@ -307,6 +335,10 @@ def _in_scope(row: Record, request: Request) -> bool:
         case "event":
             return event == request.first("event_id")
     return True
+
+
+def _wrong(what: str) -> _Refused:
+    return _Refused(400, "ARGUMENTS_ERROR", f"There are errors with your arguments: {what}")
 
 
 def _pagination(count: int, number: int = 1) -> Fields:

@@ -2,9 +2,10 @@
 
 Behaviour: cost points in a leaky bucket, throttling inside HTTP 200, userErrors, a search index that lags behind,
 whole-day customer searches, metafields with a unique "hub.id", signed webhooks of REST shape. The GraphQL machine is
-in shopify_graph, queries in shopify_reads and shopify_listing, mutations in shopify_writes.
+in shopify_graph, queries in shopify_reads and shopify_listing, mutations in shopify_writes, discount codes in
+shopify_discounts.
 
-Not played: products, discounts, checkouts, bulk operations, the REST API.
+Not played: products, discounts other than basic codes, checkouts, bulk operations, the REST API.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode
 
-from hub.twins import shopify_reads, shopify_writes
+from hub.twins import shopify_discounts, shopify_reads, shopify_writes
 from hub.twins.hooks import HookEvent, Target
 from hub.twins.kit import BadJson, Bucket, Change, Fields, Record, Request, Response, Twin
 from hub.twins.shopify_graph import RATE_LIMIT_PAGE, Document, Graph, Prepared, Refused
@@ -33,10 +34,10 @@ Json = Any
 # Points restored per second by plan; the bucket holds twenty times as much (vendor docs, "Rate limits").
 PLANS = {"standard": 100.0, "advanced": 200.0, "plus": 1000.0, "enterprise": 2000.0}
 BUCKET_S = 20.0
-SCOPES = "read_customers write_customers read_orders read_all_orders"
+SCOPES = "read_customers write_customers read_orders read_all_orders read_discounts write_discounts"
 SUPPORTED = ("2026-01", "2026-04", "2026-07", "2026-10")  # an older version is answered by the first of them
 ONLINE_S, OFFLINE_S, REFRESH_S = 86_399, 3_600, 7_776_000  # lives of tokens (vendor docs, "Authentication")
-FIRST_NUMBER = {"customers": "7100000000001", "orders": "5100000000001"}
+FIRST_NUMBER = {"customers": "7100000000001", "orders": "5100000000001", "discounts": "1100000000001"}
 _PATH = re.compile(r"/admin/api/(\d{4}-\d{2}|unstable)/graphql\.json")
 _TOKEN_PATH = "/admin/oauth/access_token"
 
@@ -53,7 +54,7 @@ class TwinShopify(Twin):
     """One shop with one installed app."""
 
     name = "shopify"
-    streams: ClassVar[Sequence[str]] = ("customers", "orders")
+    streams: ClassVar[Sequence[str]] = ("customers", "orders", "discounts")
     hook_attempts = 9  # 8 retries over 4 hours, then an API subscription is removed (vendor docs, "Webhooks")
 
     def __init__(self, **options: Json) -> None:
@@ -76,6 +77,7 @@ class TwinShopify(Twin):
             self.records.add_index(stream, "custom", _custom_keys)
         self.records.add_index("customers", "email", lambda fields: _present(fields["email"]))
         self.records.add_index("customers", "phone", lambda fields: _present(fields["phone"]))
+        self.records.add_index("discounts", "code", lambda fields: _present(fields["code"].lower()))
         self.records.add_index("orders", "customer", lambda fields: _present(fields["customer"]))
 
     def _begin_state(self) -> None:
@@ -321,6 +323,9 @@ class TwinShopify(Twin):
         with self.lock:
             if stream == "orders":
                 return self._add_order(dict(fields), by).id
+            if stream == "discounts":
+                made = shopify_discounts.completed(self, dict(fields))
+                return self.records.create(stream, made, by=by, id=self.new_id(stream)).id
             return self._save(None, dict(fields), by).id
 
     def user_edit(self, stream: str, record_id: str, fields: Fields, by: str = "user:1") -> None:
@@ -328,6 +333,9 @@ class TwinShopify(Twin):
             record = self.records.get(stream, record_id)
             if stream == "customers":
                 self._save(record, dict(fields), by)
+                return
+            if stream == "discounts":
+                self.records.update(stream, record_id, dict(fields), by=by)
                 return
             given = dict(fields)
             status = given.pop("displayFinancialStatus", None)
@@ -365,6 +373,11 @@ class TwinShopify(Twin):
         for order in orders:
             self.records.update("orders", order.id, {"customer": winner}, by="system")
         return merged
+
+    def act_redeem(self, code: str, by: str = "user:1") -> None:
+        """A customer uses a discount code."""
+        with self.lock:
+            shopify_discounts.redeem(self, code, by)
 
     def act_pay_order(self, order: str, by: str = "user:1") -> str:
         """Pay what is open. Returns the payment's number."""
@@ -445,6 +458,12 @@ class TwinShopify(Twin):
 
     def load(self, stream: str, rows: Iterable[dict[str, Json]]) -> int:
         """As Twin.load. A phone that the shop could not hold (implausible, or another customer's) is left out."""
+        if stream == "discounts":
+            with self.lock:
+                rows = list(rows)
+                for row in rows:
+                    self._load_one(stream, row, shopify_discounts.completed(self, row["fields"]))
+            return len(rows)
         rows = list(rows) if stream == "customers" else [self._order_row(row) for row in rows]
         if stream == "orders":
             with self.lock:
@@ -505,7 +524,7 @@ class TwinShopify(Twin):
             if stream == "customers":
                 orders = self.records.lookup("orders", "customer", record.id)
                 rows[record.id]["fields"] = plain_customer(record, orders, self.shop)
-            else:
+            elif stream == "orders":
                 rows[record.id]["fields"] = plain_order(record)
         return rows
 
@@ -531,7 +550,7 @@ class TwinShopify(Twin):
 @cache
 def _graph() -> Graph:
     """The schema is the same for every shop and dear to build."""
-    return Graph({**shopify_reads.RESOLVERS, **shopify_writes.RESOLVERS})
+    return Graph({**shopify_reads.RESOLVERS, **shopify_writes.RESOLVERS, **shopify_discounts.RESOLVERS})
 
 
 def _custom_keys(fields: Fields) -> list[str]:

@@ -79,7 +79,7 @@ class Visit:
         return next(iter(self.twin.records.lookup(stream, "custom", f"{name}={custom['value']}")), None)
 
 
-STREAM_OF = {"Customer": "customers", "Order": "orders"}
+STREAM_OF = {"Customer": "customers", "Order": "orders", "DiscountCodeNode": "discounts"}
 
 
 def bad_argument(message: str) -> GraphQLError:

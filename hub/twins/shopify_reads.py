@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError
 
 from hub.twins.records import Fields, Record, id_order
+from hub.twins.shopify_discounts import show_discount
 from hub.twins.shopify_listing import PAGE_MAX, Listing, Visit, bad_argument, guard, page_of_list, page_size
 from hub.twins.shopify_shapes import show_customer, show_line, show_metafield, show_order, show_refund, show_transaction
 from hub.twins.shopify_values import clean_email, clean_phone, gid, utc_text
@@ -104,7 +105,10 @@ def _node(_: Json, info: Info, id: str) -> Fields | None:
     visit: Visit = info.context
     if visit.may("read_customers") and (record := visit.find(id, "Customer")) is not None:
         return visit.customer(record)
-    return visit.order(visit.find(id, "Order")) if visit.may("read_orders") else None
+    if visit.may("read_orders") and (order := visit.find(id, "Order")) is not None:
+        return visit.order(order)
+    found = visit.find(id, "DiscountCodeNode") if visit.may("read_discounts") else None
+    return show_discount(visit.twin, found) if found is not None and not found.deleted else None
 
 
 def _nodes(_: Json, info: Info, ids: list[str]) -> list[Fields | None]:

@@ -5,7 +5,7 @@ metadata that merges, signed webhooks. Parameters are in stripe_params, objects 
 stripe_billing, events in stripe_events, lists in stripe_lists, keys in stripe_keys.
 
 People act by ``user_action``: start_subscription, renew_subscription, cancel_subscription, create_invoice, pay_invoice,
-void_invoice, charge, refund, roll_webhook_secret.
+void_invoice, charge, refund, redeem, roll_webhook_secret.
 
 Not played: v2, checkout sessions, quotes, credit notes, disputes, invoice items, schedules, proration, tax.
 """
@@ -52,6 +52,7 @@ class TwinStripe(Twin):
         super().__init__(**{**defaults, **options})
         self.tokens.fixed |= {"sk_test_twin", *self.settings["restricted"]}
         self.records.add_index("customers", "email", lambda fields: [fields["email"]] if fields["email"] else [])
+        self.records.add_index("promotion_codes", "code", lambda fields: [str(fields["code"]).lower()])
         self.records.add_index("invoices", "customer", lambda fields: [str(fields["customer"])])
         self.records.add_index("subscriptions", "customer", lambda fields: [str(fields["customer"])])
         self._begin_state()
@@ -227,6 +228,23 @@ class TwinStripe(Twin):
         return {"id": self._call[0], "idempotency_key": self._call[1]}
 
     # --- webhooks ----------------------------------------------------------------------------------------------
+
+    def act_redeem(self, code: str, by: str = "user:1") -> None:
+        """A customer uses a promotion code. Raises ValueError: there is none that is active."""
+
+        def act() -> None:
+            known = self.records.lookup("promotion_codes", "code", code.lower())
+            found = [row for row in known if row.fields["active"]]
+            if not found:
+                raise Refused(400, f"This promotion code is not active: {code}", None, "promotion_code")
+            uses, most = found[0].fields["times_redeemed"] + 1, found[0].fields["max_redemptions"]
+            told = {"times_redeemed": uses, "active": most is None or uses < most}
+            self.records.update("promotion_codes", found[0].id, told, by=by, touch=False)
+            coupon = self.records.get("coupons", found[0].fields["promotion"]["coupon"])
+            counted = {"times_redeemed": coupon.fields["times_redeemed"] + 1}
+            self.records.update("coupons", coupon.id, counted, by=by, touch=False)
+
+        self._by_people(act)
 
     def act_roll_webhook_secret(self, endpoint: str) -> str:
         """A new secret; messages are signed with both until it is rolled again. Returns the new one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 
 from hub.twins.kit import Fields, Record, Request, Response
@@ -212,7 +213,17 @@ class Calls:
             if self._twin.records.find("coupons", str(coupon)) is None:
                 raise missing("coupon", str(coupon), "promotion[coupon]", 400)
             fields.setdefault("code", self._twin.make_id("")[:8].upper())
+            self._refuse_taken(fields)
         return fields, record_id
+
+    def _refuse_taken(self, fields: Fields) -> None:
+        """No two active codes of one customer, or of everybody, are alike, however they are written."""
+        code = str(fields["code"])
+        if not re.fullmatch(r"[A-Za-z0-9-]+", code):
+            raise invalid("Invalid promotion code: only letters, digits and dashes.", "code")
+        for other in self._twin.records.lookup("promotion_codes", "code", code.lower()):
+            if other.fields["active"] and other.fields["customer"] == fields.get("customer"):
+                raise invalid(f"An active promotion code with `code: {code}` already exists.", "code")
 
     def _update(self, stream: str, record_id: str, given: Fields) -> Fields:
         resource = RESOURCES[stream]

@@ -7,7 +7,7 @@ store keeps these promises, on both databases, is what tests/properties/test_rew
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -26,6 +26,12 @@ class Books:
     entries: dict[int, list[str]] = field(default_factory=dict)  # grant -> kinds of its lines, oldest first
     reserved: int = 0
     spent: int = 0
+    roots: dict[int, int] = field(default_factory=dict)  # person -> the one he turned out to be
+
+    def root(self, person: int) -> int:
+        while person in self.roots and self.roots[person] != person:
+            person = self.roots[person]
+        return person
 
 
 class Ledger:
@@ -78,10 +84,24 @@ class LedgerTx:
         return replace(found)
 
     def grants(
-        self, state: str | None = None, connection: str | None = None, *, limit: int = 500, after_id: int = 0
+        self,
+        state: str | None = None,
+        connection: str | None = None,
+        *,
+        rule: str | None = None,
+        subject_id: int | None = None,
+        limit: int = 500,
+        after_id: int = 0,
     ) -> list[Grant]:
         known = {**self._books.grants, **self._grants}
-        found = [replace(g) for i, g in sorted(known.items()) if i > after_id and state in (None, g.state)]
+        found = [
+            replace(g)
+            for i, g in sorted(known.items())
+            if i > after_id
+            and state in (None, g.state)
+            and rule in (None, g.rule)
+            and subject_id in (None, g.subject_id)
+        ]
         return found[:limit]
 
     def add_grant(self, row: Grant) -> bool:
@@ -115,10 +135,28 @@ class LedgerTx:
         return True
 
     def give_back(self, budget: str, period: str, amount_minor: int, *, spent: bool = False) -> bool:
-        if amount_minor > self.reserved:
+        if amount_minor > (self.spent if spent else self.reserved):
             return False
-        self.reserved -= amount_minor
+        if spent:
+            self.spent -= amount_minor
+        else:
+            self.reserved -= amount_minor
         return True
+
+    # People
+
+    def roots(self, ids: Iterable[int]) -> dict[int, int]:
+        return {each: self._books.root(each) for each in ids}
+
+    def alias_closure(self, root_ids: Iterable[int]) -> dict[int, list[int]]:
+        people = {grant.subject_id for grant in {**self._books.grants, **self._grants}.values()}
+        return {
+            root: [root, *sorted(each for each in people if each != root and self._books.root(each) == root)]
+            for root in root_ids
+        }
+
+    def events_page(self, after_id: int = 0, limit: int = 500) -> list[Any]:
+        return []
 
     # What else a restored store is asked
 
@@ -130,6 +168,9 @@ class LedgerTx:
 
     def settings(self) -> dict[str, Json]:
         return {}
+
+    def setting(self, name: str) -> Json:
+        return "the simulator's key"
 
     def audit(self, by: str, action: str, target: str, before: Json, after: Json, at: float) -> None:
         """Nobody reads it here."""

@@ -1,9 +1,10 @@
 """`hub verify rewards`: one order per grant and never over the budget, whatever happens (law L12, G3).
 
 The issuing is the real one (hub.app.reward_orders, its moves, the step that core.rewards decides); the ledger is in
-memory, so that there is time for tens of thousands of histories: grants that come, are approved or taken back, several
-workers, processes that die or sleep anywhere, providers of every class that lose answers and let orders land late, and
-a ledger that is put back to a backup. The provider's own book judges. The same laws over the whole engine and the real
+memory, so that there is time for tens of thousands of histories: grants that come or are taken back, people who turn
+out to be one, several workers, processes that die or sleep anywhere, providers of every class that lose answers and let
+orders land late, that give codes, and take back what was not used, and a ledger that is put back to a backup. The
+provider's own book judges. The same laws over the whole engine and the real
 store, with fewer histories: tests/properties/test_reward_laws.py.
 """
 
@@ -23,7 +24,7 @@ from hub.app.transact import commit
 from hub.connector import Settings
 from hub.core.canonical import Canonical
 from hub.core.planted import PLANTED
-from hub.core.rewards import HOLDING, Entry, GrantState
+from hub.core.rewards import GIVEN, HOLDING, Amount, Entry, Give, GrantState, Rewards, Rule
 from hub.errors import HubError
 from hub.model import Grant
 from hub.runtime.clock import VirtualClock
@@ -40,8 +41,21 @@ SETTLE_S = 1900.0  # longer than any wait of any class
 BACKUP_WAIT_S = 300.0
 DEEPEST = 2  # how deep others may run inside a call or commit
 ENDS = frozenset(
-    {GrantState.ISSUED, GrantState.REJECTED, GrantState.REVERSED, GrantState.REFUSED, GrantState.NEEDS_PERSON}
-)
+    {
+        GrantState.ISSUED, GrantState.REJECTED, GrantState.REVERSED, GrantState.REFUSED, GrantState.NEEDS_PERSON,
+        GrantState.WAITING_APPROVAL,
+    }
+)  # fmt: skip
+COUNTED = HOLDING | GIVEN
+RULES = Rewards(
+    rules={
+        "thanks": Rule(
+            name="thanks", text="Thanks, once for each.", on="order.paid", when=None, who="contact", once_per="ever",
+            give=Give(connection="plum", product="5671", amount=Amount(minor=PRICE * CENTS, currency="EUR")),
+            budget="thanks", active_from=0.0,
+        )
+    }
+)  # fmt: skip
 
 PLANTABLE = {
     "new_reference": Fault("every try has a reference of its own", "L12"),
@@ -50,6 +64,8 @@ PLANTABLE = {
     "key_of_last_try": Fault("a key's life is counted from its last use", "L12"),
     "late_order": Fault("an order leaves however long its process slept", "L12"),
     "rejected_is_all": Fault("a refused repeat counts as if nothing had been ordered", "L12"),
+    "given_twice": Fault("what a second name of a person was to get is ordered, too", "L12"),
+    "freed_too_early": Fault("that an order is asked back counts as if it had been taken back", "L12"),
     "no_doubt": Fault("a restored ledger believes that nothing was ordered since", "L12"),
 }
 
@@ -71,7 +87,11 @@ class RewardHistory:
         self.lost: set[int] = set()  # grants of which a restored ledger knows nothing
         self.backup: Books | None = None
         kind = self.draw.choice("ABCD")
-        self.provider = CardProvider(kind, self.clock.now, rng=random.Random(f"provider-{seed}"), seam=self.seam)
+        self.provider = CardProvider(
+            kind, self.clock.now, rng=random.Random(f"provider-{seed}"), seam=self.seam,
+            gives=self.draw.choice(("order", "code")), cancels=self.draw.random() < 0.5,
+        )  # fmt: skip
+        self.once = self.draw.random() < 0.3  # the rule gives once to each person, who may have several names
         self.provider.fault_rate = self.draw.choice((0.1, 0.4, 0.7))
         self.provider.latest_s = 90.0  # with the waits inside a call, below the life of a request
         self.ledger = Ledger(self.seam)
@@ -88,7 +108,7 @@ class RewardHistory:
         canonical = Canonical(sources=(), entities={})
         return Hub(
             store=cast(Any, self.ledger), canonical=canonical, connections={"plum": plum}, clock=self.clock,
-            instance="sim",
+            instance="sim", rewards=RULES if self.once else None,
         )  # fmt: skip
 
     def tell(self, line: str) -> None:
@@ -122,6 +142,8 @@ class RewardHistory:
             self.owe()
         elif luck < 0.45:
             self.take_back()
+        elif luck < 0.5:
+            self.meet()
         else:
             issue_due(self.hub, "plum", run_id=None)
 
@@ -147,17 +169,49 @@ class RewardHistory:
             self.tell(f"grant {number} is owed")
             self.counts["owed"] += 1
 
+    def meet(self) -> None:
+        """Two people turn out to be one; or somebody uses what he was given; or a person decides about what waits."""
+        luck, books = self.draw.random(), self.ledger.books
+        if any(grant.state == GrantState.WAITING_APPROVAL for grant in books.grants.values()) and luck < 0.5:
+            self.decide()
+        elif luck < 0.6 and self.once and self.owed > 1:
+            one, other = sorted(self.draw.sample(range(1, self.owed + 1), 2))
+            books.roots[books.root(other)] = books.root(one)
+            self.counts["merged"] += 1
+        elif self.provider.book:
+            order = self.draw.choice(self.provider.book)
+            order.used = order.used or order.on
+
+    def decide(self) -> None:
+        """A person lets go, or declines, what waits because somebody has it already."""
+        held = [grant.id for grant in self.ledger.books.grants.values() if grant.state == GrantState.WAITING_APPROVAL]
+        if not held:
+            return
+        number, yes = self.draw.choice(sorted(held)), self.draw.random() < 0.5
+
+        def settle(tx: Any) -> None:
+            grant, now = locked(tx, number), self.clock.now()
+            if grant.state == GrantState.WAITING_APPROVAL:
+                to, entry = (GrantState.RESERVED, Entry.APPROVED) if yes else (GrantState.REJECTED, Entry.DECLINED)
+                move(tx, grant, to, entry, at=now)
+
+        commit(self.hub, settle)
+        self.counts["decided by a person"] += 1
+
     def take_back(self) -> None:
-        """A refund: what is not under way is taken back, the rest is marked."""
-        waiting = [grant for grant in self.ledger.books.grants.values() if grant.state in HOLDING]
+        """A refund: what is not under way is taken back, what was ordered is asked back where that can be."""
+        open_ = COUNTED if self.provider.cancels else HOLDING
+        waiting = [grant for grant in self.ledger.books.grants.values() if grant.state in open_]
         if not waiting:
             return
         number = self.draw.choice(sorted(grant.id for grant in waiting))
 
         def back(tx: Any) -> None:
             grant, now = locked(tx, number), self.clock.now()
-            if grant.state == GrantState.RESERVED:
+            if grant.state in (GrantState.RESERVED, GrantState.WAITING_APPROVAL):
                 move(tx, grant, GrantState.REVERSED, Entry.REVERSAL, at=now, detail="refunded")
+            elif grant.state == GrantState.ISSUED and self.provider.cancels:
+                move(tx, grant, GrantState.CANCELLING, Entry.REVERSAL, at=now, detail="refunded")
             elif grant.state in HOLDING:
                 note(tx, grant, Entry.REVERSAL, at=now, detail="refunded")
 
@@ -198,8 +252,9 @@ class RewardHistory:
                 self.backup = self.ledger.copy()
             if self.backup is not None and step == 2 * STEPS // 3:
                 self.attempt(self.restore)
+            before = self.ledger.copy() if self.once else None
             self.attempt(self.act)
-            if broken := self.check():
+            if broken := self.check() + (self._twice(before) if before is not None else []):
                 return broken
         self.calm, self.provider.fault_rate = True, 0.0
         for _ in range(12):
@@ -214,17 +269,20 @@ class RewardHistory:
         books, placed = self.ledger.books, Counter(self._grant_of(order.reference) for order in self.provider.book)
         broken = [f"L12 {count} orders of grant {each}" for each, count in placed.items() if count > 1]
         held = sum(PRICE for grant in books.grants.values() if grant.state in HOLDING) * CENTS
-        spent = sum(PRICE for grant in books.grants.values() if grant.state == GrantState.ISSUED) * CENTS
+        spent = sum(PRICE for grant in books.grants.values() if grant.state in GIVEN) * CENTS
         if (held, spent) != (books.reserved, books.spent) or held + spent > self.cap:
             broken.append(
                 f"L12 the ledger says {held} + {spent} of {self.cap}, the budget {books.reserved} + {books.spent}"
             )
-        known = [each for each in placed if each not in self.lost]
+        on = {self._grant_of(order.reference) for order in self.provider.book if order.on}
+        known = [each for each in on if each not in self.lost]
         if len(known) * PRICE * CENTS > self.cap:
             broken.append(f"L12 {len(known)} orders of {PRICE}, the budget is {self.cap / CENTS:.0f}")
         for grant in books.grants.values():
-            if placed[grant.id] and grant.state in (GrantState.REFUSED, GrantState.REVERSED, GrantState.REJECTED):
+            if grant.id in on and grant.state in (GrantState.REFUSED, GrantState.REVERSED, GrantState.REJECTED):
                 broken.append(f"L12 grant {grant.id} is {grant.state}, and there is an order of it")
+        used = {self._grant_of(order.reference) for order in self.provider.book if order.used}
+        broken += [f"L12 grant {each} was taken back, and is used" for each in used - on]
         return broken
 
     def check_end(self) -> list[str]:
@@ -233,11 +291,25 @@ class RewardHistory:
         broken = [f"L12 grant {grant.id} ends as {grant.state}" for grant in grants if grant.state not in ENDS]
         ordered = {self._grant_of(order.reference): order.id for order in self.provider.book}
         for grant in grants:
-            if grant.state == GrantState.ISSUED and grant.order_id != ordered.get(grant.id):
+            if grant.state in GIVEN and grant.order_id != ordered.get(grant.id):
                 broken.append(f"L12 grant {grant.id} is issued as {grant.order_id}, the book says {ordered}")
             if self.provider.kind in "AC" and grant.state == GrantState.NEEDS_PERSON:
                 broken.append(f"L12 somebody is asked about grant {grant.id}, and the provider could be")
         return broken
+
+    def _twice(self, before: Books) -> list[str]:
+        """What was sent since `before` had nobody's older reward beside it, under any name, or a person let it go."""
+        books, found = self.ledger.books, []
+        for grant in books.grants.values():
+            told = books.entries.get(grant.id, ())
+            if Entry.SENT not in told or Entry.SENT in before.entries.get(grant.id, ()) or Entry.APPROVED in told:
+                continue
+            person = before.root(grant.subject_id)
+            for older in before.grants.values():
+                counted = older.state in COUNTED and books.grants[older.id].state in COUNTED
+                if older.id < grant.id and counted and before.root(older.subject_id) == person:
+                    found.append(f"L12 grant {grant.id} is ordered, and its person has {older.id}")
+        return found
 
     def _grant_of(self, reference: str) -> int:
         return int(reference.split("-")[1])
@@ -251,6 +323,9 @@ def run_rewards(seed: int) -> Result:
     counts["orders"] += len(history.provider.book)
     counts["calls"] += sum(history.provider.calls.values())
     counts[f"class {history.provider.kind}"] += 1
+    taken = (g for g in history.ledger.books.grants.values() if g.state == GrantState.REVERSED and g.order_id)
+    counts["taken back by the provider"] += sum(1 for _ in taken)
+    counts["codes"] += history.provider.gives == "code"
     counts["needs a person"] += sum(g.state == GrantState.NEEDS_PERSON for g in history.ledger.books.grants.values())
     return Result(seed, errors, history.lines[-20:] if errors else [], counts)
 

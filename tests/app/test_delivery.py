@@ -19,6 +19,7 @@ from connectors import mail, twilio, whatsapp
 from hub.app.context import Connection
 from hub.app.reward_book import confirm, decline
 from hub.app.reward_orders import change_of, issue_due
+from hub.app.reward_providers import desk_of
 from hub.connector import Connector, Settings
 from hub.errors import ConfigFault, RetryLater, SignInExpired
 from hub.model import Json
@@ -395,5 +396,7 @@ def test_the_same_order_is_the_same_message(mailing: tuple[World, Post]) -> None
     world, _ = mailing
     (grant,) = world.grants()
     api = world.hub.connections["mail"].api
-    first, again = (mail.message_of(api, api.templates["thanks"], change_of(grant)).as_bytes() for _ in range(2))
+    sent = desk_of(world.hub, world.hub.connections["mail"])
+    assert sent is not None
+    first, again = (mail.message_of(api, api.templates["thanks"], change_of(sent, grant)).as_bytes() for _ in range(2))
     assert first == again

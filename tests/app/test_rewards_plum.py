@@ -10,6 +10,7 @@ import pytest
 from connectors.plum import CONNECTOR
 from hub.app.context import Connection
 from hub.app.reward_orders import change_of
+from hub.app.reward_providers import desk_of
 from hub.model import Json
 from hub.twins.kit import VirtualClock as TwinClock
 from hub.twins.plum import TwinPlum
@@ -93,7 +94,9 @@ def test_what_plum_refuses_is_shown_and_costs_nothing(company: Company) -> None:
 
 def test_a_number_that_somebody_else_used_goes_to_a_person(company: Company) -> None:
     (grant,) = company.world.grants()
-    other = replace(change_of(grant), body={"productId": "5671", "denomination": 50, "email": "x@example.com"})
+    orders = desk_of(company.world.hub, company.world.hub.connections["plum"])
+    assert orders is not None
+    other = replace(change_of(orders, grant), body={"productId": "5671", "denomination": 50, "email": "x@example.com"})
     assert CONNECTOR.push is not None
     CONNECTOR.push(company.plum.api, "orders", [other])
     assert company.world.issue() == {"rewards_needs_person": 1}

@@ -437,6 +437,8 @@ def test_a_check_names_the_shop_and_what_is_missing(shop: Desk) -> None:
     with desk(CONNECTOR, make_twin(scopes="write_customers read_orders"), values={"marker": "crm.key"}) as poor:
         assert CONNECTOR.check(poor.api)["warnings"] == [
             "without the scope read_all_orders orders older than 60 days are invisible",
+            "without the scope read_discounts discount codes cannot be read",
+            "without the scope write_discounts discount codes cannot be given as rewards",
             "customers have no metafield crm.key of type id with unique values: none can be created",
         ]
 

@@ -10,7 +10,9 @@ import pytest
 import responses
 import stripe
 
-from connectors.stripe import CONNECTOR, KINDS, as_form
+from connectors.stripe import CONNECTOR
+from connectors.stripe.api import KINDS
+from connectors.stripe.writing import as_form
 from hub.connector import Settings, WebhookEvent, WebhookRequest
 from hub.errors import HubError, NeedsReview, OutcomeUnknown, RecordRejected, RetryLater, SignatureError, SignInExpired
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
@@ -377,7 +379,8 @@ def test_a_restricted_key_says_what_it_may_not(bank: Desk) -> None:
         CONNECTOR, TwinStripe(clock=twin_clock(), restricted=rights), auth={"kind": "token", "token": "rk_test_1"}
     ) as poor:
         assert CONNECTOR.check(poor.api)["warnings"] == [
-            "the key may not read subscriptions", "the key may not read invoices",
+            "the key may not read subscriptions", "the key may not read invoices", "the key may not read coupons",
+            "the key may not read promotion_codes",
         ]  # fmt: skip
         with pytest.raises(NeedsReview):
             poor.pull_all("invoices")

@@ -31,6 +31,21 @@ NAMES = tuple(name for name, connector in FILES.items() if name == connector and
 AUTH = {"salesforce": {"kind": "client_credentials", "client_id": "twin-client", "client_secret": "twin-secret"}}
 NOT_ASKED = {"typeform": {"nps", "csat"}}  # fields that nothing in the company has a value for
 TOKEN = {"kind": "token", "token": "twin-token"}
+# Codes that the company's shops have, beside what is generated: (stream, fields)
+CODES: dict[str, list[tuple[str, dict[str, Json]]]] = {
+    "shopify": [
+        ("discounts", {"title": "Spring", "code": "SPRING10", "percentage": 0.1, "endsAt": "2027-01-01T00:00:00Z"}),
+        ("discounts", {"title": "Thanks", "code": "THANKS25", "amount": "25.0", "usageLimit": 1}),
+    ],
+    "stripe": [
+        ("coupons", {"id": "spring", "name": "Spring", "percent_off": 12.5, "redeem_by": 1_800_000_000}),
+        ("coupons", {"id": "thanks", "name": "Thanks", "amount_off": 2500, "currency": "eur", "max_redemptions": 9}),
+        ("promotion_codes", {"promotion": {"type": "coupon", "coupon": "spring"}, "code": "SPRING"}),
+        ("promotion_codes", {"promotion": {"type": "coupon", "coupon": "thanks"}, "code": "THANKS25",
+                             "expires_at": 1_800_000_000, "max_redemptions": 1,
+                             "restrictions": {"minimum_amount": 5000, "minimum_amount_currency": "eur"}}),
+    ],
+}  # fmt: skip
 # What the company's records hold on purpose that a mapping must refuse; anything else is a fault of the mapping.
 EXPECTED = {"MAP-110", "MAP-116", "MAP-120", "MAP-121", "MAP-122"}
 
@@ -51,6 +66,8 @@ def system(request: pytest.FixtureRequest, company: Company) -> Iterator[tuple[M
     name: str = request.param
     twin: Any = import_module(f"hub.twins.{name}").make(clock=twin_clock(), auto_hooks=False, limit_scale=1000.0)
     fill(company, {each: twin if each == name else _Nobody() for each in company.rows})
+    for stream, fields in CODES.get(name, ()):
+        twin.user_create(stream, fields)
     file = shipped(name)
     told = connection_to(name)
     streams: dict[str, dict[str, Json]] = {each: dict(options) for each, options in told.get("streams", {}).items()}

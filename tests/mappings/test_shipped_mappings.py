@@ -27,8 +27,8 @@ FIRST = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")  # wh
 STREAMS = {
     "salesforce": ["users", "accounts", "leads", "contacts", "opportunities"],
     "hubspot": ["owners", "companies", "contacts", "deals"],
-    "shopify": ["customers", "orders"],
-    "stripe": ["customers", "subscriptions", "invoices", "charges"],
+    "shopify": ["customers", "orders", "discounts"],
+    "stripe": ["customers", "subscriptions", "invoices", "charges", "coupons", "promotion_codes"],
     "typeform": ["responses", "respondents"],
     "plum": ["catalogue"],
 }

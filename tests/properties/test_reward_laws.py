@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from hub.app.reward_book import approve, list_rewards
-from hub.app.reward_orders import Timing
+from hub.app.reward_providers import Timing
 from hub.app.scene import Scene
 from hub.connector import Connector, Idempotency
 from hub.core.rewards import HOLDING, GrantState

@@ -158,7 +158,15 @@ def test_the_shop_says_what_it_is_and_what_the_app_may(shop: Shop) -> None:
         "currentAppInstallation": {
             "app": {"handle": "hub"},
             "accessScopes": [
-                {"handle": handle} for handle in ("read_all_orders", "read_customers", "read_orders", "write_customers")
+                {"handle": handle}
+                for handle in (
+                    "read_all_orders",
+                    "read_customers",
+                    "read_discounts",
+                    "read_orders",
+                    "write_customers",
+                    "write_discounts",
+                )
             ],
         },
         "customersCount": {"count": 0, "precision": "EXACT"},

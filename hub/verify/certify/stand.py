@@ -258,6 +258,8 @@ def _source_of(connector: Connector) -> str:
         return "files are its source"
     if connector.local_programs:
         return "programs are its source"
+    if connector.inside:
+        return "it is the hub's own"
     return "mail is what it sends" if connector.mail else "it speaks for no vendor of its own"
 
 

@@ -1,0 +1,94 @@
+"""Commands for rewards beside deciding about one: points, what providers have and offer, reports, milestones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hub.cli import show
+from hub.cli.options import HERE, AsJson, Folder, project
+
+Grant = Annotated[int, typer.Argument(min=1, help="Its number in the list.")]
+Person = Annotated[int, typer.Argument(min=1, help="Number of the contact or owner.")]
+Connection = Annotated[str, typer.Argument(help="Name of the connection.")]
+
+
+def points(person: Person, folder: Folder = HERE, json: AsJson = False) -> None:
+    """Points that a person has, and what he used of them."""
+    from hub.app import bootstrap, reward_points
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(reward_points.points_of(hub, person), json=json)
+
+
+def use(
+    person: Person,
+    number: Annotated[int, typer.Argument(min=1, help="So many points.")],
+    text: Annotated[str, typer.Option("--for", help="What for.")] = "",
+    key: Annotated[str, typer.Option(help="The same key again uses nothing again.")] = "",
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """A person uses points of his."""
+    from hub.app import bootstrap, reward_points
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        found = reward_points.use_points(hub, person, number, text=text, by=bootstrap.user_name(), key=key)
+        show.record(found, json=json)
+
+
+def cancel(grant: Grant, folder: Folder = HERE, json: AsJson = False) -> None:
+    """Take an ordered reward back, where its provider can; the next sync asks it."""
+    from hub.app import bootstrap, listings
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(listings.cancel_reward(hub, grant, by=bootstrap.user_name()), json=json)
+
+
+def overspent(folder: Folder = HERE, json: AsJson = False) -> None:
+    """What people were given twice, because they were known under several names."""
+    from hub.app import bootstrap, reward_twice
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        rows = reward_twice.overspent(hub)
+    columns = ["grant", "rule", "person", "state", "amount", "currency", "can_cancel"]
+    show.table(rows, columns, json=json, none="nobody was given anything twice")
+
+
+def check(folder: Folder = HERE, json: AsJson = False) -> None:
+    """Hold what rules give against the providers' catalogues, as they were last read."""
+    from hub.app import bootstrap, reward_goods
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        rows = reward_goods.check_goods(hub)
+    show.table(rows, ["rule", "country", "product", "message", "where"], json=json, none="everything is offered")
+    if rows:
+        raise typer.Exit(1)
+
+
+def reconcile(connection: Connection, folder: Folder = HERE, json: AsJson = False) -> None:
+    """Hold the ledger against the provider's own list of orders; nothing is changed."""
+    from hub.app import bootstrap, reward_reconcile
+
+    with bootstrap.opened(project(folder)) as hub:
+        found = reward_reconcile.reconcile_orders(hub, connection)
+    if json:
+        show.as_json(found)
+    else:
+        columns = ["kind", "grant", "state", "order", "detail", "means"]
+        show.table(found["rows"], columns, json=False, none=f"{found['ours']} orders of ours, all as the ledger says")
+    if found["rows"]:
+        raise typer.Exit(1)
+
+
+def wallet(folder: Folder = HERE, json: AsJson = False) -> None:
+    """Ask providers for their prepaid balances."""
+    from hub.app import bootstrap, reward_wallet
+
+    with bootstrap.opened(project(folder)) as hub:
+        for connection in hub.connections.values():
+            reward_wallet.look(hub, connection)
+        rows = reward_wallet.balances(hub)
+    columns = ["connection", "balance", "currency", "limit", "low", "at"]
+    show.table(rows, columns, json=json, none="no provider tells a balance")
