@@ -1,9 +1,9 @@
 """`kill -9` in the middle of syncs that owe rewards: every grant is one order, and all ends as if nobody had died.
 
-Six vendors serve one company from a process of their own. People place big orders in the shop, each worth a gift card;
-the hub is killed at random moments of the syncs that follow: while it reads, grants, orders the card, notes that it
-did. Another hub has the same people and is left alone. In CI it dies 10 times on each database, in `make verify` 100
-times (`--kills`).
+Six vendors serve one company from a process of their own. People place big orders in the shop, each worth a gift card,
+a code at the shop, one at the bank, and points; the hub is killed at random moments of the syncs that follow: while it
+reads, grants, orders, notes that it did. Another hub has the same people and is left alone. In CI it dies 10 times on
+each database, in `make verify` 100 times (`--kills`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.e2e.commands import Forks
 
 SEED, PEOPLE = 7, 24
 BIG, SMALL = "749.00", "12.00"
-ORDERS = 4  # big ones per afternoon, of as many people; small ones beside them
+ORDERS = 2  # big ones per afternoon, of as many people, each four rewards; small ones beside them
 KILLS_AT_ONCE = 5  # on one afternoon
 LATENCY_S = 0.02
 PATIENCE_S = 400.0  # longer than any order may still land, or any index may lag
@@ -40,6 +40,33 @@ MOST_CALLS = 30  # of a sync, before which it is killed
 POLL_S = 0.004
 
 Twins = Mapping[str, TwinClient]
+
+MORE = """
+  {name}:
+    text: Another thank you.
+    on: order.paid
+    when: "order.total >= 500"
+    who: contact
+    give: {{connection: {connection}, product: thanks, amount: {amount}, deliver: screen}}
+    once_per: event
+    budget: {name}
+    active_from: 2026-01-01T00:00:00Z
+"""
+KINDS = {
+    "shop_code": ("shopify", "10 EUR"), "bank_code": ("stripe", "10 EUR"), "loyalty": ("points", "100 points"),
+}  # fmt: skip
+BUDGETS = "budgets:" + "".join(
+    f"\n  {name}: {{amount: 100000 {amount.split()[1]}, per: year}}" for name, (_, amount) in KINDS.items()
+)
+
+
+def give_more(folder: Path) -> None:
+    """Rules for codes and points beside those of the shipped file."""
+    path = folder / "mappings" / "rewards.yaml"
+    rules = "".join(MORE.format(name=name, connection=c, amount=a) for name, (c, a) in KINDS.items())
+    path.write_text(path.read_text().replace("budgets:", BUDGETS, 1).rstrip() + rules)
+    with (folder / "hub.yaml").open("a") as project:
+        project.write("  points: {connector: points, mode: live}\n")
 
 
 @dataclass(kw_only=True)
@@ -84,8 +111,11 @@ class World:
             hub.store.close()
         cards = [row["fields"] for row in self.twins["plum"].snapshot("orders").values()]
         references = [card["poNumber"] for card in cards]
-        assert len(set(references)) == len(references)
-        assert {grant.reference for grant in grants if grant.state == GrantState.ISSUED} == set(references)
+        issued = [grant for grant in grants if grant.state == GrantState.ISSUED]
+        assert sorted(each.reference for each in issued if each.connection == "plum") == sorted(references)
+        for name, stream in (("shopify", "discounts"), ("stripe", "promotion_codes")):
+            codes = [row["fields"]["code"] for row in self.twins[name].snapshot(stream).values()]
+            assert len(set(codes)) == len(codes) == sum(each.connection == name for each in issued)
         return {
             "grants": Counter((grant.rule, grant.state, grant.recipient["email"].lower()) for grant in grants),
             "cards": Counter(str(card["email"]).lower() for card in cards),
@@ -99,6 +129,7 @@ def world(folder: Path, url: str) -> Iterator[World]:
     """The company as it is before the first sync, and the hub after it: what was there already pays nothing."""
     with vendors(SEED, PEOPLE) as (twins, _):
         write_project(folder, {name: twin.base_url for name, twin in twins.items()}, public_url="http://127.0.0.1:1")
+        give_more(folder)
         made = World(folder=folder, url=url, twins=twins)
         made.until_quiet()
         assert not twins["plum"].snapshot("orders")
