@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from hub.app.events import Turn, follow, subject_of, turns_of
-from hub.app.reward_goods import not_offered
 from hub.app.reward_messages import withdraw_message
 from hub.app.reward_moves import locked, move, note
-from hub.app.reward_providers import can_cancel, make_code_key
+from hub.app.reward_owing import Owed, owe, refuse
+from hub.app.reward_providers import can_cancel
 from hub.app.scene import Scene
 from hub.core.canonical import Canonical
 from hub.core.derived import Derivation, Movement, add_to, derivations, movements
@@ -34,21 +34,14 @@ from hub.core.rewards import (
     Rewards,
     Rule,
     Trigger,
-    add_to_burst,
-    budget_label,
     grant_key,
-    is_burst,
     key_under,
-    needs_approval,
-    over_budget,
     over_limit,
     period_start,
     recipient_of,
-    reference_of,
     refusal_key,
     rules_for,
     rules_reversed_by,
-    split_label,
     triggers_of,
 )
 from hub.model import EventRow, Grant, Json, LinkRow
@@ -373,29 +366,22 @@ def _limit_reached(work: Work, rule: Rule, people: Sequence[int]) -> Refusal | N
 
 
 def _grant(work: Work, event: EventRow, rule: Rule, receiver: int, recipient: dict[str, Json]) -> None:
-    """Set the money aside and keep the grant; it waits for a person if it is large, or one of too many at once."""
+    """Owe it; the refusal of an event that nobody was named for says what came of it."""
     scene, rewards = work.scene, work.setup.rewards
-    budget = rewards.budgets[rule.budget]
-    label = budget_label(budget, scene.now, rewards.zone)
-    if not scene.tx.reserve(*split_label(label), rule.give.amount.minor, budget.amount.minor):
-        _refuse(work, event, rule, receiver, recipient, over_budget(budget))
-        return
-    key = grant_key(scene.hub.instance, rule, receiver, event, rewards.zone)
-    grant = _row(work, event, rule, receiver, recipient, key=key, state=GrantState.RESERVED, budget=label)
-    make_code_key(scene.hub, scene.tx, rule.give.connection)
-    reason = _reason_to_wait(work, rule, grant)
-    if reason:
-        grant.state, grant.detail = GrantState.WAITING_APPROVAL, reason
-    if not scene.tx.add_grant(grant):  # the lock on the receiver should have shown it
-        scene.tx.give_back(*split_label(label), rule.give.amount.minor)
-        work.counts["grants_already"] += 1
-        return
-    scene.tx.add_grant_entry(grant.id, Entry.RESERVED, grant.amount, scene.now, f"{event.name} under {rule.name}")
-    if reason:
-        scene.tx.add_grant_entry(grant.id, Entry.HELD, "0", scene.now, reason)
-    work.counts["grants_waiting_approval" if reason else "grants"] += 1
-    if (event.key, rule.name) in work.late:
+    count, grant = owe(scene.hub, scene.tx, rewards, _owed(work, event, rule, receiver, recipient), scene.now)
+    work.counts[count] += bool(count)
+    if grant is not None and (event.key, rule.name) in work.late:
         _answer_refusal(work, event, rule, grant)
+
+
+def _owed(work: Work, event: EventRow, rule: Rule, receiver: int, recipient: dict[str, Json]) -> Owed:
+    instance = work.scene.hub.instance
+    return Owed(
+        rule=rule.name, key=grant_key(instance, rule, receiver, event, work.setup.rewards.zone),
+        refusal_key=refusal_key(instance, rule, event), receiver=receiver, recipient=recipient, event_id=event.id,
+        give=rule.give, product=_product(work, rule, receiver), budget=rule.budget, approve_over=rule.approve_over,
+        wait_s=rule.wait_s, why=f"{event.name} under {rule.name}",
+    )  # fmt: skip
 
 
 def _answer_refusal(work: Work, event: EventRow, rule: Rule, grant: Grant) -> None:
@@ -405,55 +391,13 @@ def _answer_refusal(work: Work, event: EventRow, rule: Rule, grant: Grant) -> No
         note(tx, refused, Entry.REFUSED, at=work.scene.now, detail=f"{refused.detail}; named later: grant {grant.id}")
 
 
-def _reason_to_wait(work: Work, rule: Rule, grant: Grant) -> str:
-    """Why a person must let this grant go; empty if none must. The budget's row is locked: bursts count exactly."""
-    scene = work.scene
-    budget = work.setup.rewards.budgets[rule.budget]
-    name = f"rewards.burst.{rule.budget}"
-    burst = add_to_burst(scene.tx.setting(name), scene.now, rule.give.amount.minor)
-    scene.tx.set_setting(name, burst)
-    if needs_approval(rule):
-        return f"RWD-APPROVE: {rule.give.amount} is over {rule.approve_over}"
-    wrong = not_offered(scene.hub, scene.tx, grant.connection, grant.product, grant.amount, grant.currency)
-    if wrong:
-        return f"RWD-CATALOGUE: {wrong}"
-    bound = scene.hub.guards.get("rewards")
-    if bound is not None and is_burst(bound, burst, budget.amount.minor):
-        return f"RWD-BURST: {burst['count']} grants of {rule.budget} within an hour"
-    return ""
-
-
 def _refuse(
     work: Work, event: EventRow, rule: Rule, receiver: int, recipient: dict[str, Json], refusal: Refusal
 ) -> None:
     """Keep what is not given, and why."""
-    scene = work.scene
-    key = refusal_key(scene.hub.instance, rule, event)
-    grant = _row(work, event, rule, receiver, recipient, key=key, state=GrantState.REFUSED, budget=rule.budget)
-    grant.detail = str(refusal)
-    if scene.tx.add_grant(grant):
-        scene.tx.add_grant_entry(grant.id, Entry.REFUSED, "0", scene.now, str(refusal))
-        work.counts["grants_refused"] += 1
-
-
-def _row(
-    work: Work,
-    event: EventRow,
-    rule: Rule,
-    receiver: int,
-    recipient: dict[str, Json],
-    *,
-    key: str,
-    state: GrantState,
-    budget: str,
-) -> Grant:
-    scene = work.scene
-    return Grant(
-        id=scene.tx.reserve_ids("grant", 1)[0], key=key, rule=rule.name, subject_id=receiver, event_id=event.id,
-        connection=rule.give.connection, product=_product(work, rule, receiver), amount=rule.give.amount.text,
-        currency=rule.give.amount.currency, budget=budget, reference=reference_of(scene.hub.instance, key), state=state,
-        recipient=recipient, not_before=scene.now + rule.wait_s, created_at=scene.now, deliver=rule.give.deliver,
-    )  # fmt: skip
+    owed = _owed(work, event, rule, receiver, recipient)
+    count = refuse(work.scene.hub, work.scene.tx, owed, refusal, work.scene.now)
+    work.counts[count] += bool(count)
 
 
 # Taking back

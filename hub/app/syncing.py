@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hub.app.context import Hub
+from hub.app.reward_milestones import settle_milestones
 from hub.app.reward_orders import issue_due
 from hub.app.reward_wallet import look_after_orders
 from hub.app.runs import ConnectionRun, Watch, connection_of, sync, unwatched
 from hub.errors import HubError
 from hub.model import Json
+from hub.runtime.log import logger
 from hub.runtime.process import owner_name
 from hub.store import Tx
 
@@ -88,7 +90,11 @@ def sync_now(
 
 
 def issue_rewards(hub: Hub, runs: Mapping[str, ConnectionRun]) -> None:
-    """Place the orders that are due at each connection that runs; its trouble is its own."""
+    """Decide milestones; place the orders that are due at each connection that runs, whose trouble is its own."""
+    try:
+        settle_milestones(hub)
+    except HubError as error:
+        logger("rewards").warning("milestones are not decided", code=error.code, error=str(error))
     for name, run in runs.items():
         if run.error:
             continue

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from hub.core.canonical import Canonical, EntityType, EventType
 from hub.core.conditions import Condition, condition_of
@@ -27,6 +28,9 @@ from hub.core.planted import PLANTED
 from hub.core.shadow import is_empty
 from hub.core.values import currency_exponent, plain_decimal, to_instant
 from hub.model import EventRow, Grant, Json
+
+if TYPE_CHECKING:
+    from hub.core.milestones import Milestone
 
 Values = Mapping[str, Json]  # canonical field -> value of one entity
 
@@ -176,6 +180,7 @@ class Rewards:
 
     rules: Mapping[str, Rule] = field(default_factory=dict)
     budgets: Mapping[str, Budget] = field(default_factory=dict)
+    milestones: Mapping[str, Milestone] = field(default_factory=dict)
     currency: str = "EUR"  # the hub's
     zone: tzinfo = UTC  # where months and years begin
     version: int = 0

@@ -60,7 +60,7 @@ def parse_rules(
         zone: where months and years begin.
         connections: names of the connections that exist; None: not known here, not checked.
     """
-    sheet.closed(("language", "budgets", "rules"), required=("language", "rules"))
+    sheet.closed(("language", "budgets", "rules", "milestones"), required=("language", "rules"))
     check_language(sheet)
     budgets = {}
     for name, place in sheet.at("budgets").entries():
@@ -81,7 +81,7 @@ def _budget(place: Sheet, name: str) -> Budget | None:
     check_name(place, name)
     if not place.closed(("amount", "per"), required=("amount", "per")):
         return None
-    amount, per = _amount(place, "amount"), place.choice("per", PERIODS, "month")
+    amount, per = read_amount(place, "amount"), place.choice("per", PERIODS, "month")
     return None if amount is None else Budget(name=name, amount=amount, per=per)
 
 
@@ -98,7 +98,7 @@ def _rule(
     if not place.closed(RULE_KEYS, required=_NEEDED):
         return None
     entity = _event_entity(place, canonical, "on", place.text("on"))
-    give, budget = _give(place.at("give"), connections), place.text("budget")
+    give, budget = read_give(place.at("give"), connections), place.text("budget")
     when = _when(place, canonical, entity, currency) if entity else None
     who = _who(place, entity) if entity else ""
     reverse_on = place.texts("reverse_on")
@@ -106,12 +106,12 @@ def _rule(
         other = _event_entity(place, canonical, "reverse_on", event)
         if other is not None and other is not entity and entity is not None:
             place.at("reverse_on").fault("RWD-005", f"{event} happens to no {entity.name}", "name an event of the same")
-    active_from = _moment(place, "active_from")
+    active_from = read_moment(place, "active_from")
     once_per = place.choice("once_per", (EVENT, *PERIODS), EVENT)
     per_person, wait_s = _per_person(place.at("limits")), read_span(place, "wait", code="RWD-007")
-    approve_over = _amount(place, "approve_over") if place.has("approve_over") else None
+    approve_over = read_amount(place, "approve_over") if place.has("approve_over") else None
     if give is not None:
-        _check_money(place, give.amount, approve_over, budget, budgets)
+        check_money(place, give.amount, approve_over, budget, budgets)
     if len(place.faults) > known or give is None:
         return None
     return Rule(
@@ -177,10 +177,10 @@ def _who(place: Sheet, entity: EntityType) -> str:
 # Money
 
 
-def _give(place: Sheet, connections: Collection[str] | None) -> Give | None:
+def read_give(place: Sheet, connections: Collection[str] | None) -> Give | None:
     if not place.closed(GIVE_KEYS, required=("connection", "amount")):
         return None
-    connection, amount = _connection(place, connections), _amount(place, "amount")
+    connection, amount = _connection(place, connections), read_amount(place, "amount")
     if amount is not None and not amount.minor:
         place.at("amount").fault("RWD-004", "a reward of nothing", "give an amount above 0")
     if place.has("product") == place.has("products"):
@@ -221,7 +221,7 @@ def _deliver(place: Sheet, connections: Collection[str] | None) -> str | None:
     return f"{_connection(inner, connections)}/{inner.text('template')}"
 
 
-def _check_money(
+def check_money(
     place: Sheet, amount: Amount, approve_over: Amount | None, name: str, budgets: Mapping[str, Budget]
 ) -> None:
     """One currency throughout: the ledger converts nothing."""
@@ -238,7 +238,7 @@ def _check_money(
         place.at("budget").fault("RWD-004", f"one reward is more than all of {name}", "raise the budget")
 
 
-def _amount(place: Sheet, key: str) -> Amount | None:
+def read_amount(place: Sheet, key: str) -> Amount | None:
     """`25 EUR` or `12.50 EUR`."""
     text = place.text(key)
     found = _AMOUNT.fullmatch(text)
@@ -273,7 +273,7 @@ def _per_person(place: Sheet) -> PerPerson | None:
     return PerPerson(count=inner.integer("count", 1, least=1) or 1, per=inner.choice("per", PERIODS, "year"))
 
 
-def _moment(place: Sheet, key: str) -> float:
+def read_moment(place: Sheet, key: str) -> float:
     """Epoch seconds of a moment with its zone."""
     if not place.has(key):
         return 0.0

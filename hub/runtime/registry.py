@@ -29,6 +29,7 @@ from hub.core.goals import Goal, parse_goals
 from hub.core.kpis import Kpis
 from hub.core.kpis_file import parse_kpis
 from hub.core.mapping_file import Hub, MappingFile, extend_canonical, read_mapping
+from hub.core.milestones_file import parse_milestones
 from hub.core.rewards import Rewards
 from hub.core.rewards_file import parse_rules
 from hub.errors import ConfigFault, Fault
@@ -164,8 +165,8 @@ def load_project(
         canonical=canonical,
         mappings=files,
         connectors=connectors,
-        rewards=_rewards(state, canonical),
         derived=derived,
+        rewards=_rewards(state, canonical, kpis),
         kpis=kpis,
         goals=_goals(state, kpis),
         faults=tuple(state.all_faults(sheets)),
@@ -365,7 +366,7 @@ def _mappings(
     return files
 
 
-def _rewards(state: _Loading, canonical: Canonical) -> Rewards | None:
+def _rewards(state: _Loading, canonical: Canonical, kpis: Kpis | None) -> Rewards | None:
     if not (state.folder / REWARDS_FILE).exists():
         return None
     sheet = state.read(REWARDS_FILE, REWARDS)
@@ -378,6 +379,10 @@ def _rewards(state: _Loading, canonical: Canonical) -> Rewards | None:
         zone=ZoneInfo(state.settings.hub.timezone),
         connections=state.settings.connections,
     )
+    milestones = parse_milestones(
+        sheet, canonical, kpis or Kpis(), rewards.budgets, connections=state.settings.connections
+    )
+    rewards = replace(rewards, milestones=milestones)
     state.faults[REWARDS] += sheet.faults
     return rewards if not any(stops(fault) for fault in sheet.faults) else None
 
