@@ -18,6 +18,7 @@ from hub.app.reward_owing import Owed, owe, refuse
 from hub.app.sights import segment_of, sights
 from hub.app.titles import cards
 from hub.app.transact import commit
+from hub.core.formats import email_key
 from hub.core.kpis import Fact, Kpis, Period, fact_of
 from hub.core.milestones import (
     TOGETHER,
@@ -87,7 +88,7 @@ def _members(hub: Hub, milestone: Milestone) -> list[str] | None:
         return None
     kind = segment_of(hub.canonical, milestone.kpi, milestone.by).to
     with hub.store.reading() as tx:
-        found = tx.find_by_keys(kind, [("email", each.strip().lower()) for each in milestone.members], keep=False)
+        found = tx.find_by_keys(kind, [("email", email_key(each)) for each in milestone.members], keep=False)
         ids = {each for several in found.values() for each in several}
         roots = set(tx.roots(ids).values())
     return sorted(f"{kind}:{each}" for each in roots)

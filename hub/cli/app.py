@@ -151,6 +151,7 @@ rewards.command("overspent")(rewarding.overspent)
 rewards.command("check")(rewarding.check)
 rewards.command("reconcile")(rewarding.reconcile)
 rewards.command("wallet")(rewarding.wallet)
+rewards.command("screen")(rewarding.screen)
 app.add_typer(rewards, name="rewards")
 
 kpis = _group("Key figures over what the hub knows.")

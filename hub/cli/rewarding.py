@@ -92,3 +92,11 @@ def wallet(folder: Folder = HERE, json: AsJson = False) -> None:
         rows = reward_wallet.balances(hub)
     columns = ["connection", "balance", "currency", "limit", "low", "at"]
     show.table(rows, columns, json=json, none="no provider tells a balance")
+
+
+def screen(connection: Connection, folder: Folder = HERE, json: AsJson = False) -> None:
+    """Where a website's server asks for the rewards of its visitors, and the secret that it signs with."""
+    from hub.app import bootstrap, reward_screen
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(reward_screen.screen_of(hub, connection), json=json)

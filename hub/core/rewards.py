@@ -409,6 +409,7 @@ class Entry(StrEnum):
     CONFIRMED = "confirmed"  # by a person
     REVERSAL = "reversal"
     CONTRADICTION = "contradiction"  # an answer that does not fit what was settled
+    SEEN = "seen"  # a website showed it, and its receiver put it away
     CANCELLING = "cancelling"  # the provider is asked to take the order back
     CANCELLED = "cancelled"  # it did: what was spent is free again
     KEPT = "kept"  # it did not: the code was used already, or the order cannot be taken back

@@ -30,6 +30,7 @@ from hub.app.worker import Worker
 from hub.errors import HubError, NotFound, RetryLater, SignatureError
 from hub.web.app import create_console
 from hub.web.bodies import Poke, TooBig, body_of
+from hub.web.screen import add_screen
 from hub.web.tracking import add_tracking
 
 GRACE_S = 5  # for calls under way when the hub stops
@@ -70,6 +71,7 @@ def create_app(hub: Hub, *, poke: Poke, console: FastAPI | None = None) -> FastA
         return await run_in_threadpool(_take, receiver, poke, connection, token, headers, body)
 
     add_tracking(app, receiver, poke)
+    add_screen(app, hub)
     if console is not None:
         app.mount("/hooks", _silent)
         app.mount("/", console)
