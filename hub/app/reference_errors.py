@@ -292,6 +292,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The provider does not offer this product, or not for this amount.",
         "Correct the rule and `decline`, or `approve` if you know better.",
     ),
+    "RWD-HOLD-OUT": ("The person is left out by lot, so that the rule's effect can be measured.", "Nothing."),
     "RWD-COUNTRY": ("The rule names no product for the receiver's country.", "Add it, or `default`, to `products:`."),
     "RWD-POINTS": ("The person has not as many points, or that is no number of them.", "`hub rewards points`"),
     "RWD-STATE": ("This cannot be decided in the state that the reward is in.", ""),

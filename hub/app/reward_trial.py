@@ -15,9 +15,12 @@ from hub.app.context import Hub
 from hub.app.drafts import drafted
 from hub.app.listings import Dict, iso
 from hub.app.titles import cards
+from hub.app.transact import commit
 from hub.core.conditions import Condition
 from hub.core.rewards import (
+    HELD_OUT,
     NO_ADDRESS,
+    NO_COUNTRY,
     NOBODY,
     Rewards,
     Rule,
@@ -31,6 +34,7 @@ from hub.core.rewards import (
     split_label,
     triggers_of,
 )
+from hub.core.uplift import is_held_out
 from hub.errors import NeedsReview, NotFound
 from hub.model import EntityRow, EventRow, Json
 from hub.runtime.registry import REWARDS_FILE
@@ -51,6 +55,7 @@ class Trial:
     rule: Rule
     rewards: Rewards
     instance: str
+    code_key: str  # what decides who is left out
     reverses: Sequence[Condition]  # of the events that take it back
     outcomes: Counter[str] = field(default_factory=Counter)
     given: set[str] = field(default_factory=set)  # keys of grants
@@ -58,20 +63,25 @@ class Trial:
     spent: Counter[str] = field(default_factory=Counter)  # budget and period -> minor units
     rows: list[Dict] = field(default_factory=list)
 
-    def settle(self, event: EventRow, receiver: int | None, recipient: Mapping[str, Json]) -> str:
+    def settle(self, event: EventRow, receiver: int | None, values: Mapping[str, Json], people: Sequence[int]) -> str:
         """One event whose condition holds, with the steps of hub.app.rewards: pays, or the code of a refusal."""
         rule, zone = self.rule, self.rewards.zone
+        recipient, country = recipient_of(values), values.get("country")
         if receiver is None:
             return NOBODY.code
         key = grant_key(self.instance, rule, receiver, event, zone)
         if key in self.given:
             return TWICE
+        if rule.hold_out and is_held_out(self.code_key, rule.name, min(people), rule.hold_out):
+            return HELD_OUT.code
         limit = rule.per_person
         person = (receiver, period_start(limit.per, event.at, zone)) if limit else (receiver, 0.0)
         if limit and self.by_person[person] >= limit.count:
             return over_limit(limit).code
-        if "email" not in recipient:
+        if rule.give.needs_address and "email" not in recipient:
             return NO_ADDRESS.code
+        if not rule.give.product_for(country):
+            return NO_COUNTRY.code
         budget = self.rewards.budgets[rule.budget]
         label = budget_label(budget, event.at, zone)
         if self.spent[label] + rule.give.amount.minor > budget.amount.minor:
@@ -109,7 +119,7 @@ def try_rule(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
         for trigger in triggers
     }
     trial = Trial(
-        rule=rule, rewards=rewards, instance=hub.instance,
+        rule=rule, rewards=rewards, instance=hub.instance, code_key=_code_key(hub) if rule.hold_out else "",
         reverses=[conditions[each] for each in rule.reverse_on if each in conditions],
     )  # fmt: skip
     events, whole = _events(hub, rule.on, since=hub.clock.now() - days * DAY_S)
@@ -128,6 +138,11 @@ def try_rule(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
             {**row, "entity": named.get(row["entity"]), "receiver": named.get(row["receiver"] or 0)} for row in shown
         ],
     }  # fmt: skip
+
+
+def _code_key(hub: Hub) -> str:
+    """Made if there is none yet, so that the rule leaves out the same people when it is switched on."""
+    return commit(hub, lambda tx: tx.code_key())
 
 
 def rules_in_draft(hub: Hub) -> list[str]:
@@ -173,6 +188,7 @@ def _judge(hub: Hub, trial: Trial, events: Sequence[EventRow]) -> None:
         parents = {name for name in (rule.who, *(rule.when.parents if rule.when else ())) if name}
         asked = {row.values[name] for row in own.values() for name in parents if isinstance(row.values.get(name), int)}
         others = _rows(tx, asked)
+        names = tx.alias_closure({row.id for row in (*own.values(), *others.values())}) if rule.hold_out else {}
     for event in events:
         row = own.get(event.entity_id)
         values: Mapping[str, Json] = row.values if row is not None else {}
@@ -183,8 +199,9 @@ def _judge(hub: Hub, trial: Trial, events: Sequence[EventRow]) -> None:
         elif any(condition(values) for condition in trial.reverses):
             outcome = TAKEN_BACK
         else:
-            told = recipient_of(receiver.values) if receiver is not None else {}
-            outcome = trial.settle(event, receiver.id if receiver is not None else None, told)
+            told = receiver.values if receiver is not None else {}
+            own_names = names.get(receiver.id, [receiver.id]) if receiver is not None else []
+            outcome = trial.settle(event, receiver.id if receiver is not None else None, told, own_names)
         trial.outcomes[outcome] += 1
         if outcome != CONDITION:
             trial.rows.append(

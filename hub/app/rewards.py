@@ -25,6 +25,7 @@ from hub.app.scene import Scene
 from hub.core.canonical import Canonical
 from hub.core.derived import Derivation, Movement, add_to, derivations, movements
 from hub.core.rewards import (
+    HELD_OUT,
     NO_ADDRESS,
     NO_COUNTRY,
     NOBODY,
@@ -44,6 +45,7 @@ from hub.core.rewards import (
     rules_reversed_by,
     triggers_of,
 )
+from hub.core.uplift import is_held_out
 from hub.model import EventRow, Grant, Json, LinkRow
 
 Hook = Callable[..., Mapping[str, int]]  # (scene, *, first_load) -> counts
@@ -323,11 +325,18 @@ def _settle(work: Work, event: EventRow, rule: Rule) -> None:
     if _has_it(work, event, rule, people):
         work.counts["grants_already"] += 1
         return
-    refusal = _limit_reached(work, rule, people) or _out_of_reach(work, rule, receiver, recipient)
+    refusal = _left_out(work, rule, people) or _limit_reached(work, rule, people)
+    refusal = refusal or _out_of_reach(work, rule, receiver, recipient)
     if refusal is not None:
         _refuse(work, event, rule, receiver, recipient, refusal)
     else:
         _grant(work, event, rule, receiver, recipient)
+
+
+def _left_out(work: Work, rule: Rule, people: Sequence[int]) -> Refusal | None:
+    if not rule.hold_out:
+        return None
+    return HELD_OUT if is_held_out(work.scene.tx.code_key(), rule.name, min(people), rule.hold_out) else None
 
 
 def _out_of_reach(work: Work, rule: Rule, receiver: int, recipient: Mapping[str, Json]) -> Refusal | None:

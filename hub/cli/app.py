@@ -152,6 +152,8 @@ rewards.command("check")(rewarding.check)
 rewards.command("reconcile")(rewarding.reconcile)
 rewards.command("wallet")(rewarding.wallet)
 rewards.command("screen")(rewarding.screen)
+rewards.command("report")(rewarding.report)
+rewards.command("milestones")(rewarding.milestones)
 app.add_typer(rewards, name="rewards")
 
 kpis = _group("Key figures over what the hub knows.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from csv import DictWriter
 from typing import Annotated
 
 import typer
@@ -100,3 +102,36 @@ def screen(connection: Connection, folder: Folder = HERE, json: AsJson = False) 
 
     with bootstrap.opened(project(folder), connect=False) as hub:
         show.record(reward_screen.screen_of(hub, connection), json=json)
+
+
+def report(
+    since: Annotated[str, typer.Option(help="A day or moment; rewards owed before are left out.")] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV of the rules instead of tables.")] = False,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """What was given and used under each rule, what budgets have left, what it changed and what came back."""
+    from hub.app import bootstrap, past, reward_report
+
+    moment = past.parse_moment(since) if since else 0.0
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        found = reward_report.reward_report(hub, since=moment)
+    if json:
+        show.as_json(found)
+    elif as_csv:
+        table = DictWriter(sys.stdout, reward_report.COLUMNS, extrasaction="ignore")
+        table.writeheader()
+        table.writerows(found["rules"])
+    else:
+        show.table(found["rules"], reward_report.COLUMNS, json=False, none="no rules, no rewards", title="rules")
+        show.table(found["budgets"], reward_report.BUDGET_COLUMNS, json=False, none="none was used", title="budgets")
+
+
+def milestones(folder: Folder = HERE, json: AsJson = False) -> None:
+    """Milestones of rewards.yaml, and until when each was decided."""
+    from hub.app import bootstrap, reward_milestones
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        rows = reward_milestones.list_milestones(hub)
+    columns = ["milestone", "kpi", "who", "by", "per", "asks", "unit", "amount", "decided_until", "text"]
+    show.table(rows, columns, json=json, none="rewards.yaml declares none")

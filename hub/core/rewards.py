@@ -139,6 +139,15 @@ class Give:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """By what a rule's effect is measured: what people do afterwards."""
+
+    on: str  # event
+    within_s: float = 30 * 86_400.0  # of being owed it, or left out
+    value: str | None = None  # field of the event's entity that says what it is worth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleCondition:
     """A rule's `when:` over the event's entity (`order.total`) and the entities it refers to (`contact.country`)."""
 
@@ -171,7 +180,14 @@ class Rule:
     wait_s: float = 0.0  # time for a refund to cancel it before the order
     approve_over: Amount | None = None
     reverse_on: tuple[str, ...] = ()  # events of the same entity that take it back
+    hold_out: Decimal = Decimal(0)  # share of people who are left out by lot, so that its effect can be measured
+    measured_by: Measure | None = None
     where: str = ""  # file:line
+
+    @property
+    def measure(self) -> Measure:
+        """Unless told otherwise: whether it happens again."""
+        return self.measured_by or Measure(on=self.on)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +339,7 @@ class Refusal:
 
 NOBODY = Refusal(code="RWD-NOBODY", text="nobody is named to receive it")
 NO_ADDRESS = Refusal(code="RWD-ADDRESS", text="the receiver has no e-mail address")
+HELD_OUT = Refusal(code="RWD-HOLD-OUT", text="left out by lot, so that the rule's effect can be measured")
 NO_COUNTRY = Refusal(code="RWD-COUNTRY", text="nothing is given in the receiver's country")
 
 

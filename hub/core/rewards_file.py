@@ -25,6 +25,7 @@ from hub.core.rewards import (
     Amount,
     Budget,
     Give,
+    Measure,
     PerPerson,
     Rewards,
     Rule,
@@ -37,7 +38,7 @@ _AMOUNT = re.compile(rf"([0-9]{{1,12}})(?:\.([0-9]{{1,4}}))? ([A-Z]{{3}}|{POINTS
 _SPAN = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})s)?")
 RULE_KEYS = (
     "text", "on", "when", "who", "give", "once_per", "limits", "budget", "active_from", "wait", "approve_over",
-    "reverse_on",
+    "reverse_on", "hold_out", "measure",
 )  # fmt: skip
 GIVE_KEYS = ("connection", "product", "products", "amount", "deliver")
 PROVIDER = "provider"  # deliver: the provider tells the receiver itself
@@ -110,6 +111,7 @@ def _rule(
     once_per = place.choice("once_per", (EVENT, *PERIODS), EVENT)
     per_person, wait_s = _per_person(place.at("limits")), read_span(place, "wait", code="RWD-007")
     approve_over = read_amount(place, "approve_over") if place.has("approve_over") else None
+    hold_out, measured_by = _hold_out(place), _measure(place.at("measure"), canonical)
     if give is not None:
         check_money(place, give.amount, approve_over, budget, budgets)
     if len(place.faults) > known or give is None:
@@ -117,7 +119,7 @@ def _rule(
     return Rule(
         name=name, text=place.text("text"), on=place.text("on"), when=when, who=who, give=give, once_per=once_per,
         budget=budget, active_from=active_from, per_person=per_person, wait_s=wait_s, approve_over=approve_over,
-        reverse_on=reverse_on, where=place.where,
+        reverse_on=reverse_on, hold_out=hold_out, measured_by=measured_by, where=place.where,
     )  # fmt: skip
 
 
@@ -271,6 +273,25 @@ def _per_person(place: Sheet) -> PerPerson | None:
     if not inner.closed(("count", "per"), required=("count", "per")):
         return None
     return PerPerson(count=inner.integer("count", 1, least=1) or 1, per=inner.choice("per", PERIODS, "year"))
+
+
+def _hold_out(place: Sheet) -> Decimal:
+    """A share below 1."""
+    share = place.number("hold_out", 0.0, most=0.9)
+    return Decimal(repr(share))
+
+
+def _measure(place: Sheet, canonical: Canonical) -> Measure | None:
+    if place.value is None:
+        return None
+    if not place.closed(("on", "within", "value"), required=("on",)):
+        return None
+    on, value = place.text("on"), place.text("value")
+    entity = _event_entity(place, canonical, "on", on)
+    if value and entity is not None and value not in entity_names(entity):
+        place.at("value").fault("RWD-009", f"{value[:40]} is no field of {entity.name}", nearest(value, entity.fields))
+    within = read_span(place, "within", code="RWD-007") if place.has("within") else 30 * 86_400.0
+    return Measure(on=on, within_s=within, value=value or None)
 
 
 def read_moment(place: Sheet, key: str) -> float:
