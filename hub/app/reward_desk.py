@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub.app.context import Hub
 from hub.app.listings import Dict, grant_row, iso
 from hub.app.reward_book import budgets_now, list_rewards
+from hub.core.rewards import Rule
 
 PAGE = 50
 
@@ -17,13 +18,19 @@ def reward_rules(hub: Hub) -> list[Dict]:
     return [
         {
             "rule": rule.name, "text": rule.text, "on": rule.on, "give": rule.give.connection,
-            "product": rule.give.product, "amount": str(rule.give.amount), "once_per": rule.once_per,
+            "product": _products(rule),
+            "amount": str(rule.give.amount), "once_per": rule.once_per,
             "budget": rule.budget, "active_from": iso(rule.active_from), "where": rule.where,
             "approve_over": str(rule.approve_over) if rule.approve_over is not None else "",
             "when": rule.when.expression.text if rule.when is not None else "",
         }
         for rule in rewards.rules.values()
     ]  # fmt: skip
+
+
+def _products(rule: Rule) -> str:
+    by_country = [f"{country} {product}" for country, product in rule.give.products.items()]
+    return ", ".join([*by_country, *([rule.give.product] if rule.give.product else [])])
 
 
 def reward_page(hub: Hub, *, state: str | None = None, after_id: int = 0, limit: int = PAGE) -> Dict:

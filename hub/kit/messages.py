@@ -21,7 +21,7 @@ from hub.kit.pushing import send_in_turn
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 TEMPLATES, ORDERS = "templates", "orders"
-NAMES = ("name", "amount", "currency", "link", "reference", "rule", "template")  # that a text may name, in braces
+NAMES = ("name", "amount", "currency", "link", "reference", "rule", "template", "code")  # that a text may name
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
 
@@ -100,11 +100,12 @@ def _template(
 def facts_of(change: ChangeSet, settings: Settings) -> dict[str, str]:
     """What a message may name, of the order that it is sent for."""
     link = str(settings.values.get("link") or "")
-    told = {name: str(change.values.get(name) or "") for name in ("name", "amount", "currency")}
+    told = {name: str(change.values.get(name) or "") for name in ("name", "amount", "currency", "code")}
+    reference = str(change.values.get("about") or change.reference)  # of the reward, where the message is about one
     return {
-        **told, "reference": change.reference, "rule": str(change.body.get("tag") or ""),
+        **told, "reference": reference, "rule": str(change.body.get("tag") or ""),
         "template": str(change.body.get("productId") or ""),
-        "link": link.replace("{reference}", quote(change.reference)),
+        "link": link.replace("{reference}", quote(reference)),
     }  # fmt: skip
 
 

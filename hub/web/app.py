@@ -14,6 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from hub.app.service import Service
 from hub.errors import NotFound
 from hub.web import (
+    api_rewards as api_rewards,  # puts its calls on the router of the API
+)
+from hub.web import (
     audit,
     conflicts,
     connections,
@@ -23,6 +26,7 @@ from hub.web import (
     operations,
     plans,
     records,
+    reward_report,
     rewards,
     settings,
 )
@@ -30,7 +34,20 @@ from hub.web.api import create_api
 from hub.web.show import STATIC, asset, static
 from hub.web.site import Ask, Route, Site, failed
 
-TOPICS = (doors, conflicts, records, operations, connections, mappings, rewards, identity, plans, audit, settings)
+TOPICS = (
+    doors,
+    conflicts,
+    records,
+    operations,
+    connections,
+    mappings,
+    rewards,
+    reward_report,
+    identity,
+    plans,
+    audit,
+    settings,
+)
 ROUTES: tuple[Route, ...] = tuple(route for topic in TOPICS for route in topic.ROUTES.found)
 
 Message = MutableMapping[str, Any]

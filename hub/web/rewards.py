@@ -10,6 +10,7 @@ from hub.app import listings
 from hub.app.own import own_grant
 from hub.app.people import Right
 from hub.app.reward_desk import reward_page, reward_rules
+from hub.app.reward_providers import can_cancel
 from hub.app.reward_trial import rules_in_draft, try_rule
 from hub.web.site import Ask, Routes
 
@@ -34,7 +35,8 @@ def all_of_them(ask: Ask) -> Response:
 
 @ROUTES.get("/rewards/{grant}")
 def one(ask: Ask) -> Response:
-    return ask.page("reward.html", it=listings.reward(ask.hub, ask.number("grant")))
+    found = listings.reward(ask.hub, ask.number("grant"))
+    return ask.page("reward.html", it=found, can_cancel=can_cancel(ask.hub, found["connection"]))
 
 
 @ROUTES.post("/rewards/{grant}/approve", Right.APPROVE)

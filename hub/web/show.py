@@ -48,6 +48,7 @@ DONE: Mapping[str, str] = {
     "plan-approved": "Approved: exactly these writes go out with the next run.",
     "plan-rejected": "Rejected: none of these writes is made.",
     "approved": "Approved. It goes out with the next run.",
+    "cancelled": "The provider will be asked to take it back.",
     "declined": "Declined. Its money is free again.",
     "confirmed": "Noted as ordered.",
     "user": "Kept.",

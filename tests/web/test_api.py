@@ -39,6 +39,7 @@ TABLE = {
     ("POST", "/conflicts/{conflict}/notes"): "decide", ("POST", "/quarantine/{code}/retry"): "retry",
     ("POST", "/holds/{hold}/release"): "approve", ("POST", "/holds/{hold}/drop"): "approve",
     ("POST", "/rewards/{grant}/approve"): "approve", ("POST", "/rewards/{grant}/decline"): "approve",
+    ("GET", "/reward-report"): "read", ("POST", "/rewards/{grant}/cancel"): "approve",
     ("POST", "/rewards/{grant}/confirm"): "approve", ("POST", "/connections/{connection}/run"): "run",
     ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",
 }  # fmt: skip

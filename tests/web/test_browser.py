@@ -31,7 +31,7 @@ PAGES = (
     "/conflicts/@open/alike?candidate=0", "/records", "/records/contact", "/records/@record", "/search?q=person",
     "/records/@record/why/name", "/records/@record/timeline", "/records/@record/as-of?at=2999-01-01",
     "/quarantine", "/quarantine/MAP-PARENT-NONE", "/holds", "/plan", "/runs", "/runs/1",
-    "/rewards", "/identity", "/connections", "/connections/hubspot", "/connections/add",
+    "/rewards", "/reward-report", "/identity", "/connections", "/connections/hubspot", "/connections/add",
     "/connections/add?connector=salesforce", "/connections/add?connector=csv", "/mappings", "/mappings/hubspot.yaml",
     "/mappings/canonical.yaml", "/mappings/hubspot.yaml/draft", "/mappings/hubspot.yaml/change",
     "/mappings/hubspot.yaml/versions/1", "/mappings/hubspot.yaml/fields", "/plan/@plan", "/plan/errand",

@@ -44,7 +44,17 @@ def test_an_empty_hub_says_what_to_do_first(tmp_path: Path) -> None:
     found = Console(tmp_path, hub_yaml="hub: {name: new}\n")
     found.start()
     try:
-        for path in ("/", "/conflicts", "/quarantine", "/holds", "/runs", "/rewards", "/identity", "/connections"):
+        for path in (
+            "/",
+            "/conflicts",
+            "/quarantine",
+            "/holds",
+            "/runs",
+            "/rewards",
+            "/reward-report",
+            "/identity",
+            "/connections",
+        ):
             answer = found.as_("admin").get(path)
             assert answer.status == 200
             assert 'class="empty"' in answer.text or "Welcome" in answer.text, path

@@ -1,0 +1,22 @@
+"""Calls of the API about rewards as a whole, beside those about one (hub.web.api, whose router these are on)."""
+
+from __future__ import annotations
+
+from hub.app import listings
+from hub.app.reward_report import reward_report
+from hub.app.reward_twice import overspent
+from hub.app.reward_wallet import balances
+from hub.web.api import ROUTER, Approver, Body, Hubs, Id, Reader
+
+
+@ROUTER.get("/reward-report")
+def get_report(service: Hubs, _: Reader) -> Body:
+    """What was given and used under each rule, what budgets have left, what was given twice, what providers have."""
+    hub = service.hub
+    return {**reward_report(hub), "twice": overspent(hub), "wallets": balances(hub)}
+
+
+@ROUTER.post("/rewards/{grant}/cancel")
+def cancel(service: Hubs, person: Approver, grant: Id) -> Body:
+    """Take an ordered reward back, where its provider can; the next run asks it."""
+    return listings.cancel_reward(service.hub, grant, by=person.name)
