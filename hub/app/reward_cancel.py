@@ -1,7 +1,8 @@
 """Orders that are taken back: a provider that can is asked to, as often as it takes; only its word frees the money.
 
 Asked twice is asked once: what is switched off or gone already stays so. So nothing can go wrong by repeating, and a
-lost answer is simply asked again. A code that was used meanwhile stays given, and is shown to a person.
+lost answer is simply asked again. A code that was used meanwhile stays given, and is shown to a person. So is one whose
+repeat was refused for another reason, though an earlier call may have switched it off: money is never freed on a guess.
 """
 
 from __future__ import annotations

@@ -8,18 +8,18 @@ every grant made. That a period was decided is kept in the same transaction; lat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from hub.app.context import Hub
-from hub.app.kpis import told, unit_of
+from hub.app.kpis import parse_day, told, unit_of
 from hub.app.listings import Dict, iso
 from hub.app.reward_owing import Owed, owe, refuse
 from hub.app.sights import segment_of, sights
 from hub.app.titles import cards
 from hub.app.transact import commit
 from hub.core.formats import email_key
-from hub.core.kpis import Fact, Kpis, Period, fact_of
+from hub.core.kpis import Fact, Kpis, Period, fact_of, period_around
 from hub.core.milestones import (
     TOGETHER,
     Milestone,
@@ -30,7 +30,9 @@ from hub.core.milestones import (
     taking_part,
 )
 from hub.core.rewards import NO_ADDRESS, NO_COUNTRY, Rewards, recipient_of
+from hub.errors import NotFound
 from hub.model import EntityRow, Json
+from hub.runtime.registry import REWARDS_FILE
 from hub.store import Tx
 
 DECIDED = "rewards.milestone."  # + milestone: the first day that is not decided
@@ -47,12 +49,12 @@ class Winner:
 
 def settle_milestones(hub: Hub) -> Counter[str]:
     """Decide every period that is due. Returns grants, grants_waiting_approval, grants_refused, grants_already."""
+    rewards = hub.rewards or Rewards()
     counts: Counter[str] = Counter()
-    rewards = hub.rewards
-    for milestone in rewards.milestones.values() if rewards is not None else ():
+    for milestone in rewards.milestones.values():
         for period in _due(hub, rewards, milestone):
             winners = _winners(hub, rewards, milestone, period)
-            counts += commit(hub, lambda tx, m=milestone, p=period, w=winners: _give(hub, tx, rewards, m, p, w))
+            counts += commit(hub, partial(_give, hub, rewards, milestone, period, winners))
     return counts
 
 
@@ -98,7 +100,7 @@ def _members(hub: Hub, milestone: Milestone) -> list[str] | None:
 
 
 def _give(
-    hub: Hub, tx: Tx, rewards: Rewards, milestone: Milestone, period: Period, winners: list[Winner]
+    hub: Hub, rewards: Rewards, milestone: Milestone, period: Period, winners: list[Winner], tx: Tx
 ) -> Counter[str]:
     """One period, decided: everybody concerned is locked, in the order of their ids."""
     now, counts = hub.clock.now(), Counter[str]()
@@ -167,17 +169,28 @@ def list_milestones(hub: Hub) -> list[Dict]:
     return rows
 
 
-def try_milestone(hub: Hub, milestone: Milestone, period: Period) -> list[Mapping[str, Json]]:
-    """Who would reach it in a period, by what is known now; nothing is granted."""
-    rewards = hub.rewards
-    if rewards is None:
-        return []
-    facts = _facts(hub, rewards, milestone, as_of=None)
-    found = reached(milestone, facts, period, zone=rewards.zone, members=_members(hub, milestone))
+def try_milestone(hub: Hub, name: str, day: str) -> list[Dict]:
+    """Who would reach a milestone in the period around a day, by what is known now; nothing is granted.
+
+    Raises:
+        NotFound: there is no such milestone. NeedsReview KPI-PERIOD: that is no day.
+    """
+    rewards = hub.rewards or Rewards()
+    if name not in rewards.milestones:
+        raise NotFound(f"there is no milestone {name[:80]}", where=REWARDS_FILE, fix="hub rewards milestones")
+    milestone = rewards.milestones[name]
+    period = period_around(milestone.per, parse_day(day, "DAY"))
+    found = reached(
+        milestone, _facts(hub, rewards, milestone, as_of=None), period, zone=rewards.zone,
+        members=_members(hub, milestone),
+    )  # fmt: skip
+    numbers = {each.segment: int(each.segment.partition(":")[2]) for each in found if each.segment}
     with hub.store.reading() as tx:
-        named = cards(tx, {int(each.segment.partition(":")[2]) for each in found if each.segment})
+        named = cards(tx, set(numbers.values()))
     return [
-        {"person": named[int(each.segment.partition(":")[2])]["title"] if each.segment else "all together",
-         "period": period.label, "value": told(each.value), "of": each.of}
+        {
+            "person": named[numbers[each.segment]]["title"] if each.segment else "all together",
+            "period": period.label, "value": told(each.value), "of": each.of,
+        }
         for each in found
     ]  # fmt: skip

@@ -112,10 +112,11 @@ def _row(hub: Hub, rewards: Rewards, name: str, tally: Tally) -> Dict:
         "refused": states[GrantState.REFUSED], "rejected": states[GrantState.REJECTED],
         "taken_back": states[GrantState.REVERSED], "redeemed": tally.redeemed if tally.known else None,
         "of_known": tally.known, "people": given.people, "left_out": left_out.people,
-        "uplift": _told(found and found.share), "low": _told(found and found.low), "high": _told(found and found.high),
+        "uplift": _told(found.share if found else None), "low": _told(found.low if found else None),
+        "high": _told(found.high if found else None),
         "return": _told(back), "given_did": _told(given.share if given.people else None),
-        "left_out_did": _told(left_out.share if left_out.people else None), "value": _told(found and found.value),
-        "measured_by": _words(rule), "mixed": mixed,
+        "left_out_did": _told(left_out.share if left_out.people else None),
+        "value": _told(found.value if found else None), "measured_by": _words(rule), "mixed": mixed,
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from hub.app.transact import commit
 from hub.app.webhooks import public_url
 from hub.connector import WebhookRequest
 from hub.core.formats import email_key
-from hub.core.rewards import SCREEN, Entry, GrantState
+from hub.core.rewards import SCREEN, Entry, GrantState, Rewards
 from hub.errors import HubError, NotFound, SignatureError
 from hub.kit.signing import require_dated_signature, signature_parts
 from hub.model import Grant, Json
@@ -181,12 +181,16 @@ def _open(hub: Hub, tx: Tx, people: list[int]) -> list[Dict]:
 
 
 def _row(hub: Hub, tx: Tx, grant: Grant) -> Dict:
-    rewards = hub.rewards
-    rules = {**rewards.rules, **rewards.milestones} if rewards is not None else {}
     return {
-        "id": grant.reference, "text": rules[grant.rule].text if grant.rule in rules else "", "amount": grant.amount,
+        "id": grant.reference, "text": _text(hub, grant.rule), "amount": grant.amount,
         "currency": grant.currency, "code": shown_code(hub, tx, grant) or None, "since": iso(grant.created_at),
     }  # fmt: skip
+
+
+def _text(hub: Hub, name: str) -> str:
+    rewards = hub.rewards or Rewards()
+    made = rewards.rules.get(name) or rewards.milestones.get(name)
+    return made.text if made is not None else ""
 
 
 def _put_away(hub: Hub, tx: Tx, people: list[int], seen: list[str]) -> None:

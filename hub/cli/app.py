@@ -154,6 +154,7 @@ rewards.command("wallet")(rewarding.wallet)
 rewards.command("screen")(rewarding.screen)
 rewards.command("report")(rewarding.report)
 rewards.command("milestones")(rewarding.milestones)
+rewards.command("try")(rewarding.try_milestone)
 app.add_typer(rewards, name="rewards")
 
 kpis = _group("Key figures over what the hub knows.")

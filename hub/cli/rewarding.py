@@ -135,3 +135,17 @@ def milestones(folder: Folder = HERE, json: AsJson = False) -> None:
         rows = reward_milestones.list_milestones(hub)
     columns = ["milestone", "kpi", "who", "by", "per", "asks", "unit", "amount", "decided_until", "text"]
     show.table(rows, columns, json=json, none="rewards.yaml declares none")
+
+
+def try_milestone(
+    milestone: Annotated[str, typer.Argument(help="Name in rewards.yaml.")],
+    day: Annotated[str, typer.Argument(help="A day in the period, such as 2026-11-02.")],
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Who would reach a milestone in the period around a day, by what is known now; nothing is granted."""
+    from hub.app import bootstrap, reward_milestones
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        rows = reward_milestones.try_milestone(hub, milestone, day)
+    show.table(rows, ["person", "period", "value", "of"], json=json, none="nobody would")

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 import pytest
 
 from hub.app.identity import merge
-from hub.app.reward_milestones import list_milestones, settle_milestones
+from hub.app.reward_milestones import list_milestones, settle_milestones, try_milestone
 from hub.core.document import Sheet
 from hub.core.kpis import Kpis
 from hub.core.kpis_file import parse_kpis
 from hub.core.milestones_file import parse_milestones
 from hub.core.rewards_file import parse_rules
+from hub.errors import NotFound
 from hub.model import Json
 from hub.runtime.yaml import parse_yaml
 from tests.reward_world import DAY, MakeWorld, World, declared, worlds
@@ -213,6 +214,19 @@ def test_decided_again_after_its_mark_was_lost_it_gives_nothing_twice(world: Mak
         tx.set_setting("rewards.milestone.seller", None)
     assert later(w, JANUARY + 3 * DAY) == {"grants_already": 1}
     assert len(w.grants()) == 1
+
+
+def test_it_can_be_tried_before_it_is_switched_on(world: MakeWorld) -> None:
+    w = with_milestones(world, RULES.replace("2026-12-01T", "2027-12-01T"))
+    deal(w, "d1", "kim", 1000)
+    assert later(w, JANUARY + 10 * DAY) == {}
+    assert try_milestone(w.hub, "seller", "2026-12-24") == [
+        {"person": "kim@example.com", "period": "2026-12", "value": "1000", "of": 1}
+    ]
+    assert try_milestone(w.hub, "seller", "2026-11-24") == []
+    with pytest.raises(NotFound):
+        try_milestone(w.hub, "cellar", "2026-11-24")
+    assert w.grants() == []
 
 
 @pytest.mark.parametrize(

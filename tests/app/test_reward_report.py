@@ -44,7 +44,8 @@ def crowd(w: World) -> tuple[list[int], list[int]]:
         w.customer(f"p{number}")
     w.take("shop", "orders", *(order_record(f"o{number}", f"p{number}") for number in range(PEOPLE)))
     w.issue()
-    given, out = [], []
+    given: list[int] = []
+    out: list[int] = []
     for grant in w.grants():
         (out if grant.state == "refused" else given).append(int(grant.recipient["name"][1:]))
     return given, out
@@ -162,8 +163,8 @@ def test_codes_that_were_used_are_known_from_the_shops_own_list(world: MakeWorld
         ingest_page(w.hub, w.hub.connections["plum"], "orders", [record], read_at=w.clock.now(), first_load=False)
         with w.store.transaction() as tx:
             link = tx.links_by_keys("plum", "orders", [grant.order_id or ""])[grant.order_id or ""]
-            row = tx.entities([link.entity_id])[link.entity_id]
-            tx.update_entities([replace(row, values={**row.values, "uses": uses})])
+            coupon = tx.entities([link.entity_id])[link.entity_id]
+            tx.update_entities([replace(coupon, values={**coupon.values, "uses": uses})])
     row = told(w)
     assert (row["issued"], row["redeemed"], row["of_known"]) == (3, 1, 2)
 

@@ -21,7 +21,7 @@ from hub.app.reward_book import approve, list_rewards
 from hub.app.reward_providers import Timing
 from hub.app.scene import Scene
 from hub.connector import Connector, Idempotency
-from hub.core.rewards import HOLDING, GrantState
+from hub.core.rewards import GIVEN, HOLDING, MOVES, GrantState
 from hub.errors import HubError
 from hub.model import ChangeSet, Grant, Json, PushResult
 from tests.reward_world import RULES, World, order_record
@@ -29,7 +29,7 @@ from tests.reward_world import RULES, World, order_record
 STEPS = 70
 PEOPLE = ("ann", "bea", "cai")
 PRICE = 25
-OWED = HOLDING | {GrantState.ISSUED}
+OWED = HOLDING | GIVEN
 
 
 class Crash(BaseException):
@@ -62,6 +62,9 @@ class History:
         provider.rng = random.Random(f"provider-{seed}")
         provider.fault_rate = self.draw.choice((0.1, 0.4, 0.7))
         provider.latest_s = 90.0  # with the waits inside a call, below the life of a request
+        if not fault:
+            shop = random.Random(f"shop-{seed}")
+            provider.gives, provider.cancels = shop.choice(("order", "code")), shop.random() < 0.5
         self.timing = Timing()
         self.checking = False
         self.start()
@@ -203,9 +206,10 @@ class History:
 
     def _within_budget(self, grants: Mapping[int, Grant], rows: Sequence[tuple[int, int]]) -> None:
         held = sum(PRICE for grant in grants.values() if grant.state in HOLDING)
-        spent = sum(PRICE for grant in grants.values() if grant.state == GrantState.ISSUED)
-        if held + spent > self.cap or len(self.world.provider.book) * PRICE > self.cap:
-            raise Broken(f"over budget: {held} + {spent} of {self.cap}, ordered {len(self.world.provider.book)}")
+        spent = sum(PRICE for grant in grants.values() if grant.state in GIVEN)
+        ordered = sum(order.on for order in self.world.provider.book)
+        if held + spent > self.cap or ordered * PRICE > self.cap:
+            raise Broken(f"over budget: {held} + {spent} of {self.cap}, ordered {ordered}")
         if (sum(row[0] for row in rows), sum(row[1] for row in rows)) != (held * 100, spent * 100):
             raise Broken(f"the budget's row says {rows}, its grants {held}, {spent}")
 
@@ -218,20 +222,22 @@ class History:
             broken("grants of one person and period", [grant.id for grant in same if grant is not new])
             counted = [grant.id for grant in theirs if grant.state in OWED]
             broken("grants over a person's limit", counted[self.limit :] if self.limit else [])
-        ends = (GrantState.ISSUED, GrantState.REJECTED, GrantState.REVERSED, GrantState.REFUSED)
+        ends = [state for state, following in MOVES.items() if not following]
         moved = [old.id for old in self.known.values() if old.state in ends and grants[old.id].state != old.state]
         broken("ends that were left", moved)
 
     def check_end(self) -> None:
         """Nothing is in the air; the book and the ledger tell one story."""
         grants = self.world.grants()
-        ends = OWED - {GrantState.RESERVED, GrantState.SENDING, GrantState.UNKNOWN}
+        ends = OWED - {GrantState.RESERVED, GrantState.SENDING, GrantState.UNKNOWN, GrantState.CANCELLING}
         ends |= {GrantState.REJECTED, GrantState.REVERSED, GrantState.REFUSED}
         broken("grants without an end", [(grant.id, grant.state) for grant in grants if grant.state not in ends])
         references = {grant.reference: grant for grant in grants}
-        ordered = {reference_in(references, order.reference): order.id for order in self.world.provider.book}
+        book = self.world.provider.book
+        ordered = {reference_in(references, order.reference): order.id for order in book}
+        on = {reference_in(references, order.reference) for order in book if order.on}
         for grant in grants:
-            has = grant.reference in ordered
+            has = grant.reference in on
             if grant.state == GrantState.ISSUED and grant.order_id != ordered.get(grant.reference):
                 raise Broken(f"grant {grant.id} is issued as {grant.order_id}, the book says {ordered}")
             if has and grant.state not in (GrantState.ISSUED, GrantState.NEEDS_PERSON):
