@@ -39,7 +39,7 @@ from hub.connector import (
 )
 from hub.errors import HubError, NeedsReview, OutcomeUnknown, RecordRejected, RetryLater, SignInExpired
 from hub.kit.paging import rest_at
-from hub.kit.pushing import send_each
+from hub.kit.pushing import made_before, send_each
 from hub.kit.reading import read_rows
 from hub.kit.statuses import Kind
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
@@ -307,26 +307,15 @@ def _place(api: PlumApi, stream: str, index: int, change: ChangeSet) -> list[Pus
     try:
         placed = call(api, "placeOrder", data, writes=True)
     except Refused as refusal:
-        there = _placed_before(api, change.reference)
+        look = partial(_by_number, api, change.reference)
+        there = made_before(look, index, refusal.code, where=f"{api.door.account}/placeOrder")
         if not there:
             raise
-        held = there[0]
-        return [
-            PushResult(index=index, outcome="duplicate", existing_id=held.external_id, held=held, code=refusal.code)
-        ]
+        return there
     if not isinstance(placed, dict) or not placed.get("orderId"):
         raise OutcomeUnknown("the answer names no order", where=f"{api.door.account}/placeOrder")
     held = _order({"poNumber": change.reference, **placed})
     return [PushResult(index=index, outcome="applied", external_id=held.external_id, held=held)]
-
-
-def _placed_before(api: PlumApi, number: str) -> list[SourceRecord]:
-    """The order with this number. Raises OutcomeUnknown if that cannot be read now: then a refusal proves nothing."""
-    try:
-        return _by_number(api, number)
-    except HubError as error:
-        message = f"the order was refused, and whether it is there already cannot be read ({error.code})"
-        raise OutcomeUnknown(message, where=f"{api.door.account}/placeOrder") from None
 
 
 def _require_order(stream: str, change: ChangeSet) -> None:

@@ -6,9 +6,12 @@ are in the store's own currency.
 
 from __future__ import annotations
 
+from functools import partial
+
 from connectors.bigcommerce.api import BigCommerceApi, Refused, ask, write
 from connectors.bigcommerce.reading import ID, coupon_of, find
-from hub.errors import HubError, OutcomeUnknown, RecordRejected
+from hub.errors import OutcomeUnknown, RecordRejected
+from hub.kit.pushing import made_before
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 EVERYTHING = {"entity": "categories", "ids": [0]}  # all of the shop (coupons v2, "applies_to")
@@ -31,14 +34,11 @@ def give(api: BigCommerceApi, index: int, change: ChangeSet) -> list[PushResult]
     try:
         held = _coupon(api, write(api, "POST", "/v2/coupons", "coupon", body).json())
     except Refused as refusal:
-        there = _made_before(api, code)
+        look = partial(find, api, "coupons", "code", code)
+        there = made_before(look, index, refusal.code, where=f"{api.door.account}/coupons")
         if not there:  # the vendor's words may quote the code
             raise RecordRejected(f"the coupon was refused with {refusal.status}", code=refusal.code) from None
-        return [
-            PushResult(
-                index=index, outcome="duplicate", existing_id=there[0].external_id, held=there[0], code=refusal.code
-            )
-        ]
+        return there
     return [PushResult(index=index, outcome="applied", external_id=held.external_id, held=held)]
 
 
@@ -53,15 +53,6 @@ def _coupon(api: BigCommerceApi, row: Json) -> SourceRecord:
     if not isinstance(row, dict) or not row.get("id"):
         raise OutcomeUnknown("the answer names no coupon", where=f"{api.door.account}/coupons")
     return coupon_of(row)
-
-
-def _made_before(api: BigCommerceApi, code: str) -> list[SourceRecord]:
-    """The coupon with this code. Raises OutcomeUnknown if that cannot be read: then a refusal proves nothing."""
-    try:
-        return find(api, "coupons", "code", code)
-    except HubError as error:
-        message = f"the coupon was refused, and whether it is there already cannot be read ({error.code})"
-        raise OutcomeUnknown(message, where=f"{api.door.account}/coupons") from None
 
 
 def _switched_off(api: BigCommerceApi, index: int, change: ChangeSet) -> PushResult:

@@ -7,10 +7,12 @@ was ended counts as unused only once every use before must have shown.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from connectors.shopify.api import MUTATION_COST, ShopifyApi, ask, code_of
 from connectors.shopify.reading import find, gid, record_of
-from hub.errors import HubError, OutcomeUnknown, RecordRejected, RetryLater
+from hub.errors import OutcomeUnknown, RecordRejected, RetryLater
+from hub.kit.pushing import made_before
 from hub.kit.reading import parse_time, to_iso
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
@@ -32,11 +34,10 @@ def give(api: ShopifyApi, index: int, change: ChangeSet) -> list[PushResult]:
     )
     if not told and held is not None:
         return [PushResult(index=index, outcome="applied", external_id=held.external_id, held=held)]
-    there = _made_before(api, code)
+    there = made_before(partial(find, api, STREAM, "code", code), index, told, where=api.door.account)
     if not there:
         raise RecordRejected("the discount was refused", code=told or "USER_ERROR", where=api.door.account)
-    held = there[0]
-    return [PushResult(index=index, outcome="duplicate", existing_id=held.external_id, held=held, code=told)]
+    return there
 
 
 def _shop_currency(api: ShopifyApi) -> str:
@@ -78,15 +79,6 @@ def _mutate(api: ShopifyApi, name: str, argument: str, kind: str, value: Json) -
     held = record_of(api, STREAM, node) if node else None
     refused = told["userErrors"]
     return (str(refused[0].get("code") or "USER_ERROR") if refused else "", held)
-
-
-def _made_before(api: ShopifyApi, code: str) -> list[SourceRecord]:
-    """The discount with this code. Raises OutcomeUnknown if that cannot be read: then a refusal proves nothing."""
-    try:
-        return find(api, STREAM, "code", code)
-    except HubError as error:
-        message = f"the discount was refused, and whether it is there already cannot be read ({error.code})"
-        raise OutcomeUnknown(message, where=api.door.account) from None
 
 
 def _ended(api: ShopifyApi, index: int, change: ChangeSet) -> PushResult:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from connectors.stripe.api import ID, StripeApi, call
 from connectors.stripe.codes import minor_of
 from connectors.stripe.reading import find, record_of
-from hub.errors import HubError, NotFound, OutcomeUnknown, RecordRejected
-from hub.model import ChangeSet, PushResult, SourceRecord
+from hub.errors import HubError, NotFound, RecordRejected
+from hub.kit.pushing import made_before
+from hub.model import ChangeSet, PushResult
 
 PATH = "/v1/promotion_codes"
 EXPAND = ["promotion.coupon"]
@@ -29,13 +31,11 @@ def give(api: StripeApi, index: int, change: ChangeSet) -> list[PushResult]:
         row = call(api, "post", PATH, "create", _form(api, change, code), key=change.idempotency_key, writes=True)
     except RecordRejected as refusal:
         api.coupons.pop(str(change.body["productId"]), None)  # it may be gone
-        there = _made_before(api, code)
+        look = partial(find, api, "promotion_codes", "code", code)
+        there = made_before(look, index, refusal.code, where=api.door.account)
         if not there:
             raise
-        held = there[0]
-        return [
-            PushResult(index=index, outcome="duplicate", existing_id=held.external_id, held=held, code=refusal.code)
-        ]
+        return there
     held = record_of(api, row)
     return [PushResult(index=index, outcome="applied", external_id=held.external_id, held=held)]
 
@@ -48,15 +48,6 @@ def _form(api: StripeApi, change: ChangeSet, code: str) -> dict[str, Any]:
         "metadata": {api.marker: change.reference},
         "expand": EXPAND,
     }
-
-
-def _made_before(api: StripeApi, code: str) -> list[SourceRecord]:
-    """The code, if it is there. Raises OutcomeUnknown if that cannot be read: then a refusal proves nothing."""
-    try:
-        return find(api, "promotion_codes", "code", code)
-    except HubError as error:
-        message = f"the code was refused, and whether it is there already cannot be read ({error.code})"
-        raise OutcomeUnknown(message, where=api.door.account) from None
 
 
 def _require_coupon(api: StripeApi, change: ChangeSet) -> None:

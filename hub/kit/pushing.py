@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from hub.errors import HubError, NotFound, OutcomeUnknown, PreconditionFailed, RecordRejected, RetryLater, SignInExpired
-from hub.model import ChangeSet, PushResult
+from hub.model import ChangeSet, PushResult, SourceRecord
 
 START_WITHIN_S = 30.0  # a push stops starting calls after this: the deadline of its intents counts on it
 
@@ -153,3 +153,24 @@ def _must_stop(answered: Iterable[PushResult]) -> bool:
 
 def _not_sent(indexes: Iterable[int]) -> list[PushResult]:
     return [PushResult(index=index, outcome="throttled", code="PUSH-NOT-SENT") for index in indexes]
+
+
+def made_before(look: Callable[[], Sequence[SourceRecord]], index: int, code: str, *, where: str) -> list[PushResult]:
+    """What a refused create had made already, at an earlier attempt: a duplicate; empty if there is nothing.
+
+    Args:
+        look: asks for what was to be made, a strong read.
+        index: of the change.
+        code: of the refusal.
+
+    Raises OutcomeUnknown: it cannot be read now, so the refusal proves nothing.
+    """
+    try:
+        there = list(look())
+    except HubError as error:
+        message = f"it was refused, and whether it is there already cannot be read ({error.code})"
+        raise OutcomeUnknown(message, where=where) from None
+    return [
+        PushResult(index=index, outcome="duplicate", existing_id=held.external_id, held=held, code=code)
+        for held in there[:1]
+    ]
