@@ -8,6 +8,8 @@ from hub.app.reward_twice import overspent
 from hub.app.reward_wallet import balances
 from hub.web.api import ROUTER, Approver, Body, Hubs, Id, Reader
 
+__all__ = ["ROUTER"]  # with these calls on it
+
 
 @ROUTER.get("/reward-report")
 def get_report(service: Hubs, _: Reader) -> Body:

@@ -14,7 +14,7 @@ from schemathesis.core.result import Ok
 
 from hub.app import sessions
 from hub.app.people import Person, Right, change_user
-from hub.web.api import ROUTER
+from hub.web.api_rewards import ROUTER
 from tests.web.console import Browser, Console
 
 # Right of every call, written out: (method, path) -> right.
