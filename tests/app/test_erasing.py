@@ -82,8 +82,9 @@ def lived(make: Callable[..., World], database_url: str) -> World:
 def unfit(email: str) -> QuarantineRow:
     """A message of a website that could not be taken in: it hangs on no record."""
     return QuarantineRow(
-        connection="site", stream="events", external_id="m1", field="", direction="in", code="TRK-MESSAGE", message="odd",
-        fix="mend what sends it", value={"type": "trak", "traits": {"email": email, "note": f"said by {email}"}},
+        connection="site", stream="events", external_id="m1", field="", direction="in", code="TRK-MESSAGE",
+        message="odd", fix="mend what sends it",
+        value={"type": "trak", "traits": {"email": email, "note": f"said by {email}"}},
         at=1.0, run_id=None,
     )  # fmt: skip
 
