@@ -11,6 +11,12 @@ lose anything. Search lags, so each read starts five minutes before its cursor. 
 Records are in the vendor's shape: properties below `properties` (a mapping says `root: properties`), associated ids
 below `associations`. Bodies of writes have property names at the top, and `associations: {name: id}`.
 
+An association that carries a label of the account's own is named with it: `{association: "deal_to_contact:Decision
+maker"}`. Tasks and lists send no webhooks. Lists are read whole, and of those in the setting `lists` the members, too.
+
+The SDK speaks v3 and v4, which HubSpot ends in 2027; with the setting `version` the same calls go to the paths of a
+version by date. From 2026-09 on the account's own rules (required fields) hold for writes, too.
+
 HubSpot knows no precondition: the engine reads a batch right before it writes it. A create carries the hub's id in a
 unique property, so a repeat is refused and tells whose it is.
 
@@ -20,10 +26,12 @@ Settings of a stream: `fields`, the properties to read (all without it); `associ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from connectors.hubspot.account import check, discover
 from connectors.hubspot.api import MODIFIED, STATUSES, classify, connect, usage, wait_s
 from connectors.hubspot.hooks import parse, verify
+from connectors.hubspot.lists import LISTS_PAGE, MEMBERS_PAGE
 from connectors.hubspot.reading import LIST_PAGE, LOOKBACK_S, SEARCH_PAGE, fetch, find, pull
 from connectors.hubspot.writing import BATCH, push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
@@ -47,6 +55,13 @@ def _stream(name: str, *, parents: Sequence[str] = ()) -> Stream:
     )
 
 
+def _whole(name: str, page: int, *, deletes: str = "listing", **more: Any) -> Stream:
+    """A stream that is listed whole each time."""
+    minimum = {"read": page, "fetch": page}
+    given = {"cursor": "snapshot", "sorted": False, "deletes": deletes, "page_size": page, "minimum": minimum}
+    return Stream(name=name, **{**given, **more})
+
+
 CONNECTOR = Connector(
     name="hubspot",
     title="HubSpot",
@@ -59,20 +74,19 @@ CONNECTOR = Connector(
         RateLimit(name="daily", calls=250_000, per_s=86_400, shared=True),
     ),
     streams=(
-        Stream(
-            name="owners",
-            modified_path="updatedAt",
-            cursor="snapshot",
-            sorted=False,
-            page_size=LIST_PAGE,
-            minimum={"read": LIST_PAGE},
-        ),
+        _whole("owners", LIST_PAGE, modified_path="updatedAt", deletes="absent"),
         _stream("companies", parents=("owners",)),
         _stream("contacts", parents=("owners", "companies")),
         _stream("deals", parents=("owners", "companies", "contacts")),
+        _stream("tickets", parents=("owners", "companies", "contacts", "deals")),
+        _stream("tasks", parents=("owners", "companies", "contacts", "deals")),
+        _whole("lists", LISTS_PAGE, id_path="listId", modified_path="updatedAt"),
+        _whole("list_members", MEMBERS_PAGE, modified_path="at", parents=("lists", "contacts")),
     ),
     settings=(
         Setting(name="marker", text="Unique property for the hub's id", default="hub_id"),
+        Setting(name="version", text="Paths of the interface: v3, or a version by date such as 2026-09", default="v3"),
+        Setting(name="lists", text="Ids of the lists whose members are read; without it none"),
         Setting(name="portal_id", text="Account id; webhooks of others are refused"),
         Setting(name="archived_every_s", text="How often archived records are listed, seconds", default=3600),
         Setting(name="secret", text="Client secret of the app, as webhooks.secret", secret=True),

@@ -9,14 +9,18 @@ from hub.connector import Field
 from hub.errors import NeedsReview, NotFound
 from hub.model import Json
 
+_LIST = ("listId", "name", "objectTypeId", "processingType", "processingStatus", "createdAt", "updatedAt")
+_MEMBER = ("id", "list", "contact", "at")
 _OWNER = ("id", "email", "firstName", "lastName", "userId", "archived", "createdAt", "updatedAt")
+_NAMES = {"list": "lists", "contact": "contacts"}
+_FIXED = {"owners": _OWNER, "lists": _LIST, "list_members": _MEMBER}
 
 
 def check(api: HubspotApi) -> dict[str, Json]:
     """Which account this is, and whether the property for the hub's id is there."""
     warnings = []
     try:
-        about = api.door.request("GET", "/account-info/v3/details", operation="account").json()
+        about = api.door.request("GET", f"/account-info/{api.version}/details", operation="account").json()
     except (NotFound, NeedsReview):
         about = {}
         warnings.append("the account's id cannot be read; webhooks of another account would not be noticed")
@@ -34,9 +38,18 @@ _TYPES |= {"bool": "boolean", "phone_number": "phone", "object_coordinates": "ob
 
 
 def discover(api: HubspotApi, stream: str) -> list[Field]:
-    """The properties of a stream; owners have a fixed set and are never written."""
-    if stream == "owners":
-        return [Field(name=name, label=name, type="text", writable=False) for name in _OWNER]
+    """The properties of a stream; owners and lists have a fixed set and are never written."""
+    if stream in _FIXED:
+        return [
+            Field(
+                name=name,
+                label=name,
+                type="ref" if name in _NAMES else "text",
+                writable=False,
+                ref_to=_NAMES.get(name, ""),
+            )
+            for name in _FIXED[stream]
+        ]
     return [_field(each) for each in describe(api, stream)]
 
 

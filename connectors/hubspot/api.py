@@ -19,6 +19,8 @@ MODIFIED = {  # the property that moves with every change; contacts have a name 
     "contacts": "lastmodifieddate",
     "companies": "hs_lastmodifieddate",
     "deals": "hs_lastmodifieddate",
+    "tickets": "hs_lastmodifieddate",
+    "tasks": "hs_lastmodifieddate",
 }
 STATUSES = {477: Kind.QUOTA}  # the account moves to another region; Retry-After up to 24 h (usage guidelines)
 LOCKED_S = 2.0  # 423: a lock on records under heavy writing lasts two seconds (usage guidelines)
@@ -38,6 +40,12 @@ ASSOCIATIONS = {
     "contact_to_company": Association(source="contacts", target="companies", type_id=1, has_primary=True),
     "deal_to_company": Association(source="deals", target="companies", type_id=5, has_primary=True),
     "deal_to_contact": Association(source="deals", target="contacts", type_id=3, has_primary=False),
+    "ticket_to_contact": Association(source="tickets", target="contacts", type_id=16, has_primary=False),
+    "ticket_to_company": Association(source="tickets", target="companies", type_id=26, has_primary=True),
+    "ticket_to_deal": Association(source="tickets", target="deals", type_id=28, has_primary=False),
+    "task_to_contact": Association(source="tasks", target="contacts", type_id=204, has_primary=False),
+    "task_to_company": Association(source="tasks", target="companies", type_id=192, has_primary=False),
+    "task_to_deal": Association(source="tasks", target="deals", type_id=216, has_primary=False),
 }
 
 
@@ -53,7 +61,29 @@ class HubspotApi:
     properties: Any
     associations: Any  # crm.associations.v4 batch_api
     refusals: tuple[type[Exception], ...]  # the SDK's ApiException, one class per package
+    version: str  # v3, or a date such as 2026-09
     names: dict[str, list[str]] = field(default_factory=dict)  # stream -> properties to read
+    labels: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)  # from, to -> label -> its type id
+
+
+OLD = "v3"  # the SDK's own paths, v3 and v4; the vendor ends them in 2027 (versioning guide)
+_PATH = re.compile(r"/crm/v[34]/(\w+)(?=[/?]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    """The door's pool with a version by date in its paths: the SDK knows none, and bodies are the same."""
+
+    pool: Any
+    version: str
+
+    def request(self, method: str, url: str, **more: Any) -> Any:
+        return self.pool.request(method, dated(url, self.version), **more)
+
+
+def dated(url: str, version: str) -> str:
+    """ "/crm/v3/objects/contacts" as "/crm/objects/2026-09/contacts" (migration guide)."""
+    return url if version == OLD else _PATH.sub(rf"/crm/\1/{version}", url, count=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +100,14 @@ def connect(door: Door, settings: Settings) -> HubspotApi:
     from hubspot.crm.owners.exceptions import ApiException as OwnersRefusal
     from hubspot.crm.properties.exceptions import ApiException as PropertiesRefusal
 
+    version = str(settings.values.get("version") or OLD)
+    pool = door.pool() if version == OLD else _Dated(door.pool(), version)
+
     def make(package: Any, api_name: str, _config: Mapping[str, Any]) -> Any:
         configuration = package.Configuration(host=door.base_url)
         configuration.access_token = "door"
         client = package.ApiClient(configuration=configuration)
-        client.rest_client.pool_manager = door.pool()
+        client.rest_client.pool_manager = pool
         return getattr(package, api_name)(api_client=client)
 
     crm = HubSpot(access_token="door", api_factory=make).crm
@@ -86,6 +119,7 @@ def connect(door: Door, settings: Settings) -> HubspotApi:
         owners=crm.owners.owners_api,
         properties=crm.properties.core_api,
         associations=crm.associations.v4.batch_api,
+        version=version,
         refusals=(AssociationsRefusal, ObjectsRefusal, OwnersRefusal, PropertiesRefusal),
     )
 

@@ -18,8 +18,8 @@ from hub.model import Json
 
 TOLERANCE_S = 300.0  # request validation guide: 300,000 ms
 MOST_EVENTS = 100  # in one delivery (webhooks guide)
-_STREAMS = {"contact": "contacts", "company": "companies", "deal": "deals"}
-_TYPE_IDS = {"0-1": "contacts", "0-2": "companies", "0-3": "deals"}
+_STREAMS = {"contact": "contacts", "company": "companies", "deal": "deals", "ticket": "tickets"}
+_TYPE_IDS = {"0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-5": "tickets", "0-27": "tasks"}
 _KINDS = {"deletion": "deleted", "privacyDeletion": "deleted", "merge": "merged"}
 _DECODED = re.compile(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)  # request validation guide, v3
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from connectors.hubspot.api import ASSOCIATIONS, MODIFIED, HubspotApi, call, names_of
+from connectors.hubspot.lists import pull_lists, pull_members
 from hub.connector import Page
 from hub.errors import RecordRejected
 from hub.kit.paging import batches, require_ascending, require_progress, rest_at
@@ -20,6 +21,7 @@ URL_CHARS = 14_000  # of property names in a list call; longer URLs fail with 41
 LOOKBACK_S = 300.0  # new and changed records show up in search "after a few moments" (CRM search guide)
 ARCHIVED_EVERY_S = 3600.0  # how often archived records are listed, unless the setting says otherwise
 MERGED = "hs_merged_object_ids"
+OWN = "USER_DEFINED"  # category of association types that an account names itself
 
 
 # records
@@ -66,8 +68,8 @@ def pull(api: HubspotApi, stream: str, cursor: Json) -> Page:
     read; null: all of them), "from", "swept"}. ties: one millisecond with too many records to name, by id.
     archived: {"after", "from"}, what was deleted. Search is where the cursor rests.
     """
-    if stream == "owners":
-        return _owners(api, cursor)
+    if stream in _WHOLE:
+        return _WHOLE[stream](api, cursor)
     at = cursor or {"mode": "list", "after": None, "from": None}
     if at["mode"] in ("list", "archived"):
         return _listed(api, stream, at)
@@ -80,12 +82,14 @@ def _listed(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
     more: dict[str, Json] = {"limit": LIST_PAGE, "archived": archived}
     more |= {"after": at["after"]} if at["after"] else {}
     targets = [] if archived else _targets(api, stream)
-    more |= {"associations": targets} if targets else {}
+    inline = [target for target in targets if not _labels(api, stream, target)]
+    more |= {"associations": inline} if inline else {}
     answer = _list_page(api, stream, names, more)
     started = at["from"] or api.door.vendor_now()
     for row in answer["results"]:
-        if targets:
-            row["associations"] = {target: _tidied(row, stream, target) for target in targets}
+        if inline:
+            row["associations"] = {target: _tidied(row, stream, target) for target in inline}
+    _associate(api, stream, answer["results"], [target for target in targets if target not in inline])
     records, faults = records_of(api, answer["results"])
     after = ((answer.get("paging") or {}).get("next") or {}).get("after")
     if after is None:
@@ -241,6 +245,12 @@ def _targets(api: HubspotApi, stream: str) -> list[str]:
     return [name for name in api.settings.streams.get(stream, {}).get("associations") or () if name in known]
 
 
+def _labels(api: HubspotApi, source: str, target: str) -> list[str]:
+    """Labels that the mapping asks for: it names such an association "deal_to_contact:Decision maker"."""
+    asked = [str(each).partition(":") for each in api.settings.streams.get(source, {}).get("associations") or ()]
+    return [label for name, _, label in asked if label and name == name_of(source, target)]
+
+
 def name_of(source: str, target: str) -> str:
     """The association's name as mappings and list answers write it."""
     return next(name for name, each in ASSOCIATIONS.items() if (each.source, each.target) == (source, target))
@@ -254,7 +264,7 @@ def _tidied(row: Mapping[str, Json], source: str, target: str) -> dict[str, Json
     return _results(name, [str(each["id"]) for each in ordered])
 
 
-def _results(name: str, ids: Sequence[str]) -> dict[str, Json]:
+def _results(name: str, ids: Iterable[str]) -> dict[str, Json]:
     return {"results": [{"id": each, "type": name} for each in dict.fromkeys(ids)]}
 
 
@@ -262,26 +272,40 @@ def _with_associations(
     api: HubspotApi, stream: str, rows: Sequence[dict[str, Json]]
 ) -> tuple[list[SourceRecord], list[dict[str, str]]]:
     """Records with their associations, which search and batch read leave out: one more call per 1,000 and kind."""
-    known = [row for row in rows if row.get("id")]
-    for target in _targets(api, stream):
-        for part in batches(known, ASSOCIATED):
-            found = associated(api, stream, target, [str(row["id"]) for row in part])
-            for row in part:
-                ids = found.get(str(row["id"]), [])
-                row.setdefault("associations", {})[target] = _results(name_of(stream, target), ids)
+    _associate(api, stream, rows, _targets(api, stream))
     return records_of(api, rows)
 
 
-def associated(api: HubspotApi, source: str, target: str, ids: Sequence[str]) -> dict[str, list[str]]:
-    """Id -> ids of `target`, the primary one first; up to 1,000 ids."""
+def _associate(api: HubspotApi, stream: str, rows: Sequence[dict[str, Json]], targets: Sequence[str]) -> None:
+    """Put the associations of these kinds into the rows; each label that is asked for is a type of its own."""
+    known = [row for row in rows if row.get("id")]
+    for target in targets:
+        name, labels = name_of(stream, target), _labels(api, stream, target)
+        for part in batches(known, ASSOCIATED):
+            found = associated(api, stream, target, [str(row["id"]) for row in part])
+            for row in part:
+                held = found.get(str(row["id"]), {})
+                told = _results(name, held)
+                for label in labels:
+                    told["results"] += [{"id": each, "type": f"{name}:{label}"} for each in held if label in held[each]]
+                row.setdefault("associations", {})[target] = told
+
+
+def associated(api: HubspotApi, source: str, target: str, ids: Sequence[str]) -> dict[str, dict[str, frozenset[str]]]:
+    """Id -> ids of `target`, the primary one first, each with its labels; up to 1,000 ids."""
     body = {"inputs": [{"id": each} for each in ids]}
     answer = call(api, api.associations.get_page, source, target, body, operation="associations")
     primary = ASSOCIATIONS[name_of(source, target)]
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, frozenset[str]]] = {}
     for row in answer.get("results", ()):
         ordered = sorted(row["to"], key=lambda each: not _is_primary(each, primary.type_id))
-        found[str(row["from"]["id"])] = [str(each["toObjectId"]) for each in ordered]
+        found[str(row["from"]["id"])] = {str(each["toObjectId"]): _labels_in(each) for each in ordered}
     return found
+
+
+def _labels_in(each: Mapping[str, Json]) -> frozenset[str]:
+    kinds = each.get("associationTypes") or ()
+    return frozenset(str(kind["label"]) for kind in kinds if kind.get("category") == OWN and kind.get("label"))
 
 
 def _is_primary(each: Mapping[str, Json], type_id: int) -> bool:
@@ -294,8 +318,8 @@ def _is_primary(each: Mapping[str, Json], type_id: int) -> bool:
 def fetch(api: HubspotApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:
     """Records by id, 100 a call, a strong read; archived ones as deletes; what is nowhere is left out."""
     wanted = list(dict.fromkeys(ids))
-    if stream == "owners":
-        return [record for record in _owners(api, None).records if record.external_id in set(wanted)]
+    if stream in _WHOLE:
+        return _fetch_whole(api, stream, set(wanted))
     rows = [row for part in batches(wanted, LIST_PAGE) for row in _read(api, stream, part)]
     found, _ = _with_associations(api, stream, rows)
     missing = sorted(set(wanted) - {record.external_id for record in found})
@@ -335,7 +359,20 @@ def find(api: HubspotApi, stream: str, name: str, value: str) -> list[SourceReco
     return _with_associations(api, stream, answer["results"])[0] if answer else []
 
 
-# owners
+# what is read whole
+
+
+def _fetch_whole(api: HubspotApi, stream: str, wanted: set[str]) -> list[SourceRecord]:
+    """Of a listing, page by page, until all were found."""
+    found: list[SourceRecord] = []
+    cursor: Json = None
+    while len(found) < len(wanted):
+        page = _WHOLE[stream](api, cursor)
+        found += [record for record in page.records if record.external_id in wanted]
+        if page.complete:
+            break
+        cursor = page.next_cursor
+    return found
 
 
 def _owners(api: HubspotApi, cursor: Json) -> Page:
@@ -355,3 +392,10 @@ def _owners(api: HubspotApi, cursor: Json) -> Page:
 
 def _owner(row: dict[str, Json]) -> SourceRecord:
     return SourceRecord(external_id=str(row["id"]), data=row, stamp=parse_time(row["updatedAt"]))
+
+
+_WHOLE: dict[str, Callable[[HubspotApi, Json], Page]] = {
+    "owners": _owners,
+    "lists": pull_lists,
+    "list_members": pull_members,
+}

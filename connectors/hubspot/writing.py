@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from connectors.hubspot.api import ASSOCIATIONS, HubspotApi, Refused, call, existing_id, first_error
-from connectors.hubspot.reading import associated, ids_by, record_of
+from connectors.hubspot.api import (
+    ASSOCIATIONS,
+    Association,
+    HubspotApi,
+    Refused,
+    call,
+    dated,
+    existing_id,
+    first_error,
+)
+from connectors.hubspot.reading import OWN, associated, ids_by, record_of
 from hub.errors import HubError, RecordRejected
 from hub.kit.paging import batches
 from hub.kit.pushing import failed_results, send_batches
+from hub.kit.reading import to_iso
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
 BATCH = 100  # records of one batch call (CRM API guide)
@@ -69,8 +79,27 @@ def _split(change: ChangeSet) -> tuple[dict[str, str], dict[str, str | None]]:
     return properties, {name: None if value is None else str(value) for name, value in wanted.items()}
 
 
-def _types(name: str) -> list[dict[str, Json]]:
-    return [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": ASSOCIATIONS[name].type_id}]
+def _kind(name: str) -> Association:
+    """What an association's name stands for, with or without a label."""
+    return ASSOCIATIONS[name.partition(":")[0]]
+
+
+def _types(api: HubspotApi, name: str) -> list[dict[str, Json]]:
+    if label := name.partition(":")[2]:
+        return [{"associationCategory": OWN, "associationTypeId": _label_id(api, _kind(name), label)}]
+    return [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": _kind(name).type_id}]
+
+
+def _label_id(api: HubspotApi, kind: Association, label: str) -> int:
+    """The type that the account gave to a label. Raises RecordRejected HS-LABEL if it has none of that name."""
+    pair = (kind.source, kind.target)
+    if pair not in api.labels:
+        path = dated(f"/crm/v4/associations/{kind.source}/{kind.target}/labels", api.version)
+        rows = api.door.request("GET", path, operation="labels").json()["results"]
+        api.labels[pair] = {str(row["label"]): int(row["typeId"]) for row in rows if row.get("category") == OWN}
+    if label not in api.labels[pair]:
+        raise RecordRejected(f"associations have no label {label}", code="HS-LABEL", where=api.door.account)
+    return api.labels[pair][label]
 
 
 # creates
@@ -93,7 +122,9 @@ def _create(api: HubspotApi, stream: str, changes: Sequence[ChangeSet], indexes:
 def _input(api: HubspotApi, change: ChangeSet, index: int) -> dict[str, Json]:
     properties, wanted = _split(change)
     filled = {name: value for name, value in properties.items() if value != ""} | {api.marker: change.reference}
-    links = [{"to": {"id": target}, "types": _types(name)} for name, target in wanted.items() if target]
+    links = [{"to": {"id": target}, "types": _types(api, name)} for name, target in wanted.items() if target]
+    if "hs_task_subject" in filled:  # a task must have its time (tasks guide)
+        filled.setdefault("hs_timestamp", to_iso(api.door.vendor_now()))
     return {"properties": filled, "associations": links, "objectWriteTraceId": str(index)}
 
 
@@ -210,23 +241,39 @@ def _unread(index: int, change: ChangeSet) -> PushResult:
 
 def _link(api: HubspotApi, name: str, targets: Mapping[str, str | None]) -> None:
     """Set or clear one association of several records: id -> target id, or None."""
-    kind = ASSOCIATIONS[name]
-    cleared = [source for source, target in targets.items() if target is None]
+    kind = _kind(name)
+    if ":" in name:
+        _unlabel(api, name, targets)
+    cleared = [source for source, target in targets.items() if target is None and ":" not in name]
     if cleared:
         now = associated(api, kind.source, kind.target, cleared)
-        gone = [{"from": {"id": source}, "to": [{"id": ids[0]}]} for source, ids in now.items() if ids]
+        gone = [{"from": {"id": source}, "to": [{"id": next(iter(held))}]} for source, held in now.items() if held]
         if gone:
             body: dict[str, Json] = {"inputs": gone}
             archive = api.associations.archive
             call(api, archive, kind.source, kind.target, body, operation="associations_archive", writes=True)
     inputs = [
-        {"from": {"id": source}, "to": {"id": target}, "types": _types(name)}
+        {"from": {"id": source}, "to": {"id": target}, "types": _types(api, name)}
         for source, target in targets.items()
         if target is not None
     ]
     if inputs:
         create = api.associations.create
         call(api, create, kind.source, kind.target, {"inputs": inputs}, operation="associations_create", writes=True)
+
+
+def _unlabel(api: HubspotApi, name: str, targets: Mapping[str, str | None]) -> None:
+    """Take the label from others than the new target; the association itself stays."""
+    kind, label = _kind(name), name.partition(":")[2]
+    gone = [
+        {"from": {"id": source}, "to": {"id": other}, "types": _types(api, name)}
+        for source, held in associated(api, kind.source, kind.target, list(targets)).items()
+        for other, labels in held.items()
+        if label in labels and other != targets[source]
+    ]
+    if gone:
+        archive, body = api.associations.archive_labels, {"inputs": gone}
+        call(api, archive, kind.source, kind.target, body, operation="associations_archive", writes=True)
 
 
 # answers
@@ -281,11 +328,11 @@ def _stored(api: HubspotApi, change: ChangeSet, row: dict[str, Json]) -> SourceR
     """What the answer says is stored. A create that was accepted made its associations, too: they are part of it."""
     if change.op == "create":
         _, wanted = _split(change)
-        links = {
-            ASSOCIATIONS[name].target: {"results": [{"id": target, "type": name}]}
-            for name, target in wanted.items()
-            if target
-        }
+        links: dict[str, Json] = {}
+        for name, target in wanted.items():
+            if target:
+                told = links.setdefault(_kind(name).target, {"results": []})["results"]
+                told += [{"id": target, "type": each} for each in dict.fromkeys((name.partition(":")[0], name))]
         if links:
             row = {**row, "associations": links}
     return record_of(api, row)

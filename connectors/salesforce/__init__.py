@@ -5,6 +5,11 @@ Docs: REST API Developer Guide (query, sObject Collections, Composite, condition
 Reads are keyset queries over (SystemModstamp, Id) with queryAll, so deleted and merged rows come along; one call is
 one page of 2,000 rows. A read starts ten minutes before its cursor, because a long transaction commits after its
 stamps were given. A converted lead is `merged_into` a record of another stream, written "contacts:003…".
+What may name a contact or a lead (`WhoId` of a task, `LeadOrContactId` of a campaign's member) names a lead as
+"leads:00Q…": map it with `to: [contacts, leads]`.
+
+A first load of many rows (`bulk_from`) is a query job of Bulk API 2.0: its results, 10,000 rows a call, are the rows
+that queries would have given, and reading goes on from them as from any other page. If the job fails, queries do.
 
 Writes are one Composite call for up to 800 rows (four collections of 200), whose fifth subrequest reads back what is
 now stored. Creates are upserts on the external id field that carries the hub's id, so a repeat makes no second record.
@@ -18,20 +23,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.salesforce.account import check, discover
-from connectors.salesforce.api import STATUSES, classify, connect, usage
-from connectors.salesforce.reading import LOOKBACK_S, PAGE, fetch, find, pull, split
+from connectors.salesforce.api import STATUSES, WRITTEN, classify, connect, usage
+from connectors.salesforce.reading import BULK_FROM, LOOKBACK_S, PAGE, fetch, find, pull, split
 from connectors.salesforce.writing import COLLECTION, COLLECTIONS, push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
 
 
 def _stream(name: str, *, parents: Sequence[str] = ()) -> Stream:
-    writable = name != "users"
+    writable = name in WRITTEN
     return Stream(
         name=name,
         id_path="Id",
         modified_path="SystemModstamp",
         lookback_s=LOOKBACK_S,
-        deletes="tombstone" if writable else "absent",
+        deletes="absent" if name == "users" else "tombstone",
         writes=frozenset({"create", "update", "delete"}) if writable else frozenset(),
         max_batch=COLLECTION * COLLECTIONS,
         precondition="unmodified-since",
@@ -56,18 +61,26 @@ CONNECTOR = Connector(
         Auth(kind="token"),
     ),
     # The smallest paid edition; the real figure comes with each answer and replaces this one (`usage`).
-    limits=(RateLimit(name="daily", calls=100_000, per_s=86_400, shared=True),),
+    limits=(
+        RateLimit(name="daily", calls=100_000, per_s=86_400, shared=True),
+        RateLimit(name="jobs", calls=10_000, per_s=86_400, operations=("job",), shared=True),
+        RateLimit(name="polls", calls=1, per_s=3.0, operations=("poll",)),  # ours: a job takes seconds to minutes
+    ),
     streams=(
         _stream("users"),
         _stream("accounts", parents=("users",)),
         _stream("contacts", parents=("users", "accounts")),
         _stream("leads", parents=("users",)),
         _stream("opportunities", parents=("users", "accounts", "contacts")),
+        _stream("campaigns", parents=("users",)),
+        _stream("campaign_members", parents=("campaigns", "contacts", "leads")),
+        _stream("tasks", parents=("users", "accounts", "contacts", "leads", "opportunities")),
     ),
     settings=(
         Setting(name="domain", text="My Domain name with .my at its end, such as acme.my", required=True),
         Setting(name="api_version", text="REST API version, raised deliberately", default="68.0"),
         Setting(name="marker", text="Unique external id field for the hub's id", default="Hub_Id__c"),
+        Setting(name="bulk_from", text="Rows from which a first load is a query job; 0: never", default=BULK_FROM),
     ),
     connect=connect,
     check=check,

@@ -15,9 +15,11 @@ def check(api: SalesforceApi) -> dict[str, Json]:
     organisation, user = whoami(api)
     api.me = id18(user)
     warnings = []
-    marker = [each for each in describe(api, "contacts") if each["name"] == api.marker]
-    if not marker or not marker[0].get("externalId"):
-        warnings.append(f"Contact has no external id field {api.marker}: nothing can be created there safely")
+    for stream in ["contacts"] + ["tasks"] * ("tasks" in api.settings.streams):
+        marker = [each for each in describe(api, stream) if each["name"] == api.marker]
+        if not marker or not marker[0].get("externalId"):
+            name = OBJECTS[stream]
+            warnings.append(f"{name} has no external id field {api.marker}: nothing can be created there safely")
     warnings += [f"{stream}: not visible: {', '.join(names)}" for stream, names in sorted(api.dropped.items())]
     return {"account": id18(organisation), "name": api.sf.sf_instance, "warnings": warnings}
 

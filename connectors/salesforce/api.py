@@ -25,7 +25,11 @@ OBJECTS = {
     "contacts": "Contact",
     "leads": "Lead",
     "opportunities": "Opportunity",
+    "campaigns": "Campaign",
+    "campaign_members": "CampaignMember",
+    "tasks": "Task",
 }
+WRITTEN = frozenset({"accounts", "contacts", "leads", "opportunities", "tasks"})
 MERGEABLE = frozenset({"accounts", "contacts", "leads"})  # REST API guide: merge of accounts, contacts, leads, cases
 LONG_QUERY = 12_000  # URI and headers together may have 16,384 bytes (Limits Quick Reference)
 STATUSES = {300: Kind.CONFLICT, 406: Kind.TROUBLE}  # several records have this external id; seen to pass (tap #184)
@@ -42,6 +46,7 @@ class SalesforceApi:
     me: str | None = None  # 18-character id of the connection's own user; None: not asked yet
     fields: dict[str, list[str]] = field(default_factory=dict)  # stream -> fields that can be read
     dropped: dict[str, list[str]] = field(default_factory=dict)  # stream -> wanted, but not to be seen
+    types: dict[str, dict[str, str]] = field(default_factory=dict)  # stream -> field -> type, once asked for
 
 
 def connect(door: Door, settings: Settings) -> SalesforceApi:
@@ -62,12 +67,8 @@ class Refused(RecordRejected):
 
 
 def call(api: SalesforceApi, method: str, path: str, operation: str, *, writes: bool = False, **more: Any) -> Json:
-    """One call below /services/data/vNN/ through the SDK. Raises hub errors only."""
-    url = path if path.startswith("https://") else api.sf.base_url + path
-    try:
-        answer = api.sf._call_salesforce(method, url, headers=call_label(operation, writes=writes), **more)
-    except SalesforceError as error:
-        raise _translated(error, operation, writes=writes, where=api.door.account) from None
+    """One call below /services/data/vNN/ through the SDK, decoded. Raises hub errors only."""
+    answer = send(api, method, path, operation, writes=writes, **more)
     try:
         return orjson.loads(answer.content)
     except orjson.JSONDecodeError:
@@ -75,6 +76,15 @@ def call(api: SalesforceApi, method: str, path: str, operation: str, *, writes: 
         if writes:
             raise OutcomeUnknown(message, where=api.door.account) from None
         raise RetryLater(message, code="NET-NOT-JSON", where=api.door.account) from None
+
+
+def send(api: SalesforceApi, method: str, path: str, operation: str, *, writes: bool = False, **more: Any) -> Any:
+    """The answer itself: `content` and `headers`. Raises hub errors only."""
+    url = path if path.startswith("https://") else api.sf.base_url + path
+    try:
+        return api.sf._call_salesforce(method, url, headers=call_label(operation, writes=writes), **more)
+    except SalesforceError as error:
+        raise _translated(error, operation, writes=writes, where=api.door.account) from None
 
 
 def _translated(error: SalesforceError, operation: str, *, writes: bool, where: str) -> HubError:
@@ -136,7 +146,8 @@ def fields_of(api: SalesforceApi, stream: str) -> list[str]:
         if not wanted:
             wanted = [each["name"] for each in describe(api, stream) if each["type"] not in ("address", "location")]
         needed = ["Id", "SystemModstamp", "LastModifiedById"]
-        needed += [] if stream == "users" else ["IsDeleted", api.marker]
+        needed += [] if stream == "users" else ["IsDeleted"]
+        needed += [api.marker] if stream in WRITTEN else []
         needed += ["MasterRecordId"] if stream in MERGEABLE else []
         needed += ["IsConverted", "ConvertedContactId"] if stream == "leads" else []
         api.fields[stream] = list(dict.fromkeys([*needed, *wanted]))

@@ -1,4 +1,4 @@
-"""Reading: keyset pages, records by id, records by a field."""
+"""Reading: keyset pages or jobs, records by id, records by a field."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import pairwise
 from simple_salesforce.format import format_soql
 
 from connectors.salesforce.api import OBJECTS, SalesforceApi, call, count, select, whoami, with_visible_fields
+from connectors.salesforce.bulk import is_flat, is_ready, results, start_job
 from hub.connector import Page
 from hub.errors import RecordRejected
 from hub.kit.paging import batches, require_ascending, require_progress, rest_at
@@ -18,6 +19,8 @@ from hub.model import Json, SourceRecord
 PAGE = 2000  # rows of a query page, and ids of one collection retrieve (REST API guide)
 WORTH_SPLITTING = 200_000  # rows: counting them costs 22 calls, reading them a hundred and more
 COUNTS = 20
+BULK_FROM = 50_000  # rows: a job costs its making, its polls and a call per 10,000 rows, queries one per 2,000
+ORDER = "ORDER BY SystemModstamp, Id"
 LOOKBACK_S = 600.0  # a long transaction commits after its stamps were given (airbyte #27146)
 
 
@@ -33,10 +36,20 @@ def _record(api: SalesforceApi, stream: str, row: dict[str, Json]) -> SourceReco
         op, survivor = "merged_into", "contacts:" + id18(row["ConvertedContactId"])
     author = row.get("LastModifiedById")
     ours = id18(author) == api.me if author and api.me else None
+    for name in _ANYBODY & row.keys():
+        row[name] = _anybody(row[name])
     data, marker = {} if op == "delete" else row, row.get(api.marker) or None
     return SourceRecord(
         external_id=external_id, data=data, stamp=stamp, op=op, merged_into=survivor, marker=marker, by_hub=ours
     )
+
+
+_ANYBODY = {"WhoId", "LeadOrContactId"}  # may name a contact or a lead
+
+
+def _anybody(text: Json) -> Json:
+    """The id of a contact as it is, that of a lead as "leads:00Q…", for a mapping's ``to: [contacts, leads]``."""
+    return f"leads:{id18(text)}" if isinstance(text, str) and text.startswith("00Q") else text
 
 
 def records_of(
@@ -68,29 +81,76 @@ def pull(api: SalesforceApi, stream: str, cursor: Json) -> Page:
     """One page. Cursor: {"t": stamp as text, "id": last id of that stamp, "from": start of this read, "all": bool}.
 
     At rest `id` is "" and `t` lies ten minutes before the read that reached the end. In a part of a first load `until`
-    is where the next part begins.
+    is where the next part begins. While a query job is read `job` is its id, and `locator` its next page.
     """
     at = cursor or {"t": "", "id": "", "from": None, "all": True}
+    if at.get("job"):
+        return _pull_job(api, stream, at)
     answer = select(api, stream, _after(at), deleted=True)
     started = at["from"] or api.door.vendor_now()
     records, faults = records_of(api, stream, answer["records"])
     where = f"{api.door.account}/{stream}"
     require_ascending([record.stamp or 0.0 for record in records], where=where)
     if answer["done"]:
-        rest = {"t": to_iso(rest_at(started, LOOKBACK_S)), "id": "", "from": None, "all": False}
-        whole = bool(at["all"]) and not faults
-        return Page(
-            records=records, next_cursor=rest, complete=True, listing_complete=whole, faults=faults, read_at=started
-        )
+        return _last(at, records, faults, started)
     following = {**at, "from": started}
     if records:
         following |= {"t": to_iso(records[-1].stamp or 0.0), "id": records[-1].external_id}
     require_progress({**at, "from": started}, following, where=where)
+    if not at["id"] and (at["all"] or "until" in at):
+        following |= _job_from(api, stream, following)
     return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=started)
 
 
+def _last(
+    at: Mapping[str, Json], records: Sequence[SourceRecord], faults: Sequence[Mapping[str, str]], started: float
+) -> Page:
+    """The last page of a read, and where the next one begins."""
+    rest = {"t": to_iso(rest_at(started, LOOKBACK_S)), "id": "", "from": None, "all": False}
+    whole = bool(at["all"]) and not faults
+    return Page(
+        records=records, next_cursor=rest, complete=True, listing_complete=whole, faults=faults, read_at=started
+    )
+
+
+def _job_from(api: SalesforceApi, stream: str, at: Mapping[str, Json]) -> dict[str, Json]:
+    """A query job for what lies beyond the first page of a first load, if that is much; {} if it is not."""
+    least = int(api.settings.values.get("bulk_from", BULK_FROM))
+    condition = _condition(at)
+    if not least or count(api, stream, condition) < least or not is_flat(api, stream):
+        return {}
+    return {"job": start_job(api, stream, f"WHERE {condition} {ORDER}"), "locator": ""}
+
+
+def _pull_job(api: SalesforceApi, stream: str, at: Mapping[str, Json]) -> Page:
+    """One page of a job's results: the rows that queries would have given, in the same order.
+
+    A job that failed or is gone is replaced by queries, which go on behind the last row that was read.
+    """
+    plain = {name: value for name, value in at.items() if name not in ("job", "locator")}
+    if not at["locator"] and not is_ready(api, at["job"]):
+        return Page(records=[], next_cursor=plain, complete=False, read_at=at["from"])
+    found = results(api, stream, at["job"], at["locator"])
+    if found is None:
+        return Page(records=[], next_cursor=plain, complete=False, read_at=at["from"])
+    records, faults = records_of(api, stream, found.rows)
+    require_ascending([record.stamp or 0.0 for record in records], where=f"{api.door.account}/{stream}")
+    if not found.locator:
+        return _last(at, records, faults, at["from"])
+    following = {**at, "locator": require_progress(at["locator"], found.locator, where=f"{api.door.account}/{stream}")}
+    if records:
+        following |= {"t": to_iso(records[-1].stamp or 0.0), "id": records[-1].external_id}
+    return Page(records=records, next_cursor=following, complete=False, faults=faults, read_at=at["from"])
+
+
 def _after(at: Mapping[str, Json]) -> str:
-    """Keyset condition: (stamp, id) after the cursor. One row more than a page: `done` then tells if there is more."""
+    """Rows after the cursor. One row more than a page: `done` then tells if there is more."""
+    condition = _condition(at)
+    return f"{f'WHERE {condition} ' if condition else ''}{ORDER} LIMIT {PAGE + 1}"
+
+
+def _condition(at: Mapping[str, Json]) -> str:
+    """Keyset: (stamp, id) after the cursor, and before the end of its part."""
     conditions = []
     if at["t"]:
         stamp = to_iso(parse_time(at["t"]))
@@ -101,8 +161,7 @@ def _after(at: Mapping[str, Json]) -> str:
         conditions.append(after)
     if at.get("until"):
         conditions.append(f"SystemModstamp < {to_iso(parse_time(at['until']))}")
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"{where}ORDER BY SystemModstamp, Id LIMIT {PAGE + 1}"
+    return " AND ".join(conditions)
 
 
 def split(api: SalesforceApi, stream: str, parts: int) -> list[Json]:

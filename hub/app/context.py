@@ -74,7 +74,7 @@ class Connection:
         One that another refers to comes first: the submission names the respondent whom the same record makes.
         """
         found = [mapping for mapping in self.mappings.values() if mapping.source == source]
-        named = {stream for mapping in found for stream, _ in mapping.references.values()}
+        named = {stream for mapping in found for streams in mapping.named.values() for stream in streams}
         return sorted(found, key=lambda mapping: mapping.name not in named)
 
     def named(self, source: str, record: SourceRecord) -> tuple[str, str]:

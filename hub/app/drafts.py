@@ -121,7 +121,8 @@ def _rule(mapping: StreamMapping, rule: FieldRule) -> Dict:
     return {
         "name": rule.name, "field": rule.field, "direction": rule.direction,
         "remote": rule.remote_in or rule.remote_out or ("its own id" if rule.own_id else ""),
-        "steps": list(rule.steps), "to": rule.to, "required": rule.required, "lossy": rule.lossy,
+        "steps": list(rule.steps), "to": " or ".join(filter(None, (rule.to, *rule.or_to))),
+        "required": rule.required, "lossy": rule.lossy,
         "words": {str(key): value for key, value in rule.words_in.items()}, "where": rule.where,
         "type": declared.parts.get(rule.name, declared.type) if declared else "",
         "text": declared.text if declared else "",

@@ -23,6 +23,7 @@ from hub.app.personal import (
     entity_names,
     plans_naming,
     subject_of,
+    unfit_of,
     words_of,
 )
 from hub.app.plan_pages import parts_of
@@ -72,7 +73,9 @@ def erase(hub: Hub, target: str, *, by: str) -> Dict:
         report, names, now = _report(tx, subject), entity_names(tx, subject), hub.clock.now()
         _take_back(tx, subject, now)
         _strip_plans(tx, names)
-        tx.drop_deliveries((name, key) for name, key, _ in deliveries_of(tx, words_of(tx, subject)))
+        words = words_of(tx, subject)
+        tx.drop_deliveries((name, key) for name, key, _ in deliveries_of(tx, words))
+        tx.drop_quarantine(unfit_of(tx, words))
         tx.remember_erased(subject.root, hashes_of(hub, tx, subject), at=now, by=by)
         tx.set_event_values(_bare_events(hub, tx, subject))
         tx.set_segments(dict.fromkeys(subject.entities, ()))

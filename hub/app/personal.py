@@ -219,6 +219,19 @@ def words_of(tx: Tx, subject: Subject) -> set[bytes]:
     return {each.encode() for each in said}
 
 
+def unfit_of(tx: Tx, words: set[bytes]) -> list[int]:
+    """Quarantined messages that became no record, and name one of these: they hang on nothing that is erased."""
+    found: list[int] = []
+    after_id = 0
+    while words and (rows := tx.quarantine(state=None, limit=PAGE, after_id=after_id)):
+        after_id = rows[-1].id or 0
+        for row in (each for each in rows if each.entity_id is None and each.link_id is None):
+            said = orjson.dumps([row.external_id, row.message, row.value], default=str)
+            if any(word in said or word in said.lower() for word in words):
+                found.append(row.id or 0)
+    return found
+
+
 def deliveries_of(tx: Tx, words: set[bytes]) -> list[tuple[str, str, bytes]]:
     """Stored webhooks that name one of these: (connection, key, body)."""
     found: list[tuple[str, str, bytes]] = []

@@ -195,9 +195,9 @@ def _parents(batch: Batch, scene: Scene, links: Sequence[LinkRow]) -> dict[tuple
     asked = set()
     for link in links:
         values = scene.values(scene.root_of[link.entity_id])
-        for name, (stream, _) in batch.mapping.references.items():
+        for name, streams in batch.mapping.named.items():
             if values.get(name) is not None:
-                asked.add((batch.connection.name, stream, values[name]))
+                asked |= {(batch.connection.name, stream, values[name]) for stream in streams}
     found = scene.tx.external_ids(asked) if asked else {}
     return {(stream, entity_id): external_id for (_, stream, entity_id), external_id in found.items()}
 

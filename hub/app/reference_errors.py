@@ -119,6 +119,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "NET-CIRCUIT": ("The host could not be reached several times in a row, so it is left alone for a while.", ITSELF),
     "NET-TOO-BIG": ("The answer was too big or came too slowly; it was not taken.", ITSELF),
     "NET-NOT-JSON": ("The answer is no JSON: a login or maintenance page, most likely.", ITSELF),
+    "NET-NOT-CSV": ("The answer is no CSV, or a page of it was cut off on the way.", ITSELF),
     "NET-429": ("The system says: too many calls. The hub waits as long as it is told to.", ITSELF),
     "NET-PAUSED": ("The system asked for a pause that is longer than the run wants to wait.", ITSELF),
     "NET-QUOTA": (
@@ -209,6 +210,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "PUSH-UNKNOWN": ("A create may or may not have been done, and the system cannot be asked.", ""),
     "SF-412": ("The record changed since it was read; it is read and decided again.", ITSELF),
     "SF-NO-ROW": ("Salesforce's answer leaves a row out, so its write counts as unknown and is looked up.", ITSELF),
+    "SF-JOB": ("A query job of Salesforce is still under way; its results are read when it is done.", ITSELF),
+    "HS-LABEL": (
+        "The mapping names an association by a label that the account does not have.",
+        "Make the label in HubSpot (settings, objects, associations), or correct the mapping.",
+    ),
     "HS-NO-ROW": ("HubSpot's answer leaves a row out, so its write counts as unknown and is looked up.", ITSELF),
     "HS-SEARCH": ("HubSpot's search takes no more characters than this.", REPORT),
     "REST-SPEC": (

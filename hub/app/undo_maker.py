@@ -220,9 +220,9 @@ def inverse(batch: Batch, scene: Scene, link: LinkRow, wanted: Mapping[str, Json
     mapping, name = batch.mapping, batch.connection.name
     plain = {each: value for each, value in wanted.items() if not each.startswith(CASE)}
     asked = {
-        (name, mapping.references[each][0], value)
+        (name, stream, value)
         for each, value in plain.items()
-        if each in mapping.references and value is not None
+        for stream in (mapping.named.get(each, ()) if value is not None else ())
     }
     parents = {(stream, entity): found for (_, stream, entity), found in scene.tx.external_ids(asked).items()}
     out = to_external(

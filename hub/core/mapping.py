@@ -85,6 +85,7 @@ class FieldRule:
     required: bool = False  # no create without it
     blank: Blank | None = None  # narrows the canonical field's
     to: str = ""  # reference: stream it names
+    or_to: tuple[str, ...] = ()  # further streams, where the system gives ids of several kinds
     missing: str = "skip"  # reference without a link: skip, create
     lossy: bool = False  # accepted
     steps: tuple[str, ...] = ()  # names of wire and transforms, from the remote value inward
@@ -192,6 +193,7 @@ class StreamMapping:
     on_create: Mapping[str, Json] = field(default_factory=dict)  # remote path -> value
     on_create_put: tuple[tuple[Setter, Json], ...] = ()
     references: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # canonical field -> (stream, missing)
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the same -> every stream it may name
     fields: Mapping[str, tuple[FieldRule, ...]] = field(default_factory=dict)  # canonical field -> its rules
     in_fields: frozenset[str] = frozenset()  # canonical fields that are read
     out_fields: frozenset[str] = frozenset()  # canonical fields that may be written
@@ -329,7 +331,7 @@ def _read_others(
                 fault = MappingFault("MAP-170", "no id of a record", "map the field that holds the id")
                 faults.append(_cell_fault(rule, fault, raw))
             else:
-                references[rule.field] = None if is_blank(raw) else Reference(rule.to, str(raw))
+                references[rule.field] = None if is_blank(raw) else _reference(rule, str(raw))
             continue
         try:
             value = None if is_blank(raw) else _read(rule, raw, data, values)
@@ -475,9 +477,9 @@ def _outward(rule: FieldRule, value: Json, external_ids: Mapping[tuple[str, int]
 
 
 def _parent_id(rule: FieldRule, entity_id: int, external_ids: Mapping[tuple[str, int], str]) -> str:
-    found = external_ids.get((rule.to, entity_id))
-    if found is not None:
-        return found
+    for stream in (rule.to, *rule.or_to):
+        if (stream, entity_id) in external_ids:
+            return external_ids[stream, entity_id]
     waits = rule.missing == "create"
     raise _NotWritten(
         CellFault(
@@ -488,6 +490,12 @@ def _parent_id(rule: FieldRule, entity_id: int, external_ids: Mapping[tuple[str,
             value=entity_id,
         )
     )
+
+
+def _reference(rule: FieldRule, text: str) -> Reference:
+    """The record that an id names: of the first stream, unless the id says another, as "leads:00Q…" does."""
+    stream, _, external_id = text.partition(":")
+    return Reference(stream, external_id) if stream in rule.or_to else Reference(rule.to, text)
 
 
 def _lacks_required(mapping: StreamMapping, values: Mapping[str, Json], skipped: dict[str, CellFault]) -> bool:

@@ -344,12 +344,20 @@ def _with_fields(mapping: StreamMapping) -> StreamMapping:
         mapping,
         fields=fields,
         references={rule.field: (rule.to, rule.missing) for rule in mapping.rules if rule.to},
+        named={rule.field: (rule.to, *rule.or_to) for rule in mapping.rules if rule.to},
         in_fields=frozenset(rule.field for rule in mapping.rules if rule.direction != "out"),
         out_fields=frozenset(rule.field for rule in mapping.rules if rule.direction != "in"),
         remote_fields=tuple(dict.fromkeys(asked)),
-        associations=tuple(rule.to for rule in mapping.rules if rule.remote_in.startswith("association:")),
+        associations=_associations(mapping.rules),
         reading=sort_for_reading(mapping.rules),
     )
+
+
+def _associations(rules: Sequence[FieldRule]) -> tuple[str, ...]:
+    """Streams whose records are read along, and the names of associations that carry a label."""
+    read = [rule for rule in rules if rule.remote_in.startswith("association:")]
+    names = [rule.remote_in.partition(":")[2] for rule in read]
+    return tuple(dict.fromkeys([*(rule.to for rule in read), *(name for name in names if ":" in name)]))
 
 
 # Checks within a stream
@@ -419,16 +427,17 @@ def _check_targets(sheet: Sheet, streams: Mapping[str, StreamMapping]) -> None:
         for rule in mapping.rules:
             if not rule.to:
                 continue
-            target, at = streams.get(rule.to), place.at("fields", rule.name, "to")
-            wanted = mapping.entity_type.fields[rule.field].to
-            if target is None:
-                at.fault("MAP-014", f"{rule.to} is no stream of this file", nearest(rule.to, streams))
-            elif target.entity != wanted:
-                at.fault(
-                    "MAP-014",
-                    f"{rule.to} holds {target.entity}, {rule.name} is a {wanted}",
-                    f"name a stream of {wanted}",
-                )
+            at, wanted = place.at("fields", rule.name, "to"), mapping.entity_type.fields[rule.field].to
+            for named in (rule.to, *rule.or_to):
+                target = streams.get(named)
+                if target is None:
+                    at.fault("MAP-014", f"{named} is no stream of this file", nearest(named, streams))
+                elif target.entity != wanted:
+                    at.fault(
+                        "MAP-014",
+                        f"{named} holds {target.entity}, {rule.name} is a {wanted}",
+                        f"name a stream of {wanted}",
+                    )
 
 
 # Tests in the file

@@ -81,6 +81,7 @@ def read_rule(sheet: Sheet, name: str, facts: StreamFacts) -> FieldRule | None:
     remote = _remote(sheet, direction, facts)
     if remote is None or not _reference_fits(sheet, declared):
         return None
+    targets = tuple(sheet.texts("to"))
     rule = FieldRule(
         name=name,
         field=declared.name,
@@ -90,7 +91,8 @@ def read_rule(sheet: Sheet, name: str, facts: StreamFacts) -> FieldRule | None:
         remote_out=remote.write if direction != "in" else "",
         required=sheet.choice("required", ("create",), "") == "create",
         blank=read_blank(sheet, declared.blank) if sheet.has("blank") else None,
-        to=sheet.text("to"),
+        to=targets[0] if targets else "",
+        or_to=targets[1:],
         missing=sheet.choice("missing", ("skip", "create"), "skip"),
         lossy=sheet.choice("lossy", ("accept",), "") == "accept",
         where=sheet.where,

@@ -128,6 +128,8 @@ def _answer_value(answer: Mapping[str, Json], take: str) -> Json:
 def make_association_getter(name: str, stream: str) -> Getter:
     """Reads the id of the associated record: `associations.<stream>.results`, first of type `name`, else untyped.
 
+    A name with a label ("deal_to_contact:Decision maker") stands for associations that carry it, and no others.
+
     No `associations` at all is MISSING (search results lack them), an empty list is blank.
     HubSpot, "Reading": list with `associations=`.
     """
@@ -139,7 +141,7 @@ def make_association_getter(name: str, stream: str) -> Getter:
         listed = associations.get(stream)
         results = listed.get("results") if isinstance(listed, Mapping) else None
         found = [each for each in results if isinstance(each, Mapping)] if isinstance(results, list) else []
-        named = [each for each in found if each.get("type") in (name, None)] or found
+        named = [each for each in found if each.get("type") in (name, None)] or ([] if ":" in name else found)
         return named[0].get("id") if named else None
 
     return get

@@ -94,6 +94,7 @@ DROP_RECORD = Statement(
         QUARANTINE.c.external_id == bindparam("the_external_id"),
     )
 )
+DROP_UNFIT = _named("quarantine", "id")
 DROP_HINT = Statement(
     lambda d: delete(HINT).where(
         HINT.c.connection == bindparam("the_connection"), HINT.c.external_id == bindparam("the_external_id")
@@ -251,6 +252,10 @@ class Erasing(Session):
     def drop_deliveries(self, rows: Iterable[tuple[str, str]]) -> None:
         """(connection, key) as `deliveries_page` gives them."""
         self._many(DROP_DELIVERY, [{"the_connection": name, "the_key": key} for name, key in rows])
+
+    def drop_quarantine(self, ids: Iterable[int]) -> None:
+        """Rows that hang on no record, by their numbers."""
+        self._run(DROP_UNFIT, ids=ids_of(ids))
 
     def rewrite_plan(self, row: PlanRow) -> None:
         """A plan without the writes of somebody who was erased: digest, outcome, content and parts are these now."""

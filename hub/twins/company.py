@@ -21,6 +21,7 @@ from hub.twins.company_crm import Crm
 from hub.twins.company_people import Firm, Person, Rep, draw_people
 from hub.twins.company_sketch import Sketch
 from hub.twins.company_views import Ledger
+from hub.twins.company_work import Work
 
 Json = Any
 # System, stream, external id: as the vendor's API names the record among all others, so a global id at Shopify, and
@@ -92,6 +93,7 @@ def generate(
     for person in persons:
         _place(rng, person, crm, commerce)
     crm.add_deals(persons)
+    Work(ledger=ledger, rng=random.Random(f"{seed}/work"), crm=crm).add(persons)
     found = {name: getattr(importlib.import_module(f"hub.twins.{name}"), "sketch", None) for name in also}
     for system, draw in {**found, **drawn}.items():
         if draw is not None:

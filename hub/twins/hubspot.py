@@ -1,4 +1,6 @@
-"""HubSpot as a twin: one portal with contacts, companies, deals and owners, under v3/v4 and dated paths alike.
+"""HubSpot as a twin: one portal, under v3/v4 and dated paths alike.
+
+It has contacts, companies, deals, tickets, tasks, lists with their members, and owners.
 
 Options of `make` beside the kit's: `app` ("private" or "oauth": which rate limits hold), `refresh_token`
 ("twin-refresh"), `rotate_refresh` (False), `merge_keeps_id` (False: a merge makes a new record, as by default at the
@@ -20,8 +22,10 @@ import orjson
 
 from hub.twins.hubspot_calls import Calls
 from hub.twins.hubspot_discovery import Discovery
+from hub.twins.hubspot_lists import STREAMS as LIST_STREAMS
+from hub.twins.hubspot_lists import Lists
 from hub.twins.hubspot_objects import Objects, Refusal, source_of
-from hub.twins.hubspot_paths import PORTAL_ID, find_call, refused, short_path, writes
+from hub.twins.hubspot_paths import PORTAL_ID, Call, find_call, refused, short_path, writes
 from hub.twins.hubspot_schema import SINGULAR, TYPES, Schema, render_time
 from hub.twins.kit import Change, Fields, HookEvent, Record, Request, Response, Target, Twin, Window
 
@@ -34,7 +38,8 @@ LIMITS = {"private": (190, 625_000), "oauth": (110, 0)}
 SEARCHES_PER_S = 5
 URL_LIMIT_CHARS = 16_000
 APP_ID = 54_321
-FIRST_IDS = {"contacts": 501, "companies": 9001, "deals": 7001, "owners": 301}
+FIRST_IDS = {"contacts": 501, "companies": 9001, "deals": 7001, "owners": 301, "tasks": 60_001, "tickets": 80_001}
+FIRST_IDS |= {"lists": 1}
 # Only these are decoded before signing (vendor docs, "Validating requests", v3).
 _DECODED = {f"%{ord(letter):02X}": letter for letter in ":/?@!$'()*,;"}
 # Properties whose change is told; the vendor wants one subscription for each.
@@ -44,6 +49,8 @@ HOOK_PROPERTIES = {
         *("country", "lifecyclestage", "hs_email_optout", "hubspot_owner_id", "lead_source", "hs_language"),
     ),
     "companies": ("name", "domain", "phone", "address", "city", "zip", "country", "industry", "hubspot_owner_id"),
+    "tickets": ("subject", "content", "hs_pipeline_stage", "hs_ticket_priority", "hubspot_owner_id"),
+    "tasks": (),  # the vendor has no subscriptions for them
     "deals": ("dealname", "amount", "dealstage", "closedate", "pipeline", "hubspot_owner_id", "deal_currency_code"),
 }
 
@@ -52,7 +59,7 @@ class TwinHubSpot(Twin):
     """One portal."""
 
     name = "hubspot"
-    streams: ClassVar[Sequence[str]] = ("owners", *TYPES)
+    streams: ClassVar[Sequence[str]] = ("owners", *TYPES, *LIST_STREAMS)
     hook_batch = 100  # events per message (fact sheet, "Webhooks")
     hook_attempts = 11  # the first and ten more, over 24 hours at the vendor
     hook_backoff_s = 0.02
@@ -69,6 +76,7 @@ class TwinHubSpot(Twin):
         self.objects = Objects(self, Schema())
         self.calls_of = Calls(self, self.objects, self._note_link)
         self.discovery = Discovery(self, self.objects, self.today)
+        self.lists = Lists(self)
         self._event_count, self._is_merging, self._by = 0, False, "api"
 
     # --- a call ------------------------------------------------------------------------------------------------
@@ -153,7 +161,18 @@ class TwinHubSpot(Twin):
         call = find_call(request)
         if call is None:
             return refused(Refusal(404, "OBJECT_NOT_FOUND", "resource not found"))
+        if call.operation.startswith("lists_"):
+            return self._lists(call)
         return self.discovery.answer(call) if self.discovery.can(call.operation) else self.calls_of.answer(call)
+
+    def _lists(self, call: Call) -> Response:
+        try:
+            answer: Response = getattr(self.lists, call.operation.removeprefix("lists_"))(call)
+        except Refusal as refusal:
+            return refused(refusal)
+        except (ValueError, KeyError, TypeError, AttributeError) as fault:
+            return refused(Refusal(400, "VALIDATION_ERROR", f"Invalid input JSON: {type(fault).__name__} {fault}"))
+        return answer
 
     def _token(self, request: Request) -> Response:
         form = {key: values[0] for key, values in request.form().items()}
@@ -180,14 +199,16 @@ class TwinHubSpot(Twin):
     def stamp(self, at: float) -> float:
         return int(round(at * 1000, 3)) / 1000
 
-    def new_id(self, stream: str) -> str:
+    def new_id(self, stream: str) -> str | None:
+        if stream == "list_members":
+            return None  # made of its list and its contact
         return str(int(self.records.last_id(stream) or FIRST_IDS[stream] - 1) + 1)
 
     def normalise(self, stream: str, fields: Fields) -> Fields:
-        return fields if stream == "owners" else self.objects.normalised(stream, fields)
+        return self.objects.normalised(stream, fields) if stream in TYPES else fields
 
     def completed(self, stream: str, fields: Fields) -> Fields:
-        return fields if stream == "owners" else self.objects.completed(stream, fields)
+        return self.objects.completed(stream, fields) if stream in TYPES else fields
 
     def load(self, stream: str, rows: Iterable[dict[str, Json]]) -> int:
         kept = list(rows)
@@ -201,6 +222,8 @@ class TwinHubSpot(Twin):
 
     def user_create(self, stream: str, fields: Fields, by: str = "user:1") -> str:
         """Raises ValueError if the e-mail address is taken, as the vendor's own form refuses it."""
+        if stream == "list_members":
+            return self._join(fields, by)
         with self.lock:
             plain, company = self._checked_form(stream, fields, "")
             record_id = super().user_create(stream, plain, by)
@@ -214,6 +237,33 @@ class TwinHubSpot(Twin):
             super().user_edit(stream, record_id, plain, by)
             if company:
                 self.act_associate(stream, record_id, "companies", company, primary=True, by=by)
+
+    def _join(self, fields: Fields, by: str) -> str:
+        """A person puts a contact on a list."""
+        with self.lock:
+            record_id = f"{fields['listId']}:{fields['recordId']}"
+            known = self.records.find("list_members", record_id)
+            if known is not None and not known.deleted:
+                raise ValueError("the contact stands on the list already")
+            if known is not None:
+                self.records.restore("list_members", record_id, by)
+            else:
+                self.records.create("list_members", fields, by=by, id=record_id)
+            return record_id
+
+    def act_add_label(self, source: str, target: str, label: str) -> tuple[int, int]:
+        """An admin names a kind of association; its type ids there and back."""
+        return self.objects.links.define(source, target, label)
+
+    def act_label(
+        self, source: str, record_id: str, target: str, other_id: str, label: str, *, on: bool = True
+    ) -> None:
+        """A person gives two associated records a label, or takes it away. Raises ValueError: no such label."""
+        found = [each for each, name in self.objects.links.labels(source, target).items() if name == label]
+        if not found:
+            raise ValueError(f"{source} to {target} has no label {label}")
+        self.act_associate(source, record_id, target, other_id)
+        self.objects.links.label(source, target, record_id, other_id, found[0], on=on)
 
     def _checked_form(self, stream: str, fields: Fields, own_id: str) -> tuple[Fields, str | None]:
         """(the fields without the company, the company) of a form that a person sends."""
@@ -297,7 +347,7 @@ class TwinHubSpot(Twin):
     # --- webhooks ----------------------------------------------------------------------------------------------
 
     def hook_events(self, record: Record, change: Change) -> list[HookEvent]:
-        if record.stream not in TYPES or self._is_merging:
+        if record.stream not in TYPES or record.stream == "tasks" or self._is_merging:
             return []
         kind = SINGULAR[record.stream]
         events: list[HookEvent] = []
@@ -378,6 +428,21 @@ def _throttle_body(policy: str, message: str) -> dict[str, str]:
 
 def _oauth_refusal(status: str, message: str, error: str) -> Response:
     return Response.json({"status": status, "message": message, "error": error}, 400)
+
+
+CONNECTION = {"settings": {"lists": ["1", "2"]}}
+PEOPLE: dict[str, Json] = {
+    "owners": {"edit": "firstName"},
+    "list_members": {
+        "edit": {"no": "a membership has nothing that could change"},
+        "add": {"no": "nobody is left who stands on no list"},
+        "merge": {"no": "a membership is on a list or it is not"},
+        "crowd": {"no": "a membership is one of a contact that is there"},
+    },
+    "lists": {"edit": "name", "merge": {"no": "lists cannot be merged"}},
+    "tasks": {"edit": "hs_task_subject", "merge": {"no": "tasks cannot be merged"}},
+    "tickets": {"edit": "subject"},
+}
 
 
 def make(**options: Json) -> TwinHubSpot:

@@ -35,6 +35,7 @@ from hub.twins.kit import Fields, Record, Response, Rollback, Twin
 Json = Any
 
 # Fact sheet, "Reading" and "Writing".
+OWN = "USER_DEFINED"  # category of associations that an account names itself
 LIST_ROWS, HISTORY_ROWS, BATCH_ROWS, LINK_ROWS = 100, 50, 100, 1000
 
 
@@ -199,7 +200,7 @@ class Calls:
         """All rows or none. Raises Refusal of the first that cannot be created."""
         first: Refusal | None = None
         records: list[Record] = []
-        links: list[tuple[Record, str, str, bool]] = []
+        links: list[tuple[Record, str, str, bool, int]] = []
         with self._twin.records.transaction():
             try:
                 for entry in inputs:
@@ -212,20 +213,24 @@ class Calls:
                 raise Rollback from None
         if first is not None:
             raise first
-        for record, target, other_id, is_primary in links:
+        for record, target, other_id, is_primary, label in links:
             self._link(name, target, record.id, other_id, primary=is_primary)
+            if label:
+                self._objects.links.label(name, target, record.id, other_id, label)
         return records
 
-    def _wanted_links(self, record: Record, associations: list[Fields]) -> list[tuple[Record, str, str, bool]]:
-        """The associations asked for at creation. Raises Refusal for an unknown type or row."""
-        wanted: list[tuple[Record, str, str, bool]] = []
+    def _wanted_links(self, record: Record, associations: list[Fields]) -> list[tuple[Record, str, str, bool, int]]:
+        """The associations asked for at creation, with the type id of a label. Raises Refusal: unknown type or row."""
+        wanted: list[tuple[Record, str, str, bool, int]] = []
         for entry in associations:
             other_id = str(entry["to"]["id"])
             for spec in entry["types"]:
-                target, is_primary = _target_of(record.stream, int(spec["associationTypeId"]))
+                type_id, own = int(spec["associationTypeId"]), spec.get("associationCategory") == OWN
+                named = self._objects.links.target_of(record.stream, type_id) if own else ""
+                target, is_primary = (named, False) if own and named else _target_of(record.stream, type_id)
                 if self._twin.records.find(target, other_id) is None:
                     raise Refusal(400, "VALIDATION_ERROR", f"{target} {other_id} does not exist")
-                wanted.append((record, target, other_id, is_primary))
+                wanted.append((record, target, other_id, is_primary, type_id if own else 0))
         return wanted
 
     def _do_update(self, call: Call) -> Response:
@@ -383,12 +388,15 @@ class Calls:
 
     def _linked(self, source: str, target: str, record_id: str, version: str) -> list[Fields]:
         """v4 gives ids as numbers, dated versions as texts, as their schema says."""
+        links = self._objects.links
         return [
             {
                 "toObjectId": int(other) if version == "v4" else other,
-                "associationTypes": describe_link(source, target, primary=is_primary),
+                "associationTypes": describe_link(
+                    source, target, primary=is_primary, labels=links.labels_of(source, target, record_id, other)
+                ),
             }
-            for other, is_primary in self._objects.links.of(source, target, record_id)
+            for other, is_primary in links.of(source, target, record_id)
         ]
 
     def _do_associate(self, call: Call) -> Response:
@@ -416,7 +424,10 @@ class Calls:
                 continue
             specs = inputs[place].get("types", []) if inputs else []
             wants_first = first is not None and any(int(spec["associationTypeId"]) == first for spec in specs)
+            labels = [self._label_id(source, target, spec) for spec in specs if spec.get("associationCategory") == OWN]
             self._link(source, target, record_id, other_id, primary=wants_first)
+            for type_id in labels:
+                self._objects.links.label(source, target, record_id, other_id, type_id)
             results += _link_results(source, target, record_id, other_id)
         return self._batch(results, errors)
 
@@ -440,8 +451,31 @@ class Calls:
         if self._objects.links.remove(source, target, record_id, other_id):
             self._note_link(source, target, record_id, other_id, True)
 
+    def _label_id(self, source: str, target: str, spec: Fields) -> int:
+        """The type id of a label of this account. Raises Refusal."""
+        type_id = int(spec["associationTypeId"])
+        if type_id not in self._objects.links.labels(source, target):
+            raise Refusal(400, "VALIDATION_ERROR", f"Association type {type_id} is not valid from {source} to {target}")
+        return type_id
+
+    def _do_batch_unlabel(self, call: Call) -> Response:
+        source, target = type_pair(call.parts[0], call.parts[1])
+        for entry in batch_inputs(call.request.json(), LINK_ROWS):
+            for spec in entry["types"]:
+                type_id, pair = self._label_id(source, target, spec), (str(entry["from"]["id"]), str(entry["to"]["id"]))
+                self._objects.links.label(source, target, *pair, type_id, on=False)
+        return Response(status=204)
+
     def _do_labels(self, call: Call) -> Response:
-        return Response.json({"results": describe_link(*type_pair(call.parts[0], call.parts[1]), primary=True)})
+        source, target = type_pair(call.parts[0], call.parts[1])
+        labels = self._objects.links.labels(source, target)
+        return Response.json({"results": describe_link(source, target, primary=True, labels=labels)})
+
+    def _do_create_label(self, call: Call) -> Response:
+        source, target = type_pair(call.parts[0], call.parts[1])
+        made = self._objects.links.define(source, target, str(call.request.json()["label"]))
+        found = [{"category": OWN, "typeId": type_id, "label": call.request.json()["label"]} for type_id in made]
+        return Response.json({"results": found}, 201)
 
 
 def _target_of(source: str, type_id: int) -> tuple[str, bool]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.twins.hubspot_objects import Objects, Refusal, invalid
 from hub.twins.hubspot_paths import PORTAL_ID, Call, not_found, refused, row_limit, type_name
-from hub.twins.hubspot_schema import STAGES, Property, ValueFault, render_time
+from hub.twins.hubspot_schema import STAGES, TICKET_STAGES, Property, ValueFault, render_time
 from hub.twins.kit import Fields, Record, Response, Twin, Window
 
 Json = Any
@@ -93,13 +93,15 @@ class Discovery:
     # --- pipelines ---------------------------------------------------------------------------------------------
 
     def _do_pipelines(self, call: Call) -> Response:
-        found = [_pipeline()] if type_name(call.parts[0]) == "deals" else []
+        known = _PIPELINES.get(type_name(call.parts[0]))
+        found = [known()] if known else []
         return Response.json({"results": found}, rows=len(found))
 
     def _do_pipeline(self, call: Call) -> Response:
-        if type_name(call.parts[0]) != "deals" or call.parts[1] != "default":
+        known = _PIPELINES.get(type_name(call.parts[0]))
+        if known is None or known()["id"] != call.parts[1]:
             raise not_found()
-        return Response.json(_pipeline())
+        return Response.json(known())
 
     # --- owners ------------------------------------------------------------------------------------------------
 
@@ -178,6 +180,23 @@ def _options(body: Fields) -> tuple[tuple[str, str], ...]:
     return tuple((str(option["value"]), str(option["label"])) for option in body.get("options") or [])
 
 
+def _ticket_pipeline() -> dict[str, Json]:
+    stages = [
+        {
+            "id": stage,
+            "label": label,
+            "displayOrder": place,
+            "metadata": {"isClosed": str(closed).lower(), "ticketState": "CLOSED" if closed else "OPEN"},
+            "archived": False,
+            "createdAt": _SINCE,
+            "updatedAt": _SINCE,
+        }
+        for place, (stage, (label, closed)) in enumerate(TICKET_STAGES.items())
+    ]
+    about = {"id": "0", "label": "Support Pipeline", "displayOrder": 0, "archived": False}
+    return about | {"stages": stages, "createdAt": _SINCE, "updatedAt": _SINCE}
+
+
 def _pipeline() -> dict[str, Json]:
     stages = [
         {
@@ -193,6 +212,9 @@ def _pipeline() -> dict[str, Json]:
     ]
     about = {"id": "default", "label": "Sales Pipeline", "displayOrder": 0, "archived": False}
     return about | {"stages": stages, "createdAt": _SINCE, "updatedAt": _SINCE}
+
+
+_PIPELINES: dict[str, Callable[[], dict[str, Json]]] = {"deals": _pipeline, "tickets": _ticket_pipeline}
 
 
 def _owner(record: Record) -> dict[str, Json]:

@@ -6,7 +6,8 @@ Knows nothing of HTTP; what cannot be done is a Refusal with the vendor's status
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from hub.twins.hubspot_schema import (
     ASSOCIATION_TYPES,
     DEFAULT_PROPERTIES,
     MODIFIED,
+    REQUIRED,
     SINGULAR,
     STAGES,
     TYPES,
@@ -30,7 +32,18 @@ from hub.twins.kit import Fields, Record, Twin
 
 Json = Any
 Read = Callable[[Record], str | None]
-NEEDED = {"contacts": ("email", "firstname", "lastname"), "companies": ("name", "domain"), "deals": ("dealname",)}
+NEEDED = {
+    "contacts": ("email", "firstname", "lastname"),
+    "companies": ("name", "domain"),
+    "deals": ("dealname",),
+    "tickets": ("subject",),
+    "tasks": ("hs_task_subject", "hs_task_body"),
+}
+DEFAULTS = {
+    "deals": {"pipeline": "default", "dealstage": "appointmentscheduled"},
+    "tickets": {"hs_pipeline": "0"},
+    "tasks": {"hs_task_status": "NOT_STARTED", "hs_task_type": "TODO", "hs_task_priority": "NONE"},
+}
 
 
 class Refusal(Exception):
@@ -41,11 +54,16 @@ class Refusal(Exception):
         super().__init__(f"{status} {category}: {message}")
 
 
+_FIRST_LABEL = 1_001  # type ids of labels that admins make are the account's own
+
+
 class Links:
     """Associations, kept in both directions. A contact's or deal's first company is its primary one."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], dict[str, dict[str, bool]]] = {}
+        self._labels: dict[int, tuple[str, str, str]] = {}  # type id -> (from, to, label)
+        self._labelled: dict[tuple[str, str, str, str], set[str]] = {}  # (from, to, id, id) -> labels
         self.changes = 0  # rises with every change
 
     def of(self, source: str, target: str, record_id: str) -> list[tuple[str, bool]]:
@@ -76,6 +94,8 @@ class Links:
         self.changes += 1
         found = self._held.get((source, target), {}).get(record_id, {}).pop(other_id, None)
         self._held.get((target, source), {}).get(other_id, {}).pop(record_id, None)
+        for pair in ((source, target, record_id, other_id), (target, source, other_id, record_id)):
+            self._labelled.pop(pair, None)
         return found is not None
 
     def move(self, name: str, old_id: str, new_id: str) -> None:
@@ -90,6 +110,38 @@ class Links:
 
     def clear(self) -> None:
         self._held.clear()
+        self._labels.clear()
+        self._labelled.clear()
+
+    # Labels: names that an admin gives to associations; a pair can have several
+
+    def define(self, source: str, target: str, label: str) -> tuple[int, int]:
+        """A new label; its type ids from `source`, and from `target` back."""
+        there, back = _FIRST_LABEL + len(self._labels), _FIRST_LABEL + 1 + len(self._labels)
+        self._labels |= {there: (source, target, label), back: (target, source, label)}
+        return there, back
+
+    def labels(self, source: str, target: str) -> dict[int, str]:
+        """Type id -> label, of the labels from `source` to `target`."""
+        return {each: label for each, (one, other, label) in self._labels.items() if (one, other) == (source, target)}
+
+    def target_of(self, source: str, type_id: int) -> str:
+        """Which objects a label from `source` leads to; "" if there is no such label."""
+        one, other, _ = self._labels.get(type_id, ("", "", ""))
+        return other if one == source else ""
+
+    def label(self, source: str, target: str, record_id: str, other_id: str, type_id: int, *, on: bool = True) -> None:
+        """Give a pair a label, or take it away."""
+        self.changes += 1
+        name = self._labels[type_id][2]
+        for pair in ((source, target, record_id, other_id), (target, source, other_id, record_id)):
+            held = self._labelled.setdefault(pair, set())
+            held.add(name) if on else held.discard(name)
+
+    def labels_of(self, source: str, target: str, record_id: str, other_id: str) -> dict[int, str]:
+        """The labels of a pair, by their type ids."""
+        held = self._labelled.get((source, target, record_id, other_id), set())
+        return {each: label for each, label in self.labels(source, target).items() if label in held}
 
 
 class Objects:
@@ -184,6 +236,8 @@ class Objects:
         if name == "contacts":
             derived["associatedcompanyid"] = lambda record: links.primary("contacts", "companies", record.id)
             derived["hs_calculated_phone_number"] = lambda record: _plain_phone(record.fields.get("phone"))
+        if name == "tasks":
+            derived["hs_createdate"] = derived["createdate"]
         if name == "deals":
             derived["hs_is_closed"] = lambda record: str(_stage(record)[2]).lower()
             derived["hs_is_closed_won"] = lambda record: str(record.fields.get("dealstage") == "closedwon").lower()
@@ -198,6 +252,10 @@ class Objects:
         fields = self.completed(name, self.prepared(name, properties, None, strict=strict))
         if not any(fields.get(prop) for prop in NEEDED[name]):
             raise Refusal(400, "VALIDATION_ERROR", f"At least one of {', '.join(NEEDED[name])} is needed")
+        lacking = [prop for prop in REQUIRED.get(name, ()) if not fields.get(prop)]
+        if lacking:
+            message = f"Error creating {SINGULAR[name]}. Some required properties were not set."
+            raise Refusal(400, "VALIDATION_ERROR", message, context={"properties": [f"[{', '.join(lacking)}]"]})
         company = fields.pop("associatedcompanyid", None)
         record = self._records.create(name, fields, by=by, id=self._twin.new_id(name))
         if company:
@@ -213,8 +271,7 @@ class Objects:
         return self._records.update(record.stream, record.id, fields, by, touch=False)
 
     def completed(self, name: str, fields: Fields) -> Fields:
-        defaults = {"deals": {"pipeline": "default", "dealstage": "appointmentscheduled"}}.get(name, {})
-        return {**defaults, **{key: value for key, value in fields.items() if value is not None}}
+        return {**DEFAULTS.get(name, {}), **{key: value for key, value in fields.items() if value is not None}}
 
     def normalised(self, name: str, properties: Fields) -> Fields:
         """Values as saving makes them; what the API would refuse is kept as it is."""
@@ -334,13 +391,16 @@ def invalid(faults: list[ValueFault]) -> Refusal:
     return Refusal(400, "VALIDATION_ERROR", message, errors=errors)
 
 
-def describe_link(source: str, target: str, *, primary: bool) -> list[dict[str, Json]]:
-    """The association types of one pair; a primary association has two."""
+def describe_link(
+    source: str, target: str, *, primary: bool, labels: Mapping[int, str] = MappingProxyType({})
+) -> list[dict[str, Json]]:
+    """The association types of one pair; a primary association has two, and one more for each label."""
     plain, first = ASSOCIATION_TYPES[source, target]
     found: list[dict[str, Json]] = [{"category": "HUBSPOT_DEFINED", "typeId": plain, "label": None}]
     if primary and first is not None:
         found.append({"category": "HUBSPOT_DEFINED", "typeId": first, "label": "Primary"})
-    return found
+    more = [{"category": "USER_DEFINED", "typeId": type_id, "label": label} for type_id, label in labels.items()]
+    return found + more
 
 
 def link_names(source: str, target: str, *, primary: bool) -> list[str]:

@@ -40,7 +40,13 @@ _ROUTES = [
         (r"associations/([^/]+)/([^/]+)/batch/associate/default", {"POST": "batch_associate"}),
         (r"associations/([^/]+)/([^/]+)/batch/create", {"POST": "batch_associate"}),
         (r"associations/([^/]+)/([^/]+)/batch/archive", {"POST": "batch_dissociate"}),
-        (r"associations/([^/]+)/([^/]+)/labels", {"GET": "labels"}),
+        (r"associations/([^/]+)/([^/]+)/batch/labels/archive", {"POST": "batch_unlabel"}),
+        (r"associations/([^/]+)/([^/]+)/labels", {"GET": "labels", "POST": "create_label"}),
+        (r"lists/search", {"POST": "lists_search"}),
+        (r"lists/([^/]+)", {"GET": "lists_one"}),
+        (r"lists/([^/]+)/memberships", {"GET": "lists_memberships"}),
+        (r"lists/([^/]+)/memberships/add", {"PUT": "lists_add"}),
+        (r"lists/([^/]+)/memberships/remove", {"PUT": "lists_remove"}),
         (r"properties/([^/]+)", {"GET": "properties", "POST": "create_property"}),
         (r"properties/([^/]+)/([^/]+)", {"GET": "property", "PATCH": "change_property", "DELETE": "drop_property"}),
         (r"pipelines/([^/]+)", {"GET": "pipelines"}),
@@ -51,7 +57,7 @@ _ROUTES = [
         (r"account-info/api-usage/daily/private-apps", {"GET": "usage"}),
     )
 ]
-_READS = {"search", "batch_read", "batch_links"}
+_READS = {"search", "batch_read", "batch_links", "lists_search"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +73,8 @@ class Call:
 def short_path(path: str) -> tuple[str, str]:
     """(version, path without it), or ("", path) if the path is of no known generation."""
     for pattern in (
-        r"/crm/(?P<v>v[34]|\d{4}-\d\d)/(?P<api>objects|associations|properties|pipelines|owners)(?P<rest>/.*)?",
-        r"/crm/(?P<api>objects|associations|properties|pipelines|owners)/(?P<v>\d{4}-\d\d)(?P<rest>/.*)?",
+        r"/crm/(?P<v>v[34]|\d{4}-\d\d)/(?P<api>objects|associations|properties|pipelines|owners|lists)(?P<rest>/.*)?",
+        r"/crm/(?P<api>objects|associations|properties|pipelines|owners|lists)/(?P<v>\d{4}-\d\d)(?P<rest>/.*)?",
         r"/(?P<api>account-info|oauth)/(?P<v>v[13]|\d{4}-\d\d)(?P<rest>/.*)",
     ):
         match = re.fullmatch(pattern, path)

@@ -15,12 +15,12 @@ from typing import Any
 
 Json = Any
 
-TYPES = ("contacts", "companies", "deals")
-TYPE_IDS = {"0-1": "contacts", "0-2": "companies", "0-3": "deals", "contact": "contacts", "company": "companies"}
-TYPE_IDS |= {"deal": "deals"} | {name: name for name in TYPES}
-SINGULAR = {"contacts": "contact", "companies": "company", "deals": "deal"}
+TYPES = ("contacts", "companies", "deals", "tickets", "tasks")
+SINGULAR = {"contacts": "contact", "companies": "company", "deals": "deal", "tickets": "ticket", "tasks": "task"}
+TYPE_IDS = {"0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-5": "tickets", "0-27": "tasks"}
+TYPE_IDS |= {singular: name for name, singular in SINGULAR.items()} | {name: name for name in TYPES}
 # The property with the time of the last change has two names (fact sheet, "Reading").
-MODIFIED = {"contacts": "lastmodifieddate", "companies": "hs_lastmodifieddate", "deals": "hs_lastmodifieddate"}
+MODIFIED = {name: "lastmodifieddate" if name == "contacts" else "hs_lastmodifieddate" for name in TYPES}
 DEFAULT_PROPERTIES = {
     "contacts": ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname"),
     "companies": ("createdate", "domain", "hs_lastmodifieddate", "hs_object_id", "name"),
@@ -28,6 +28,11 @@ DEFAULT_PROPERTIES = {
         *("amount", "closedate", "createdate", "dealname", "dealstage", "hs_lastmodifieddate", "hs_object_id"),
         "pipeline",
     ),
+    "tickets": (
+        *("content", "createdate", "hs_lastmodifieddate", "hs_object_id", "hs_pipeline", "hs_pipeline_stage"),
+        *("hs_ticket_category", "hs_ticket_priority", "subject"),
+    ),
+    "tasks": ("hs_createdate", "hs_lastmodifieddate", "hs_object_id"),
 }
 # (from, to) -> (unlabelled type, primary type or None); vendor docs, "Association type IDs".
 ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int | None]] = {
@@ -37,6 +42,18 @@ ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int | None]] = {
     ("contacts", "deals"): (4, None),
     ("deals", "companies"): (341, 5),
     ("companies", "deals"): (342, 6),
+    ("contacts", "tickets"): (15, None),
+    ("tickets", "contacts"): (16, None),
+    ("companies", "tickets"): (340, 25),
+    ("tickets", "companies"): (339, 26),
+    ("deals", "tickets"): (27, None),
+    ("tickets", "deals"): (28, None),
+    ("contacts", "tasks"): (203, None),
+    ("tasks", "contacts"): (204, None),
+    ("companies", "tasks"): (191, None),
+    ("tasks", "companies"): (192, None),
+    ("deals", "tasks"): (215, None),
+    ("tasks", "deals"): (216, None),
 }
 LIFECYCLE = (
     *("subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer", "evangelist"),
@@ -52,6 +69,15 @@ STAGES: dict[str, tuple[str, str, bool]] = {
     "closedwon": ("Closed Won", "1.0", True),
     "closedlost": ("Closed Lost", "0.0", True),
 }
+# The vendor's default support pipeline ("0"), and whether the ticket is done.
+TICKET_STAGES: dict[str, tuple[str, bool]] = {
+    "1": ("New", False),
+    "2": ("Waiting on contact", False),
+    "3": ("Waiting on us", False),
+    "4": ("Closed", True),
+}
+# What a task cannot be without (fact sheet, "Objects and fields").
+REQUIRED = {"tasks": ("hs_timestamp",), "tickets": ("hs_pipeline_stage",)}
 OPTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "bool": (("true", "True"), ("false", "False")),
     "lifecycle": tuple(
@@ -92,6 +118,20 @@ OPTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "currency": tuple((code, code) for code in ("EUR", "USD", "GBP", "CHF", "PLN", "CZK", "SEK", "JPY", "AED", "SAR")),
     "stage": tuple((stage, label) for stage, (label, _, _) in STAGES.items()),
     "pipeline": (("default", "Sales Pipeline"),),
+    "ticket_pipeline": (("0", "Support Pipeline"),),
+    "ticket_stage": tuple((stage, label) for stage, (label, _) in TICKET_STAGES.items()),
+    "ticket_priority": tuple((label.upper(), label) for label in ("Low", "Medium", "High", "Urgent")),
+    "ticket_category": tuple(
+        (label.upper().replace(" ", "_"), label)
+        for label in ("Product issue", "Billing issue", "Feature request", "General inquiry")
+    ),
+    "channel": tuple((label.upper(), label) for label in ("Chat", "Email", "Form", "Phone")),
+    "task_status": tuple(
+        (label.upper().replace(" ", "_"), label)
+        for label in ("Not started", "In progress", "Waiting", "Completed", "Deferred")
+    ),
+    "task_priority": tuple((label.upper(), label) for label in ("None", "Low", "Medium", "High")),
+    "task_type": (("TODO", "To-do"), ("CALL", "Call"), ("EMAIL", "Email")),
 }
 # One property a line: name, type, fieldType, then marks: ro (the vendor sets it), unique, {options}, ->OWNER.
 _COMMON = """
@@ -170,6 +210,27 @@ hs_deal_stage_probability number number ro calculated
 num_associated_contacts number number ro calculated
 closed_lost_reason string textarea
 closed_won_reason string textarea
+hs_lastmodifieddate datetime date ro
+""",
+    "tickets": """
+subject string text
+content string textarea
+hs_pipeline enumeration select {ticket_pipeline}
+hs_pipeline_stage enumeration select {ticket_stage}
+hs_ticket_priority enumeration select {ticket_priority}
+hs_ticket_category enumeration select {ticket_category}
+source_type enumeration select {channel}
+closed_date datetime date
+hs_lastmodifieddate datetime date ro
+""",
+    "tasks": """
+hs_task_subject string text
+hs_task_body string html
+hs_task_status enumeration radio {task_status}
+hs_task_priority enumeration select {task_priority}
+hs_task_type enumeration radio {task_type}
+hs_timestamp datetime date
+hs_createdate datetime date ro
 hs_lastmodifieddate datetime date ro
 """,
 }

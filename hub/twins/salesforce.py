@@ -1,8 +1,11 @@
-"""Salesforce as a twin: REST API v31.0-v68.0 of one org with contacts, leads, accounts, opportunities and users.
+"""Salesforce as a twin: REST API v31.0-v68.0 and queries of Bulk API 2.0, of one org.
+
+It has contacts, leads, accounts, opportunities, users, tasks, campaigns and their members.
 
 Options of `make` beside the kit's: `daily_calls` (100,000), `session_s` (7,200), `refresh_token` ("twin-refresh"),
-`rotate_refresh` (False), `duplicate_rule` (False). People convert leads by ``user_action("convert_lead", lead_id=..)``;
-admins add fields (`add_field`, `allow_name_parts`) and change picklists (`set_picklist`) in the same way.
+`rotate_refresh` (False), `duplicate_rule` (False), `job_s` (4.0: how long a query
+job takes). People convert leads by ``user_action("convert_lead", lead_id=..)``; admins add fields (`add_field`,
+`allow_name_parts`) and change picklists (`set_picklist`) in the same way.
 Salesforce signs no webhooks: `set_webhook` gives an outbound message (SOAP) to a url that holds its own secret.
 """
 
@@ -17,9 +20,11 @@ from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from hub.twins.kit import Change, Fields, HookEvent, Record, Request, Response, Target, Twin, Window
+from hub.twins.salesforce_bulk import Bulk
 from hub.twins.salesforce_calls import Calls, refusal
+from hub.twins.salesforce_objects import OBJECTS, PERSON_OBJECTS, STREAMS
 from hub.twins.salesforce_rows import API_USER, Rows, mergeable
-from hub.twins.salesforce_schema import OBJECTS, PERSON_OBJECTS, STREAMS, Field, Schema, to_18
+from hub.twins.salesforce_schema import Field, Schema, to_18
 
 Json = Any
 
@@ -41,12 +46,15 @@ class TwinSalesforce(Twin):
     hook_batch = 100  # notifications per message (vendor docs, "Outbound Messages")
 
     def __init__(self, **options: Json) -> None:
-        super().__init__(**{"daily_calls": DAILY_CALLS, "session_s": 7200.0, "rotate_refresh": False, **options})
+        super().__init__(
+            **{"daily_calls": DAILY_CALLS, "session_s": 7200.0, "rotate_refresh": False, "job_s": 4.0, **options}
+        )
         self.tokens.add_refresh(self.settings.setdefault("refresh_token", "twin-refresh"))
         self.schema = Schema()
         self.rows = Rows(self, self.schema)
         self.calls_today = Window(round(self.settings["daily_calls"] * self.settings["limit_scale"]), DAY_S)
         self.resources = Calls(self, self.rows, self.calls_today)
+        self.bulk = Bulk(self, self.rows)
         self._add_integration_user()
 
     # --- a call ------------------------------------------------------------------------------------------------
@@ -55,6 +63,8 @@ class TwinSalesforce(Twin):
         if request.path == TOKEN_PATH:
             return "token", False
         version, resource = _split(request.path)
+        if Bulk.answers(resource):
+            return "job", False
         return self.resources.describe(request, resource) if version else ("versions", False)
 
     def authorise(self, request: Request) -> Response | None:
@@ -100,6 +110,8 @@ class TwinSalesforce(Twin):
             return refusal(404, "NOT_FOUND", "The requested resource does not exist")
         allowed = request.headers.get("sforce-duplicate-rule-header", "").replace(" ", "").lower()
         self.rows.allow_duplicates = "allowsave=true" in allowed
+        if Bulk.answers(resource):
+            return self.bulk.route(request, version, resource)
         return self.resources.route(request, version, resource)
 
     def _token(self, request: Request) -> Response:
@@ -149,13 +161,12 @@ class TwinSalesforce(Twin):
         return self.rows.next_id(OBJECTS[stream])
 
     def user_merge(self, stream: str, winner: str, loser: str, by: str = "user:1") -> str:
-        """The loser goes to the bin with MasterRecordId; an account's contacts and deals move to the winner."""
+        """The loser goes to the bin with MasterRecordId; what names it names the winner."""
         if not mergeable(stream):
             raise ValueError(f"{stream} cannot be merged")
         winner, loser = to_18(winner), to_18(loser)
         with self.lock:
-            if stream == "accounts":
-                self.rows.reparent(loser, winner, by)
+            self.rows.reparent(loser, winner, by)
             return super().user_merge(stream, winner, loser, by)
 
     def act_convert_lead(
@@ -203,6 +214,10 @@ class TwinSalesforce(Twin):
         self.resources.deletions_known_since[OBJECTS[stream]] = self.now()
         return len(gone)
 
+    def act_fail_jobs(self) -> None:
+        """Query jobs that are there end as failed."""
+        self.bulk.fail()
+
     def act_expire_cursors(self) -> None:
         """Query locators end at once, as after two days or when too many are open."""
         self.resources.cursors.clear()
@@ -213,6 +228,7 @@ class TwinSalesforce(Twin):
         self.calls_today.clear()
         self.rows.forget()
         self.resources.forget()
+        self.bulk.forget()
         self._add_integration_user()
 
     def _add_integration_user(self) -> None:
@@ -287,6 +303,15 @@ def _split(path: str) -> tuple[str, str]:
 
 def _oauth_refusal(code: str, text: str) -> Response:
     return Response.json({"error": code, "error_description": text}, 400)
+
+
+PEOPLE: dict[str, Json] = {
+    "campaign_members": {
+        "edit": {"Status": "Responded"},
+        "add": {"no": "a person stands in a campaign once"},
+        "merge": {"no": "members cannot be merged"},
+    },
+}
 
 
 def make(**options: Json) -> TwinSalesforce:

@@ -17,8 +17,9 @@ from urllib.parse import parse_qs, unquote
 import orjson
 
 from hub.twins.kit import Fields, Record, Request, Response, Rollback, Twin, Window
+from hub.twins.salesforce_objects import STREAMS
 from hub.twins.salesforce_rows import Rows, SeveralMatch
-from hub.twins.salesforce_schema import STREAMS, FieldFault, render_stamp, to_18
+from hub.twins.salesforce_schema import FieldFault, render_stamp, to_18
 from hub.twins.salesforce_soql import SoqlFault, parse
 
 Json = Any

@@ -10,13 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from hub.twins.kit import Fields, Record, Twin
+from hub.twins.salesforce_objects import MERGEABLE, OBJECTS, PERSON_OBJECTS, PREFIXES, STAGES, STREAMS
 from hub.twins.salesforce_schema import (
-    MERGEABLE,
-    OBJECTS,
-    PERSON_OBJECTS,
-    PREFIXES,
-    STAGES,
-    STREAMS,
     TEXT_TYPES,
     Field,
     FieldFault,
@@ -282,12 +277,14 @@ class Rows:
             kept[field.name] = clean(field, value)
         if name == "Opportunity" and kept.get("StageName") in STAGES and "Probability" not in kept:
             kept["Probability"] = float(STAGES[kept["StageName"]][0])
+        if name == "CampaignMember" and kept.get("Status") == "Responded":
+            kept.setdefault("FirstRespondedDate", render_stamp(self._twin.now())[:10])
         return kept
 
     def completed(self, name: str, fields: Fields) -> Fields:
         """A new row's fields with the vendor's defaults."""
         defaults: Fields = {f.name: f.default for f in self.schema.objects[name].values() if f.default is not None}
-        if name != "User":
+        if "OwnerId" in self.schema.objects[name]:
             defaults["OwnerId"] = API_USER
         return {**defaults, **{k: v for k, v in fields.items() if v is not None or k not in defaults}}
 
@@ -301,6 +298,8 @@ class Rows:
             raise FieldFault("REQUIRED_FIELD_MISSING", message, tuple(missing))
         self._refuse_taken(name, fields, own_id="")
         self._refuse_duplicates(name, fields)
+        if name == "CampaignMember":
+            self._refuse_member(fields)
         self._row_fault()
         return self._records.create(STREAMS[name], fields, by="api", id=self.next_id(name)).id
 
@@ -390,11 +389,13 @@ class Rows:
         return field, rows[0].id
 
     def _checked_reference(self, field: Field, value: str) -> str:
-        target = field.refers_to or ""
         if len(value) not in (15, 18):
             raise FieldFault("MALFORMED_ID", f"{field.label}: id value of incorrect type: {value}", (field.name,))
         record_id = to_18(value)
-        if not record_id.startswith(PREFIXES[target]):
+        target = next(
+            (each for each in (field.refers_to, *field.or_to) if record_id.startswith(PREFIXES[each or ""])), ""
+        )
+        if not target:
             raise FieldFault(
                 "FIELD_INTEGRITY_EXCEPTION", f"{field.label}: id value of incorrect type: {value}", (field.name,)
             )
@@ -422,6 +423,17 @@ class Rows:
             if self._records.lookup(STREAMS[name], "Email", fields["Email"].casefold()):
                 raise FieldFault("DUPLICATES_DETECTED", "Use one of these records?")
 
+    def _refuse_member(self, fields: Fields) -> None:
+        """A member is one contact or one lead, once per campaign (Object Reference, CampaignMember)."""
+        who = fields.get("ContactId") or fields.get("LeadId")
+        if who is None:
+            raise FieldFault(
+                "REQUIRED_FIELD_MISSING", "Required fields are missing: [ContactId, LeadId]", ("ContactId",)
+            )
+        for other in self._records.all("campaign_members"):
+            if not other.deleted and other.fields.get("CampaignId") == fields["CampaignId"] and _member(other) == who:
+                raise FieldFault("DUPLICATE_VALUE", "Already a campaign member.")
+
     def _refuse_read_only(self, name: str) -> None:
         if name == "User":
             raise FieldFault("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
@@ -436,11 +448,11 @@ class Rows:
     # --- what people do ----------------------------------------------------------------------------------------
 
     def reparent(self, loser: str, winner: str, by: str) -> None:
-        """Rows that point at a merged-away account point at the survivor."""
-        for name in ("Contact", "Opportunity"):
+        """Rows that point at a merged-away account, contact or lead point at the survivor."""
+        for name, field in _POINTERS:
             for record in self._records.all(STREAMS[name]):
-                if record.fields.get("AccountId") == loser:
-                    self._records.update(STREAMS[name], record.id, {"AccountId": winner}, by)
+                if record.fields.get(field) == loser:
+                    self._records.update(STREAMS[name], record.id, {field: winner}, by)
 
     def convert(self, lead_id: str, account_id: str | None, contact_id: str | None, *, deal: bool, by: str) -> Fields:
         """A person converts a lead; returns the three ids. Existing rows are used if named and their blanks filled."""
@@ -470,13 +482,28 @@ class Rows:
         marks = {"IsConverted": True, "Status": "Closed - Converted"}
         marks["ConvertedDate"] = render_stamp(self._twin.now())[:10]
         self._records.update("leads", lead.id, {**made, **marks}, by)
+        self._move_activities(lead.id, to_18(contact_id), by)
         return made
+
+    def _move_activities(self, lead_id: str, contact_id: str, by: str) -> None:
+        """What hung on a converted lead hangs on the contact; a campaign's member names both."""
+        for record in self._records.all("tasks"):
+            if record.fields.get("WhoId") == lead_id:
+                self._records.update("tasks", record.id, {"WhoId": contact_id}, by)
+        for record in self._records.all("campaign_members"):
+            if record.fields.get("LeadId") == lead_id:
+                self._records.update("campaign_members", record.id, {"ContactId": contact_id}, by)
 
     def _add(self, name: str, fields: Fields, by: str) -> str:
         kept = self.completed(name, self.cleaned(name, fields))
         return self._records.create(STREAMS[name], kept, by=by, id=self.next_id(name)).id
 
 
+# Fields that name an account, a contact or a lead.
+_POINTERS = (
+    *(("Contact", "AccountId"), ("Opportunity", "AccountId"), ("Task", "WhatId"), ("Task", "WhoId")),
+    *(("CampaignMember", "ContactId"), ("CampaignMember", "LeadId")),
+)
 # Lead field -> contact field at conversion (vendor docs, "Lead Conversion Field Mapping").
 LEAD_TO_CONTACT = {
     **{name: name for name in ("Salutation", "FirstName", "LastName", "Title", "Email", "Phone", "MobilePhone")},
@@ -530,6 +557,10 @@ def _stage(record: Record) -> tuple[int, bool, bool]:
     return STAGES.get(record.fields.get("StageName") or "", (0, False, False))
 
 
+def _member(record: Record) -> Json:
+    return record.fields.get("ContactId") or record.fields.get("LeadId")
+
+
 def _expected_revenue(record: Record) -> Json:
     amount, chance = record.fields.get("Amount"), record.fields.get("Probability")
     return None if amount is None else round(amount * (chance or 0) / 100, 2)
@@ -553,4 +584,7 @@ _DERIVED: dict[tuple[str, str], Getter] = {
     ("Opportunity", "IsClosed"): lambda record: _stage(record)[1],
     ("Opportunity", "IsWon"): lambda record: _stage(record)[2],
     ("Opportunity", "ExpectedRevenue"): _expected_revenue,
+    ("CampaignMember", "LeadOrContactId"): _member,
+    ("CampaignMember", "HasResponded"): lambda record: record.fields.get("Status") == "Responded",
+    ("Task", "IsClosed"): lambda record: record.fields.get("Status") == "Completed",
 }

@@ -1,7 +1,6 @@
 """Objects and fields of the Salesforce twin: what describe tells, what a write may hold, what saving makes of it.
 
-Lengths, types and standard picklists are the vendor's defaults (Object Reference of the vendor's documentation); the
-custom fields (`__c`) are what an admin adds for an integration hub.
+Which objects and fields there are stands in `salesforce_objects`.
 """
 
 from __future__ import annotations
@@ -14,208 +13,24 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+from hub.twins.salesforce_objects import (
+    AUDIT,
+    FIELDS,
+    LACKING,
+    MARKED,
+    MARKER,
+    MASTER,
+    MERGEABLE,
+    PICKLISTS,
+    PREFIXES,
+)
 from hub.twins.salesforce_soql import render_time
 
 Json = Any
 
-PREFIXES = {"Account": "001", "Contact": "003", "Lead": "00Q", "Opportunity": "006", "User": "005"}
-# The twin's streams are called as the API's objects, but plural and lower-case.
-STREAMS = {
-    "User": "users",
-    "Account": "accounts",
-    "Contact": "contacts",
-    "Lead": "leads",
-    "Opportunity": "opportunities",
-}
-OBJECTS = {stream: name for name, stream in STREAMS.items()}
-PERSON_OBJECTS = ("Contact", "Lead", "User")
-MERGEABLE = ("Account", "Contact", "Lead")
-TEXT_TYPES = ("string", "textarea", "phone", "email", "url", "picklist", "multipicklist", "reference", "id")
+TEXT_TYPES = ("string", "textarea", "phone", "email", "url", "picklist", "multipicklist", "combobox", "reference", "id")
 NUMBER_TYPES = ("int", "double", "currency", "percent")
 LONG_TEXT = 255  # longer text areas cannot be filtered (vendor docs, "Long Text Area")
-
-PICKLISTS: dict[str, tuple[str, ...]] = {
-    "salutation": ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx."),
-    "source": ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Trade Show", "Webinar", "Other"),
-    "language": ("ar", "de", "el", "en", "es", "fr", "it", "ja", "pl"),
-    "interest": ("Product", "Pricing", "Support", "Training"),
-    "lead_status": ("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted"),
-    "rating": ("Hot", "Warm", "Cold"),
-    "industry": (
-        *("Agriculture", "Banking", "Biotechnology", "Chemicals", "Construction", "Consulting", "Education", "Energy"),
-        *("Engineering", "Finance", "Government", "Healthcare", "Hospitality", "Insurance", "Manufacturing", "Media"),
-        *("Not For Profit", "Retail", "Technology", "Telecommunications", "Transportation", "Utilities", "Other"),
-    ),
-    "account_type": ("Prospect", "Customer - Direct", "Customer - Channel", "Technology Partner", "Other"),
-    "ownership": ("Public", "Private", "Subsidiary", "Other"),
-    "deal_type": ("New Customer", "Existing Customer - Upgrade", "Existing Customer - Replacement"),
-    "forecast": ("Omitted", "Pipeline", "Best Case", "Commit", "Closed"),
-    "currency": ("EUR", "USD", "GBP", "CHF", "PLN", "CZK", "SEK", "JPY", "AED", "SAR"),
-}
-# Stage -> probability in per cent, closed, won: the vendor's default sales process.
-STAGES: dict[str, tuple[int, bool, bool]] = {
-    "Prospecting": (10, False, False),
-    "Qualification": (10, False, False),
-    "Needs Analysis": (20, False, False),
-    "Value Proposition": (50, False, False),
-    "Id. Decision Makers": (60, False, False),
-    "Perception Analysis": (70, False, False),
-    "Proposal/Price Quote": (75, False, False),
-    "Negotiation/Review": (90, False, False),
-    "Closed Won": (100, True, True),
-    "Closed Lost": (0, True, False),
-}
-PICKLISTS["stage"] = tuple(STAGES)
-
-# One field a line: name, type[:length or scale], then marks. Marks: required; ro (no write by the API); new (on create
-# only); =default; {picklist}; restricted; external (unique external id); ->Object (relationship name if it differs).
-_AUDIT = """
-Id id ro
-OwnerId reference ->User/Owner
-CreatedDate datetime ro
-CreatedById reference ro ->User/CreatedBy
-LastModifiedDate datetime ro
-LastModifiedById reference ro ->User/LastModifiedBy
-SystemModstamp datetime ro
-IsDeleted boolean ro
-LastActivityDate date ro
-CurrencyIsoCode picklist {currency} restricted =EUR
-"""
-_MARKER = """
-MasterRecordId reference ro
-Hub_Id__c string:64 external
-"""
-_TEXTS: dict[str, str] = {
-    "Contact": """
-AccountId reference ->Account
-Salutation picklist {salutation}
-FirstName string:40
-LastName string:80 required
-Name string:121 ro
-Email email:80
-Phone phone:40
-MobilePhone phone:40
-HomePhone phone:40
-OtherPhone phone:40
-Fax phone:40
-Title string:128
-Department string:80
-Birthdate date
-ReportsToId reference ->Contact
-LeadSource picklist {source}
-Description textarea:32000
-MailingStreet textarea:255
-MailingCity string:40
-MailingState string:80
-MailingPostalCode string:20
-MailingCountry string:80
-MailingAddress address ro
-HasOptedOutOfEmail boolean
-HasOptedOutOfFax boolean
-DoNotCall boolean
-EmailBouncedReason string:255
-EmailBouncedDate datetime
-Preferred_Language__c picklist {language} restricted
-Interests__c multipicklist {interest}
-""",
-    "Lead": """
-Salutation picklist {salutation}
-FirstName string:40
-LastName string:80 required
-Name string:121 ro
-Company string:255 required
-Title string:128
-Email email:80
-Phone phone:40
-MobilePhone phone:40
-Website url:255
-Street textarea:255
-City string:40
-State string:80
-PostalCode string:20
-Country string:80
-Address address ro
-LeadSource picklist {source}
-Status picklist {lead_status} required =Open|-|Not|Contacted
-Industry picklist {industry}
-Rating picklist {rating}
-AnnualRevenue currency:2
-NumberOfEmployees int
-HasOptedOutOfEmail boolean
-DoNotCall boolean
-Description textarea:32000
-IsConverted boolean ro
-ConvertedDate date ro
-ConvertedAccountId reference ro ->Account/ConvertedAccount
-ConvertedContactId reference ro ->Contact/ConvertedContact
-ConvertedOpportunityId reference ro ->Opportunity/ConvertedOpportunity
-Preferred_Language__c picklist {language} restricted
-""",
-    "Account": """
-Name string:255 required
-ParentId reference ->Account/Parent
-Type picklist {account_type}
-Industry picklist {industry}
-Website url:255
-Phone phone:40
-Fax phone:40
-AccountNumber string:40
-Site string:80
-BillingStreet textarea:255
-BillingCity string:40
-BillingState string:80
-BillingPostalCode string:20
-BillingCountry string:80
-BillingAddress address ro
-ShippingStreet textarea:255
-ShippingCity string:40
-ShippingState string:80
-ShippingPostalCode string:20
-ShippingCountry string:80
-ShippingAddress address ro
-AnnualRevenue currency:2
-NumberOfEmployees int
-Ownership picklist {ownership}
-TickerSymbol string:20
-Rating picklist {rating}
-Sic string:20
-AccountSource picklist {source}
-Description textarea:32000
-""",
-    "Opportunity": """
-Name string:120 required
-AccountId reference ->Account
-StageName picklist {stage} required
-CloseDate date required
-Amount currency:2
-Probability percent:0
-ExpectedRevenue currency:2 ro
-TotalOpportunityQuantity double:2
-Type picklist {deal_type}
-NextStep string:255
-LeadSource picklist {source}
-IsClosed boolean ro
-IsWon boolean ro
-ForecastCategoryName picklist {forecast}
-ContactId reference new ->Contact
-Description textarea:32000
-""",
-    "User": """
-Username string:80 ro
-Salutation picklist {salutation} ro
-FirstName string:40 ro
-LastName string:80 ro
-Name string:121 ro
-Email email:128 ro
-Phone phone:40 ro
-Title string:80 ro
-Department string:80 ro
-IsActive boolean ro
-UserType string:40 ro
-TimeZoneSidKey string:40 ro
-LanguageLocaleKey string:10 ro
-""",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +49,7 @@ class Field:
     external: bool = False
     default: str | None = None
     refers_to: str | None = None
+    or_to: tuple[str, ...] = ()  # further objects whose records may stand there
     relationship: str | None = None
 
     @property
@@ -275,7 +91,7 @@ class Field:
             "restrictedPicklist": self.restricted,
             "dependentPicklist": False,
             "controllerName": None,
-            "referenceTo": [self.refers_to] if self.refers_to else [],
+            "referenceTo": [self.refers_to, *self.or_to] if self.refers_to else [],
             "relationshipName": self.relationship,
             "compoundFieldName": _compound(self.name),
             "autoNumber": False,
@@ -322,8 +138,10 @@ def _marked(made: Field, mark: str) -> Field:
         case "{", _:
             return replace(made, values=PICKLISTS[mark[1:-1]])
         case "-", _:
-            target, _, relationship = mark[2:].partition("/")
-            return replace(made, refers_to=target, relationship=relationship or made.name.removesuffix("Id"))
+            targets, _, relationship = mark[2:].partition("/")
+            target, *more = targets.split(",")
+            named = relationship or made.name.removesuffix("Id")
+            return replace(made, refers_to=target, or_to=tuple(more), relationship=named)
     raise ValueError(f"{made.name}: {mark}")
 
 
@@ -338,14 +156,10 @@ class Schema:
 
     def restore(self) -> None:
         """As it was before any admin changed it."""
-        for name, text in _TEXTS.items():
-            marker = "" if name == "User" else _MARKER
-            lines = (_AUDIT + text + marker).splitlines()
-            fields = [_field(line) for line in lines if line]
-            if name == "User":
-                fields = [f for f in fields if f.name not in ("OwnerId", "CurrencyIsoCode", "LastActivityDate")]
-            if name in ("User", "Opportunity"):
-                fields = [f for f in fields if f.name != "MasterRecordId"]
+        for name, text in FIELDS.items():
+            more = [MASTER] * (name in MERGEABLE) + [MARKER] * (name in MARKED)
+            fields = [_field(line) for line in [*(AUDIT + text).splitlines(), *more] if line]
+            fields = [f for f in fields if f.name not in LACKING.get(name, ())]
             fields = [replace(f, refers_to=name, relationship="MasterRecord") if _is_master(f) else f for f in fields]
             self.objects[name] = {f.name: f for f in fields}
             self._lower[name] = {f.name.lower(): f.name for f in fields}

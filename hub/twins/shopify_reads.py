@@ -186,7 +186,6 @@ def show_shop(twin: TwinShopify) -> Fields:
         "url": f"https://{domain}",
         "currencyCode": twin.shop.currency,
         "ianaTimezone": twin.shop.timezone,
-        "countryCode": twin.shop.country,
         "plan": {"publicDisplayName": twin.settings["plan"].title(), "shopifyPlus": False, "partnerDevelopment": True},
         "createdAt": utc_text(twin.settings["shop_created"]),
     }

@@ -19,6 +19,7 @@ from hub.app.planned import unpacked as plan_of
 from hub.app.proposals import approve_plan, plans_now
 from hub.app.review import resolve_conflict
 from hub.errors import HubError, NeedsReview, NotFound
+from hub.model import QuarantineRow
 from hub.store.tables_people import METADATA
 from tests.app_world import World
 from tests.reward_world import worlds
@@ -71,10 +72,21 @@ def lived(make: Callable[..., World], database_url: str) -> World:
     with world.store.transaction() as tx:
         told = [("d1", b'{"person": "token-mail@example.org"}'), ("d2", b'{"person": "bob@example.org"}')]
         tx.add_deliveries("A", told, world.clock.now())
+        tx.add_quarantine([unfit("token-mail@EXAMPLE.org"), unfit("bob@example.org")])
     external_id = next(each for each, link in world.links("A").items() if f"contact:{link.entity_id}" == ann(world))
     world.edit("A", external_id, phone="+49TOKEN-new-phone")
     world.sync()
     return world
+
+
+def unfit(email: str) -> QuarantineRow:
+    """A message of a website that could not be taken in: it hangs on no record."""
+    return QuarantineRow(
+        connection="site", stream="events", external_id="m1", field="", direction="in", code="TRK-MESSAGE",
+        message="odd", fix="mend what sends it",
+        value={"type": "trak", "traits": {"email": email, "note": f"said by {email}"}},
+        at=1.0, run_id=None,
+    )  # fmt: skip
 
 
 def ann(world: World) -> str:
@@ -102,6 +114,8 @@ def test_no_byte_of_an_erased_person_is_left(lived: World, database_url: str) ->
     assert place == -1, left[max(0, place - 200) : place + 200]
     assert {(each["connection"], each["stream"]) for each in report["records"]} == {("A", "people"), ("B", "people")}
     assert b"bob@example.org" in left  # others are as they were
+    with lived.store.reading() as tx:
+        assert [row.value["traits"]["email"] for row in tx.quarantine(code="TRK-MESSAGE")] == ["bob@example.org"]
 
 
 def test_an_erased_person_does_not_come_back_by_any_reading(lived: World, database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +29,7 @@ SECRET = "hub-test-secret"
 def open_portal(values: dict[str, Json] | None = None, **options: Any) -> Any:
     twin = TwinHubSpot(**{"clock": twin_clock(), "auto_hooks": False, "limit_scale": 100.0, **options})
     given = {"limits": {"burst": 10_000, "search": 1_000}, **(values or {})}
-    return desk(CONNECTOR, twin, values=given, streams=STREAMS, webhooks={"secret": SECRET})
+    return desk(CONNECTOR, twin, values=given, streams=copy.deepcopy(STREAMS), webhooks={"secret": SECRET})
 
 
 @pytest.fixture
@@ -517,11 +518,12 @@ def test_each_kind_of_event_names_the_records_to_read() -> None:
         ("contacts", "1", "deleted"),
         ("deals", "2", "changed"),
         ("companies", "3", "merged"),
+        ("tickets", "8", "changed"),
         ("companies", "4", "merged"),
         ("companies", "5", "changed"),
         ("contacts", "6", "changed"),
     }
-    assert len({event.key for event in events}) == 6
+    assert len({event.key for event in events}) == 7
 
 
 def test_a_delivery_for_another_account_is_refused() -> None:

@@ -104,6 +104,8 @@ BODIES = [
     ("MAP-013", "{scope: {when: \"stge == 'lead'\"}, fields: {email: {remote: E}}}"),
     ("MAP-014", "{fields: {company: {remote: F, to: frms}}}"),
     ("MAP-014", "{fields: {company: {remote: F, to: people}}}"),
+    ("MAP-014", "{fields: {company: {remote: F, to: [firms, people]}}}"),
+    ("MAP-014", "{fields: {boss: {remote: F, to: [people, lads]}}}"),
     ("MAP-015", "{fields: {company: {remote: F}}}"),
     ("MAP-015", "{fields: {note: {remote: F, to: firms}}}"),
     ("MAP-020", "{fields: {note: {remote: F, direction: in, required: create}}}"),

@@ -314,6 +314,23 @@ def test_a_parent_without_a_link_waits_or_is_left_out_as_the_mapping_says() -> N
     assert mapping.references == {"company": ("firms", "create"), "boss": ("people", "skip")}
 
 
+def test_an_id_may_be_that_of_one_of_several_streams() -> None:
+    text = people_text("fields: {boss: {remote: Boss, to: [people, leads]}}")
+    file, faults = read_file(text + "  leads: {entity: contact, fields: {note: {remote: Note}}}\n")
+    assert faults == []
+    mapping = file.streams["people"]
+    assert mapping.named == {"boss": ("people", "leads")}
+    for told, meant in (
+        ("7", Reference("people", "7")),
+        ("leads:7", Reference("leads", "7")),
+        ("firms:7", Reference("people", "firms:7")),  # no stream that may be named here
+    ):
+        assert to_canonical(mapping, record(Boss=told)).references == {"boss": meant}
+    assert out(mapping, {"boss": 8}, ids={("leads", 8): "L8"}).body == {"Boss": "L8"}
+    assert out(mapping, {"boss": 8}, ids={("leads", 8): "L8", ("people", 8): "P8"}).body == {"Boss": "P8"}
+    assert out(mapping, {"boss": 8}).skipped["boss"].code == "MAP-PARENT-NONE"
+
+
 def test_nothing_is_created_without_what_it_needs() -> None:
     mapping = people(
         """

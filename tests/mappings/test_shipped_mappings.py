@@ -25,8 +25,10 @@ from tests.shipped import FOLDER
 NAMES = tuple(SHIPPED_FILES)
 FIRST = ("salesforce", "hubspot", "shopify", "stripe", "typeform", "plum")  # what the first hub.yaml connects
 STREAMS = {
-    "salesforce": ["users", "accounts", "leads", "contacts", "opportunities"],
-    "hubspot": ["owners", "companies", "contacts", "deals"],
+    "salesforce": [
+        *("users", "accounts", "leads", "contacts", "opportunities", "campaigns", "campaign_members", "tasks"),
+    ],
+    "hubspot": ["owners", "companies", "contacts", "deals", "tickets", "tasks", "lists", "list_members"],
     "shopify": ["customers", "orders", "discounts"],
     "stripe": ["customers", "subscriptions", "invoices", "charges", "coupons", "promotion_codes"],
     "typeform": ["responses", "respondents"],
@@ -62,7 +64,8 @@ def test_the_declarations_have_no_fault() -> None:
     assert [str(fault) for fault in DECLARATION_FAULTS] == []
     assert list(CANONICAL.entities) == [
         "contact", "company", "owner", "deal", "product", "order", "cart", "coupon", "invoice", "payment",
-        "subscription", "form_submission", "activity", "appointment", "campaign", "registration",
+        "subscription", "form_submission", "activity", "appointment", "campaign", "registration", "task", "ticket",
+        "segment", "membership",
     ]  # fmt: skip
 
 
@@ -99,12 +102,21 @@ def test_every_declared_event_is_one_that_rewards_can_ask_for() -> None:
         "deal.stage_changed", "deal.won", "form_submission.answered", "form_submission.submitted", "invoice.renewed",
         "order.paid", "order.refunded", "registration.attended", "registration.cancelled",
         "registration.no_show", "registration.signed_up", "subscription.cancelled", "subscription.started",
+        "membership.joined", "task.done", "ticket.closed", "ticket.opened",
     }  # fmt: skip
 
 
-def test_only_contacts_companies_and_deals_are_ever_written() -> None:
+def test_only_what_crms_keep_is_ever_written() -> None:
     written = {mapping.entity for file, _ in FILES.values() for mapping in file.streams.values() if mapping.out_fields}
-    assert written == {"contact", "company", "deal"}
+    assert written == {"contact", "company", "deal", "task", "ticket"}
+
+
+def test_only_tasks_that_the_hub_was_asked_for_are_made() -> None:
+    for name in ("salesforce", "hubspot"):
+        mapping = FILES[name][0].streams["tasks"]
+        assert not mapping.allows_create({"subject": "Call back"})
+        assert mapping.allows_create({"subject": "Call back", "source": "trigger: new lead"})
+    assert FILES["hubspot"][0].streams["tickets"].create == "never"
 
 
 def test_the_phone_goes_by_source_and_consent_by_its_own_rule() -> None:
