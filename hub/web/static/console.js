@@ -67,6 +67,16 @@
   document.addEventListener("change", function (event) {
     const all = event.target.dataset && event.target.dataset.all;
     if (all) document.querySelectorAll(`input[name="${CSS.escape(all)}"]`).forEach((each) => { each.checked = event.target.checked; });
+    // A ticked row of a plan is whole: one of its fields unticked leaves the others, and the row is whole no more.
+    if (all || event.target.name === "place") document.querySelectorAll("input[data-of]").forEach((each) => {
+      const row = document.querySelector(`input[name="place"][value="${CSS.escape(each.dataset.of)}"]`);
+      if (row && (all || row === event.target)) each.checked = row.checked;
+    });
+    const of = event.target.dataset && event.target.dataset.of;
+    if (of) {
+      const fields = Array.from(document.querySelectorAll(`input[data-of="${CSS.escape(of)}"]`));
+      document.querySelector(`input[name="place"][value="${CSS.escape(of)}"]`).checked = fields.every((each) => each.checked);
+    }
     if (event.target.matches("select[data-go]")) event.target.form.requestSubmit();
   });
 
