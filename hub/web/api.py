@@ -272,12 +272,11 @@ def get_connections(service: Hubs, _: Reader) -> list[Body]:
 @ROUTER.get("/conflicts")
 def get_conflicts(
     service: Hubs, _: Reader, state: Literal["waiting", "decided"] = "waiting", field: Word = None, type: Word = None,
-    connection: Word = None, after: After = None, limit: Limit = PAGE,
+    connection: Word = None, policy: Word = None, after: After = None, limit: Limit = PAGE,
 ) -> Body:  # fmt: skip
-    """Conflicts that wait, oldest first; or those decided, newest first."""
-    return inbox.conflict_page(
-        service.hub, waits=state == "waiting", edge=after, limit=limit, field=field, type=type, connection=connection
-    )
+    """Conflicts that wait, oldest first; or those decided, newest first; by policy: a rule, or "person"."""
+    wanted = inbox.Wanted(field=field, type=type, connection=connection, policy=policy)
+    return inbox.conflict_page(service.hub, wanted, waits=state == "waiting", edge=after, limit=limit)
 
 
 @ROUTER.get("/conflicts/{conflict}")

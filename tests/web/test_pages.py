@@ -139,13 +139,13 @@ def test_all_alike_are_shown_first_and_then_only_those_that_were_ticked_are_deci
         right = 0
         shown = alike(five.hub, first, right)
         assert [(row["conflict"], row["old"], row["new"]) for row in shown["rows"]] == [
-            (number, f"Left {n}", f"Right {n}") for n, number in enumerate(others, start=1)
+            (number, f"Left {n}", f"Right {n}") for n, number in enumerate([first, *others])
         ]
         agent = five.as_("support")
         page = agent.get(f"/conflicts/{first}/alike?candidate={right}").text
         ticked = re.findall(r'name="conflict" value="(\d+:\w+)"', page)
-        assert len(ticked) == 4
-        answer = agent.post(f"/conflicts/{first}/alike", candidate=str(right), conflict=ticked[:2])
+        assert len(ticked) == 5
+        answer = agent.post(f"/conflicts/{first}/alike", candidate=str(right), conflict=ticked[1:3])
         assert answer.to == "/conflicts?done=alike&n=2"
         left = [row["conflict"] for row in conflict_page(five.hub)["rows"]]
         assert left == [first, *others[2:]]
@@ -160,7 +160,7 @@ def test_after_a_decision_the_next_one_is_there(five: Console) -> None:
         for left in range(4, -1, -1):
             path = agent.post(path.partition("?")[0], choice="0", then="next").to
             assert conflict_page(five.hub)["waiting"] == left
-        assert path == "/conflicts?done=resolved"
+        assert re.sub(r"was=\d+&", "", path) == "/conflicts?done=resolved"
     finally:
         five.stop()
 
