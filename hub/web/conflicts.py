@@ -212,7 +212,7 @@ def windows(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not known:
         return {}
     first, last = known[0], known[-1]
-    spread = max(last - first, 1.0)
+    spread = max(last - first, 0.001)
     first, last = first - spread * 0.08, first + spread * 1.08
 
     def place(at: float) -> float:
@@ -228,7 +228,8 @@ def windows(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "y": 12 + row * STEP, "open": after is None, "end": end,
             }
         )  # fmt: skip
-    marks = [{"x": place(at), "text": _clock(at, spread)} for at in dict.fromkeys((known[0], known[-1]))]
+    said = {_clock(at, spread): place(at) for at in (known[-1], known[0])}  # two that read alike are one
+    marks = [{"x": x, "text": text} for text, x in reversed(said.items())]
     return {"bars": bars, "height": 12 + len(bars) * STEP + 26, "width": WIDTH, "left": LEFT, "marks": marks}
 
 

@@ -94,7 +94,8 @@ def test_a_conflict_takes_three_keystrokes_and_the_write_arrives(company: Compan
     wanted = page.locator("label[for=c1] .value").inner_text()
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Decided")
+    expect(page.get_by_role("status")).to_contain_text("Decided. Here is the next one")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("job title")
     email = f"person{person}@example.org"
     until(lambda: company.held("salesforce", email, "Title") == wanted, "the title in Salesforce")
     until(lambda: company.held("hubspot", email, "jobtitle") == wanted, "the title in HubSpot")

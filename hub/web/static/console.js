@@ -33,6 +33,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const here = document.activeElement;
     if (event.key === "Escape") {
+      document.querySelectorAll(".tip:not(:empty)").forEach((each) => { each.hidden = true; });
       document.querySelectorAll(".results").forEach((each) => { each.textContent = ""; });
       if (typing(here)) here.blur();
       return;
@@ -47,10 +48,10 @@
     else if (event.key === "Enter" && here === document.body) {
       const first = rows()[0];
       const form = document.querySelector("form[data-decide]");
-      if (form && form.querySelector("input[type=radio]:checked")) { form.requestSubmit(); done = true; }
+      if (form && form.querySelector("input[type=radio]:checked")) { form.requestSubmit(form.querySelector("button.main")); done = true; }
       else if (first) { first.click(); done = true; }
     } else if (event.key === "Enter" && here.matches("form[data-decide] input[type=radio]")) {
-      here.form.requestSubmit(); done = true;
+      here.form.requestSubmit(here.form.querySelector("button.main")); done = true;
     } else if (event.key.length === 1) { done = choose(event.key); }
     if (done) event.preventDefault();
   });
