@@ -113,7 +113,9 @@ def _made_again(hub: Hub, cut: Sequence[tuple[PlannedWrite, frozenset[str]]]) ->
     for (name, stream), some in streams.items():
         connection = connection_of(hub, name)
         mapping = connection.mappings.get(stream)
-        for start in range(0, len(some) if mapping is not None else 0, PAGE):
+        if mapping is None:
+            continue
+        for start in range(0, len(some), PAGE):
             page = {write.external_id or "": (write, names) for write, names in some[start : start + PAGE]}
             for now in _page_again(hub, connection, mapping, page):
                 found[_place(now)] = now.document()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 from urllib.parse import urlencode
 
 from hub.app.drafts import mapping_case, publish
@@ -96,7 +97,8 @@ def test_the_next_conflict_is_of_the_way_of_looking_that_one_came_from(console: 
     assert f'href="/conflicts/{number}?in=field%3Dname"' in page
     page = html.unescape(agent.get(f"/conflicts/{number}?in=field%3Dname%26evil%3D1").text)
     assert 'name="in" value="field=name"' in page
-    answer = agent.post(f"/conflicts/{number}", choice="0", then="next", **{"in": "field=name"})
+    said: Any = {"in": "field=name"}
+    answer = agent.post(f"/conflicts/{number}", choice="0", then="next", **said)
     assert answer.to == f"/conflicts?field=name&was={number}&done=resolved"
     assert f'href="/conflicts/{number}" data-key="u"' in agent.get(answer.to).text
 

@@ -266,6 +266,9 @@ def test_a_record_is_shown_as_it_was(console: Console) -> None:
     target, viewer = console.contact(), console.as_("viewer")
     page = viewer.get(f"/records/{target}/as-of?at=2999-01-01T00:00").text
     assert re.search(r">name</td><td[^>]*>Ann</td><td[^>]*><span class=\"soft\">the same", page)
+    assert 'type="range"' not in viewer.get(f"/records/{target}").text, "nothing changed: there is nothing to slide to"
+    part = viewer.get(f"/records/{target}/as-of?step=999", **{"HX-Request": "true"}).text
+    assert ("As it was, " in part, "<html" in part) == (True, False)
     assert viewer.get(f"/records/{target}/as-of?at=2001-01-01").status == 404, "nobody knew of it then"
     assert "WHY-TIME" in viewer.get(f"/records/{target}/as-of?at=yesterday").text
 
@@ -473,7 +476,10 @@ def test_one_field_is_mapped_by_the_form_and_the_rest_of_the_file_stays(console:
 
 def test_what_is_typed_is_checked_and_previewed_at_once_and_not_kept(console: Console) -> None:
     admin, path = console.as_("admin"), "/mappings/left.yaml"
-    assert "ANN" in admin.post(f"{path}/preview", text=PUBLISHED).text
+    page = admin.post(f"{path}/preview", text=PUBLISHED).text
+    assert "<td>name</td><td>Ann</td><td>Ann</td>" in page, "what the system says, and what is read now"
+    assert "ANN" in page
+    assert "What right would get" in page
     assert "no YAML" in admin.post(f"{path}/preview", text="streams: [").text
     with console.hub.store.reading() as tx:
         assert tx.drafts() == []
