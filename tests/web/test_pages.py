@@ -14,6 +14,7 @@ from hub.app.records import search
 from hub.app.worker import Worker
 from hub.model import EventRow, Json
 from hub.store.rows import SlotRow
+from hub.web.show import environment
 from tests.projects import LEFT, LEFT_ROWS, RIGHT_ROWS
 from tests.web.console import Browser, Console, links_of
 
@@ -490,3 +491,17 @@ def test_only_files_of_mappings_are_shown(console: Console, file: str) -> None:
     admin: Browser = console.as_("admin")
     assert admin.get(f"/mappings/{file}").status == 404
     assert admin.post(f"/mappings/{file}/draft", what="save", text="x").status == 404
+
+
+def test_every_template_imports_the_pieces_that_it_is_made_of() -> None:
+    """A piece that is not imported shows only where a page has something to show with it."""
+    known, lacking = environment(), {}
+    assert known.loader is not None
+    for name in known.list_templates(extensions=["html"]):
+        text, _, _ = known.loader.get_source(known, name)
+        used = set(re.findall(r"\b(chip|when|empty|run_state|grant_state|icon)\(", text))
+        imported = re.search(r'{% from "_parts.html" import (.*?) with context %}', text)
+        had = set(re.split(r", | as ", imported[1])) if imported else set()
+        if used - had and name not in ("_parts.html", "_hold.html"):  # a piece itself; included by pages that import
+            lacking[name] = used - had
+    assert lacking == {}
