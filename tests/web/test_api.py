@@ -40,7 +40,6 @@ TABLE = {
     ("POST", "/holds/{hold}/release"): "approve", ("POST", "/holds/{hold}/drop"): "approve",
     ("POST", "/rewards/{grant}/approve"): "approve", ("POST", "/rewards/{grant}/decline"): "approve",
     ("POST", "/rewards/{grant}/confirm"): "approve", ("POST", "/connections/{connection}/run"): "run",
-    ("GET", "/records/{record}/timeline"): "read",
     ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",
 }  # fmt: skip
 PLACES = {"{conflict}": "99999", "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
