@@ -62,9 +62,9 @@ def take_absent(hub: Hub, connection: Connection, source: str, *, began: float, 
 def _missing(tx: Tx, connection: Connection, mapping: StreamMapping, began: float) -> list[LinkRow]:
     """Links whose record was last seen before the listing began, and that no open hold keeps already."""
     found: list[LinkRow] = []
-    after_id = 0
-    while rows := tx.links_unseen(connection.name, mapping.name, began, LISTED, limit=PAGE, after_id=after_id):
-        after_id = rows[-1].id
+    after = ""
+    while rows := tx.links_unseen(connection.name, mapping.name, began, LISTED, limit=PAGE, after=after):
+        after = rows[-1].external_id or ""
         held = tx.held_items([link.id for link in rows])
         found += [link for link in rows if all(name != "" for name, _ in held.get(link.id, ()))]
     return found

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import unified_diff
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -26,9 +27,11 @@ from hub.app.listings import Dict, iso
 from hub.app.page import stored_record
 from hub.app.publishing import file_of, kind_of, stem_of
 from hub.app.service import Service
+from hub.app.titles import cards
 from hub.app.transact import commit
 from hub.core.checks import stops
 from hub.core.mapping import FieldRule, StreamMapping, to_canonical, to_external
+from hub.core.paths import MISSING, Getter, make_getter
 from hub.core.values import same
 from hub.errors import ConfigFault, Drifted, Fault, NotFound
 from hub.model import Json, LinkRow, SourceRecord
@@ -41,6 +44,7 @@ LONGEST = 256 * 1024  # characters of a file
 PAGE = 500
 COMPARED_MOST = 100_000  # stored records that one comparison goes through
 SAMPLE = 5
+NO_SOURCES: Mapping[str, Sequence[Getter]] = MappingProxyType({})
 SHOWN = 30  # changed rows that are listed one by one
 
 
@@ -277,17 +281,49 @@ def check_text(hub: Hub, file: str, text: str) -> list[Dict]:
 
 
 def preview(hub: Hub, file: str, text: str, *, sample: int = SAMPLE) -> list[Dict]:
-    """Some stored records of each stream: what is read of them now, what would be, and what would be written back."""
+    """Some stored records of each stream, followed all the way: what the system says, what is read of it now, what
+    would be, and what a new record of it would hold in every system, this one first.
+    """
+    found = []
     with drafted(hub, file, text) as (project, _):
-        return [
-            {
-                "connection": connection,
-                "stream": new.name,
-                "rows": [_compared(link, old, new) for link in links[:sample]],
-            }
-            for connection, old, new in _pairs(hub, project, file)
-            for links in [next(_stored(hub, connection, new.name, limit=4 * sample), [])]
+        for connection, old, new in _pairs(hub, project, file):
+            links = next(_stored(hub, connection, new.name, limit=4 * sample), [])[:sample]
+            with hub.store.reading() as tx:
+                named = cards(tx, {link.entity_id for link in links})
+            others = _writers(project, connection, new)
+            rows = [
+                {
+                    **_compared(link, old, new, sources=_sources(new), others=others),
+                    "title": named[link.entity_id]["title"] if link.entity_id in named else "",
+                }
+                for link in links
+            ]
+            found.append({"connection": connection, "stream": new.name, "rows": rows})
+    return found
+
+
+def _sources(mapping: StreamMapping) -> dict[str, list[Getter]]:
+    """Canonical field -> how what is read for it is found in the record."""
+    return {
+        name: [
+            make_getter(rule.remote_in, root=mapping.root, literal=mapping.literal)
+            for rule in rules
+            if rule.direction != "out" and rule.remote_in
         ]
+        for name, rules in mapping.fields.items()
+    }
+
+
+def _writers(project: Project | None, connection: str, mapping: StreamMapping) -> list[tuple[str, StreamMapping]]:
+    """Streams into which such an entity may be written: this system's own, then the others'."""
+    known = project.mappings if project is not None else {}
+    found = [
+        (name, each)
+        for name, streams in known.items()
+        for each in streams.streams.values()
+        if each.entity == mapping.entity and each.out_fields and (name != connection or each.name == mapping.name)
+    ]
+    return sorted(found, key=lambda each: each[0] != connection)
 
 
 def what_would_change(hub: Hub, file: str, text: str) -> Dict:
@@ -337,8 +373,11 @@ def _stored(hub: Hub, connection: str, stream: str, limit: int = PAGE) -> Iterat
         yield [link for link in links if link.raw is not None]
 
 
-def _compared(link: LinkRow, old: StreamMapping | None, new: StreamMapping) -> Dict:
-    """One stored record through both mappings, field by field."""
+def _compared(
+    link: LinkRow, old: StreamMapping | None, new: StreamMapping, *,
+    sources: Mapping[str, Sequence[Getter]] = NO_SOURCES, others: Sequence[tuple[str, StreamMapping]] = (),
+) -> Dict:  # fmt: skip
+    """One stored record through both mappings, field by field; with what it is read from, and what would be written."""
     record = stored_record(link)
     before = _read(old, record) if old is not None else {}
     after = _read(new, record)
@@ -347,8 +386,10 @@ def _compared(link: LinkRow, old: StreamMapping | None, new: StreamMapping) -> D
         declared = new.entity_type.fields.get(name)
         was, becomes = before.get(name), after.get(name)
         changes = was != becomes if declared is None else not same(declared, was, becomes)
-        cells.append({"field": name, "old": was, "new": becomes, "changes": changes})
-    return {"external_id": link.external_id, "cells": cells, "written": _written(new, after)}
+        said = [value for get in sources.get(name, ()) if (value := get(record.data)) is not MISSING]
+        cells.append({"field": name, "source": said, "old": was, "new": becomes, "changes": changes})
+    bodies = [{"connection": name, "stream": each.name, "body": _written(each, after)} for name, each in others]
+    return {"external_id": link.external_id, "cells": cells, "written": [each for each in bodies if each["body"]]}
 
 
 def _read(mapping: StreamMapping, record: SourceRecord) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from hub.app.context import Hub
 from hub.app.leases import Stopped
 from hub.app.listings import Dict, iso
 from hub.app.plan import plan_document
-from hub.app.plan_pages import Narrowed
+from hub.app.plan_choice import Chosen, part_of
 from hub.app.planned import unpacked
-from hub.app.proposals import MADE, keep_made, part_of
+from hub.app.proposals import MADE, keep_made
 from hub.app.runs import Watch, connection_of
 from hub.app.undo import undo_plan
 from hub.errors import Drifted, HubError, RetryLater
@@ -98,22 +98,20 @@ class Errands:
                 connection_of(self._hub, tx.run(run_id).connection)
         self._begin(UNDO, by, partial(_prepare_undo, self._hub, runs, delete_created, by))
 
-    def carry_out(
-        self, plan_id: int, narrowed: Narrowed | None, places: Sequence[int] | None, *, held: bool, by: str
-    ) -> None:
-        """Carry out a plan that was made, or some of its writes.
+    def carry_out(self, plan_id: int, chosen: Chosen, *, held: bool, by: str) -> None:
+        """Carry out a plan that was made, or some of it.
 
         Args:
             held: let through what a guard would keep back.
 
         Raises:
-            NotFound; Drifted PLAN-DECIDED; NeedsReview PLAN-NONE; RetryLater RUN-BUSY.
+            NotFound; Drifted PLAN-DECIDED, PLAN-VALUES; NeedsReview PLAN-NONE, PLAN-WHOLE; RetryLater RUN-BUSY.
         """
         with self._hub.store.reading() as tx:
             row = tx.plan(plan_id)
         if row.state != MADE:
             raise Drifted(f"this plan was {row.state} already", code="PLAN-DECIDED", where=f"plan {plan_id}")
-        document = part_of(self._hub, unpacked(row.content), narrowed, places)
+        document = part_of(self._hub, unpacked(row.content), chosen)
         self._begin(APPLY, by, partial(_apply, self._hub, plan_id, document, held, by))
 
     def _begin(self, kind: str, by: str, work: Work) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
@@ -22,6 +23,7 @@ from hub.store import Tx
 
 PAGE = 50
 ALIKE_MOST = 200  # conflicts that one click decides
+PERSON = "person"  # in the place of a rule
 AGES = {"hour": 3_600.0, "day": 86_400.0, "week": 7 * 86_400.0}
 
 WHY = {
@@ -50,31 +52,56 @@ RULES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which conflicts are wanted; None for any."""
+
+    field: str | None = None
+    kind: str | None = None
+    type: str | None = None
+    connection: str | None = None
+    older: str | None = None  # of AGES: only what came up longer ago
+    policy: str | None = None  # of RULES, the rule of the field; PERSON: what a person decided
+
+    def on(self, hub: Hub, *, waits: bool) -> dict[str, Json]:
+        """As the store is asked."""
+        said: dict[str, Json] = {
+            "field": self.field, "kind": self.kind, "type": self.type, "connection": self.connection,
+            "before": hub.clock.now() - AGES[self.older] if self.older in AGES else None,
+        }  # fmt: skip
+        if waits and self.policy in (
+            *RULES,
+            PERSON,
+        ):  # nothing has decided it yet: the rule of its field is what it waits for
+            said["cells"] = [
+                f"{kind}.{name}"
+                for kind, entity in hub.canonical.entities.items()
+                for name, declared in entity.fields.items()
+                if _rule_of(declared) == self.policy
+            ]
+        elif self.policy in (*RULES, PERSON):
+            said["decided_by"] = "ruling:" if self.policy == PERSON else f"rule:{self.policy}"
+        return said
+
+
+def _rule_of(declared: CanonicalField) -> str:
+    return "consent" if declared.kind == "consent" else declared.survivorship.rule
+
+
 def conflict_page(
-    hub: Hub,
-    *,
-    waits: bool = True,
-    edge: int | None = None,
-    limit: int = PAGE,
-    field: str | None = None,
-    kind: str | None = None,
-    type: str | None = None,
-    connection: str | None = None,
-    older: str | None = None,
+    hub: Hub, wanted: Wanted | None = None, *, waits: bool = True, edge: int | None = None, limit: int = PAGE
 ) -> Dict:
     """One page of conflicts, and where the next one begins.
 
     Args:
         waits: those that wait, oldest first; else those decided, newest first.
         edge: of the page before (its `next`).
-        older: of `AGES`: only what has waited longer.
     """
-    before = hub.clock.now() - AGES[older] if older in AGES else None
+    narrowed = (wanted or Wanted()).on(hub, waits=waits)
     with hub.store.reading() as tx:
         rows = tx.inbox(
-            waits=waits, edge=edge if edge is not None else (0 if waits else 2**62), limit=limit + 1, field=field,
-            kind=kind, type=type, connection=connection, before=before,
-        )  # fmt: skip
+            waits=waits, edge=edge if edge is not None else (0 if waits else 2**62), limit=limit + 1, **narrowed
+        )
         named = cards(tx, {row.entity_id for row in rows})
         counts = tx.count_waiting_conflicts()
     shown = rows[:limit]
@@ -121,8 +148,10 @@ def _said(candidate: Mapping[str, Json]) -> Dict:
 # One conflict
 
 
-def conflict_case(hub: Hub, conflict_id: int) -> Dict:
+def conflict_case(hub: Hub, conflict_id: int, wanted: Wanted | None = None) -> Dict:
     """One conflict with all that helps to decide: who said what when, why it waits, who holds what now, what is alike.
+
+    `wanted` is the way of looking at the inbox from which somebody came: the next one is of the same.
 
     Raises NotFound.
     """
@@ -143,12 +172,16 @@ def conflict_case(hub: Hub, conflict_id: int) -> Dict:
             "notes": notes_of(tx, f"conflict:{conflict_id}"),
             "note": row.note,
             "run": row.run_id,
-            "following": _following(tx, row),
+            "following": _following(tx, row, (wanted or Wanted()).on(hub, waits=True)),
         }
     found["choices"] = [
         {**said, "number": number + 1, "candidate": number, "whole": _whole(row, number, declared, found["standing"])}
         for number, said in enumerate(found["candidates"])
     ]
+    for each in found["choices"]:
+        each["stands"] = same(declared, each["whole"], found["standing"]) if row.field else each["won"]
+    overruled = [each for each in found["choices"] if each["won"] and not each["stands"]]
+    found["before"] = overruled[0] if overruled and row.decided_by.startswith("ruling") else None  # to take it back
     spoke = Counter(each["connection"] for each in found["candidates"] if each["connection"])
     found["speakers"] = [each for each in found["choices"] if spoke[each["connection"]] == 1]
     return {**found, **_policy(declared, row)}
@@ -199,10 +232,10 @@ def _held(hub: Hub, tx: Tx, root: int, field: str) -> list[Dict]:
     return found
 
 
-def _following(tx: Tx, row: ConflictRow) -> int | None:
+def _following(tx: Tx, row: ConflictRow, narrowed: Mapping[str, Json]) -> int | None:
     """The next conflict that waits, so that nobody has to go back to the list."""
     for edge in (row.id or 0, 0):
-        for each in tx.inbox(waits=True, edge=edge, limit=2):
+        for each in tx.inbox(waits=True, edge=edge, limit=2, **narrowed):
             if each.id != row.id:
                 return each.id
     return None
@@ -212,7 +245,7 @@ def _following(tx: Tx, row: ConflictRow) -> int | None:
 
 
 def alike(hub: Hub, conflict_id: int, candidate: int) -> Dict:
-    """Other waiting conflicts of the same field in which the same system spoke: what each would become.
+    """Waiting conflicts of the same field in which the same system spoke, this one too: what each would become.
 
     Args:
         candidate: of this conflict, counted from 0; the same system's word is taken in the others.
@@ -227,11 +260,7 @@ def alike(hub: Hub, conflict_id: int, candidate: int) -> Dict:
         entity = tx.entities([row.entity_id])[row.entity_id]
         declared = _declared(hub.canonical.entities[entity.type], row.field) or WHOLE_RECORD
         found = tx.inbox(waits=True, edge=0, limit=ALIKE_MOST + 1, field=row.field, type=entity.type, connection=system)
-        rows = [
-            each
-            for each in found
-            if each.id != conflict_id and sum(_from(said, system) for said in each.candidates) == 1
-        ][:ALIKE_MOST]
+        rows = [each for each in found if sum(_from(said, system) for said in each.candidates) == 1][:ALIKE_MOST]
         entities = tx.entities(set(tx.roots({each.entity_id for each in rows}).values()))
         roots = tx.roots({each.entity_id for each in rows})
         named = cards(tx, {each.entity_id for each in rows})

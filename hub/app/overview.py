@@ -16,6 +16,7 @@ from hub.model import RunRow
 from hub.store import Tx
 
 HOURS = 24
+DAY_S = 86_400.0
 RUNS_LOOKED_AT = 2000
 MOVES = ("new", "changed", "created", "updated")  # counts of a run that say that something moved
 ASKED = (GrantState.WAITING_APPROVAL, GrantState.NEEDS_PERSON)
@@ -39,7 +40,7 @@ def overview(hub: Hub) -> Dict:
         "connections": [_health(hub.connections[row["connection"]], row, runs, resting, now) for row in rows],
         "needs": {
             "conflicts": waiting.conflicts, "holds": waiting.holds, "quarantine": waiting.quarantine, "pairs": pairs,
-            "rewards": approvals,
+            "rewards": approvals, "plans": waiting.plans,
         },
         "entities": dict(sorted(entities.items(), key=lambda each: -each[1])),
         "hours": _by_hour(runs, now),
@@ -77,9 +78,26 @@ def _health(connection: Connection, row: Dict, runs: Sequence[RunRow], resting: 
     return {
         **row, "health": state, "said": said, "every_s": every, "lag_s": now - last.started_at if last else None,
         "failures": sum(run.status == "failed" for run in own), "running": any(run.ended_at is None for run in own[:1]),
-        "webhooks": takes_webhooks(connection),
+        "webhooks": takes_webhooks(connection), "calls": _calls(connection, runs, now),
         "took_s": [(run.ended_at or now) - run.started_at for run in ended[::-1]],
     }  # fmt: skip
+
+
+def _calls(connection: Connection, runs: Sequence[RunRow], now: float) -> Dict:
+    """Calls of the runs of the last day; and what that leaves of a budget that is counted by the day or longer.
+
+    Others may use the same budget: what they took is not known here.
+    """
+    whole = [each for each in connection.connector.limits if each.unit == "calls" and not each.operations]
+    quota = max((each for each in whole if each.per_s >= DAY_S), key=lambda each: each.per_s, default=None)
+    since = now - (quota.per_s if quota is not None else DAY_S)
+    used = sum(
+        run.counts.get("calls", 0) for run in runs if run.connection == connection.name and run.started_at > since
+    )
+    days = round((now - since) / DAY_S)
+    if quota is None:
+        return {"used": used, "days": days, "of": None, "left": None}
+    return {"used": used, "days": days, "of": quota.calls, "left": max(0, quota.calls - used)}
 
 
 def _by_hour(runs: Sequence[RunRow], now: float) -> list[Dict]:

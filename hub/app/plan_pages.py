@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -214,15 +214,3 @@ def _changes(write: Mapping[str, Json]) -> list[Dict]:
 
 def _number(entity: str) -> int:
     return int(entity.partition(":")[2])
-
-
-# Chosen
-
-
-def chosen_writes(document: Dict, narrowed: Narrowed | None, places: Sequence[int] | None) -> Iterator[Dict]:
-    """Writes of a plan by filter, or by their places on its pages, from 1."""
-    wanted = narrowed or Narrowed()
-    ticked = set(places) if places is not None else None
-    for place, write in enumerate(document["writes"], 1):
-        if (ticked is None or place in ticked) and wanted.takes(write):
-            yield write

@@ -7,20 +7,21 @@ another supersedes it, one whose plan is the same leaves it, and one whose plan 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from hub.app.carry import Carried, DueMaker, Maker, carry_out
-from hub.app.context import Connection, Hub, connection_of
+from hub.app.context import Connection, Hub
 from hub.app.due import Sheet, sheets_of
 from hub.app.listings import Dict, iso
-from hub.app.plan_document import document_of, tally
-from hub.app.plan_pages import Narrowed, chosen_writes, parts_of
-from hub.app.planned import SYNC, UNDO, Plan, PlannedWrite, changes_of, packed, read_plan, sealed, unpacked
+from hub.app.plan_choice import Chosen, part_of
+from hub.app.plan_document import document_of
+from hub.app.plan_pages import parts_of
+from hub.app.planned import SYNC, UNDO, Plan, PlannedWrite, changes_of, packed, read_plan, unpacked
 from hub.app.transact import commit
 from hub.app.undo_maker import UndoMaker
-from hub.errors import Drifted, NeedsReview
+from hub.errors import Drifted
 from hub.store import Tx
 from hub.store.rows import PlanRow
 
@@ -190,19 +191,19 @@ def _decided(tx: Tx, plan_id: int) -> Drifted:
     )  # fmt: skip
 
 
-def approve_some(
-    hub: Hub, plan_id: int, narrowed: Narrowed | None, places: Sequence[int] | None, *, by: str, note: str = ""
-) -> Dict:
-    """Let some writes of a waiting plan go: they become an approved plan of their own, and the old one is superseded.
+def approve_some(hub: Hub, plan_id: int, chosen: Chosen, *, by: str, note: str = "") -> Dict:
+    """Let some writes of a waiting plan go, or some of their fields.
 
-    The next sync makes them; what is still due then is proposed anew.
+    They become an approved plan of their own, and the old one is superseded. The next sync makes
+    them; what is still due then is proposed anew.
 
     Raises:
-        NotFound: no such plan. Drifted: it was decided or superseded already. NeedsReview: nothing was chosen.
+        NotFound: no such plan. Drifted: it was decided or superseded already, or nothing chosen is as it was planned.
+        NeedsReview: nothing was chosen, or single fields of an undo.
     """
     with hub.store.reading() as tx:
         whole = tx.plan(plan_id)
-    document = part_of(hub, unpacked(whole.content), narrowed, places)
+    document = part_of(hub, unpacked(whole.content), chosen)
 
     def decide(tx: Tx) -> Dict:
         row = new_row(hub, tx, document, state=APPROVED, connection=whole.connection, by=by)
@@ -214,27 +215,6 @@ def approve_some(
         return plan_line(tx.plan_head(row.id))
 
     return commit(hub, decide)
-
-
-def part_of(hub: Hub, document: Dict, narrowed: Narrowed | None, places: Sequence[int] | None) -> Dict:
-    """A plan of some of a plan's writes. Raises NeedsReview PLAN-NONE if none were chosen."""
-    writes = list(chosen_writes(document, narrowed, places))
-    if not writes:
-        raise NeedsReview("no write was chosen", code="PLAN-NONE", where="plan", fix="tick some, or approve all")
-    if len(writes) == len(document["writes"]):
-        return document
-    planned = [PlannedWrite.of(each) for each in writes]
-    summaries = []
-    for row in document["connections"]:
-        connection = connection_of(hub, row["connection"])
-        own = [each for each in planned if each.connection == connection.name]
-        streams = dict.fromkeys(each.stream for each in own)
-        parts = [
-            (connection.stream_of(connection.mappings[name]), [each for each in own if each.stream == name])
-            for name in streams
-        ]
-        summaries.append({**row, **tally(connection, parts)})
-    return sealed({**document, "connections": summaries, "writes": writes})
 
 
 def keep_made(hub: Hub, document: Dict, *, by: str) -> int:

@@ -390,13 +390,13 @@ def _unlike(
 
 def _unlisted(hub: Hub, connection: Connection, each: Comparison, listed: _Ids, began: float) -> Iterator[LinkHead]:
     """Links whose record should have been in the listing, and was not."""
-    after_id = 0
+    after = ""
     while True:
         with hub.store.reading() as tx:
-            heads = tx.heads_page(connection.name, each.mapping.name, after_id, PAGE)
+            heads = tx.heads_page(connection.name, each.mapping.name, after, PAGE)
         if not heads:
             return
-        after_id = heads[-1].id
+        after = heads[-1].external_id
         each.links += sum(head.state in SPEAKING for head in heads)
         for head in heads:
             if head.state in SPEAKING and head.external_id not in listed and (head.read_at or 0.0) < began:

@@ -70,6 +70,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "ERASE-TYPE": ("Only people are erased.", "Name a contact."),
     "EXPORT-WRITE": ("The file for the export cannot be written.", "Name a file in a folder that may be written."),
     "PLAN-NONE": ("No write of the plan was chosen.", "Tick some, or approve all of it."),
+    "PLAN-WHOLE": (
+        "Single fields of an undo were chosen, and an undo puts whole writes back.",
+        "Tick the write instead of its fields.",
+    ),
     # Who is who
     "IDN-AMBIGUOUS": (
         "The strong keys of a new record belong to several entities, so nobody can tell whose it is.",

@@ -58,10 +58,11 @@ def reread(hub: Hub, connection: Connection, *, run_id: int | None = None, tally
         return total
     run_tally = Counter(tally or {})
     for mapping in connection.mappings.values():
-        after_id: int | None = 0
-        while after_id is not None:
-            counts, after_id, run_tally = _page(hub, connection, mapping, change, after_id, run_id, run_tally)
-            total += counts
+        for first in ("", 0):  # links with a record by its name, then those without one
+            after: str | int | None = first
+            while after is not None:
+                counts, after, run_tally = _page(hub, connection, mapping, change, after, run_id, run_tally)
+                total += counts
     commit(hub, lambda tx: _remember(tx, connection, change))
     if tally is not None:
         tally.update(run_tally - tally)
@@ -133,20 +134,25 @@ def _remember(tx: Tx, connection: Connection, change: Change) -> None:
 
 
 def _page(
-    hub: Hub, connection: Connection, mapping: StreamMapping, change: Change, after_id: int, run_id: int | None,
-    tally: Tally,
-) -> tuple[Counter[str], int | None, Tally]:  # fmt: skip
+    hub: Hub, connection: Connection, mapping: StreamMapping, change: Change, after: str | int,
+    run_id: int | None, tally: Tally,
+) -> tuple[Counter[str], str | int | None, Tally]:  # fmt: skip
     """One page of links; its counts, where to go on, and the guards' counters after it."""
+    name, stream = connection.name, mapping.name
 
-    def work(tx: Tx) -> tuple[Counter[str], int | None, Tally]:
-        links = tx.links_page(connection.name, mapping.name, after_id, PAGE)
+    def work(tx: Tx) -> tuple[Counter[str], str | int | None, Tally]:
+        if isinstance(after, str):
+            links = tx.links_by_name(name, stream, after, PAGE)
+        else:
+            links = tx.links_nameless(name, stream, after, PAGE)
         scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), run_id=run_id, actor=ACTOR)
         page = _context(connection, mapping, scene, Counter(tally))
         _reread_links(page, links, change.moved.get(mapping.name, frozenset()))
         finish(scene, first_load=True, counts=page.counts)
         store_reviews(page)
         store_holds(page)
-        return page.counts, links[-1].id if len(links) == PAGE else None, page.tally
+        following = None if len(links) < PAGE else links[-1].external_id if isinstance(after, str) else links[-1].id
+        return page.counts, following, page.tally
 
     return commit(hub, work)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Text, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, Text, bindparam, func, literal_column, select
 from sqlalchemy.sql import Executable, Select
 
 from hub.model import ConflictRow, EntityRow
@@ -18,7 +18,8 @@ from hub.store.session import Session
 from hub.store.statements import Dialect, Statement, table, word
 
 CONFLICT, ENTITY, QUARANTINE, KEY = table("conflict"), table("entity"), table("quarantine"), table("entity_key")
-FILTERS = ("field", "kind", "type", "connection", "before", "after")
+FILTERS = ("field", "kind", "type", "connection", "before", "after", "cells", "decided_by")
+DOT: ColumnElement[str] = literal_column("'.'", Text())
 LAST = "\U0010ffff"  # greater than every text that begins alike
 
 
@@ -27,9 +28,14 @@ def _narrowed(names: tuple[str, ...], *, waits: bool) -> Statement:
 
     def build(d: Dialect) -> Executable:
         found: Select[Any] = select(CONFLICT).where(CONFLICT.c.state == word("open" if waits else "closed"))
-        if "type" in names:
+        if "type" in names or "cells" in names:
             found = found.join(ENTITY, ENTITY.c.id == CONFLICT.c.entity_id)
+        if "type" in names:
             found = found.where(ENTITY.c.type == bindparam("type", type_=Text()))
+        if "cells" in names:
+            found = found.where(d.one_of(ENTITY.c.type + DOT + CONFLICT.c.field, "cells"))
+        if "decided_by" in names:
+            found = found.where(CONFLICT.c.decided_by.like(bindparam("decided_by", type_=Text())))
         if "field" in names:
             found = found.where(CONFLICT.c.field == bindparam("field", type_=Text()))
         if "kind" in names:
@@ -105,12 +111,16 @@ class Inbox(Session):
     def inbox(self, *, waits: bool, edge: int, limit: int, **narrowed: Any) -> list[ConflictRow]:
         """Conflicts by any of `FILTERS`; `edge` is the id of the last row that was seen, or an end.
 
+        `cells` are of the form "type.field"; `decided_by` is how it begins.
+
         Those that wait come oldest first. Those decided come newest first; those of first contact, which are
         closed by rule by the thousand, only if their kind is asked for.
         """
         chosen = {name: value for name, value in narrowed.items() if name in FILTERS and value is not None}
         if "connection" in chosen:
             chosen["connection"] = _naming(chosen["connection"])
+        if "decided_by" in chosen:
+            chosen["decided_by"] += "%"
         key = (tuple(sorted(chosen)), waits)
         if key not in CONFLICTS:
             CONFLICTS[key] = _narrowed(key[0], waits=waits)

@@ -74,17 +74,24 @@ NAMED_PAGE = Statement(
         .limit(bindparam("limit", type_=Integer()))
     )
 )
+NAMELESS_PAGE = Statement(
+    lambda d: (
+        select(*LIGHT)
+        .where(*_here(), LINK.c.external_id.is_(None), LINK.c.id > bindparam("after_id"))
+        .order_by(LINK.c.id)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
 UNSEEN = Statement(
     lambda d: (
         select(*LIGHT)
         .where(
             *_here(),
-            LINK.c.id > bindparam("after_id"),
+            LINK.c.external_id > bindparam("after", type_=Text()),
             d.one_of(LINK.c.state, "states"),
-            LINK.c.external_id.is_not(None),
             LINK.c.read_at.is_(None) | (LINK.c.read_at < bindparam("since", type_=Float())),
         )
-        .order_by(LINK.c.id)
+        .order_by(LINK.c.external_id)
         .limit(bindparam("limit", type_=Integer()))
     )
 )
@@ -92,8 +99,8 @@ HEADS = Statement(lambda d: select(*HEAD).where(*_here(), d.one_of(LINK.c.extern
 HEADS_PAGE = Statement(
     lambda d: (
         select(*HEAD)
-        .where(*_here(), LINK.c.id > bindparam("after_id"), LINK.c.external_id.is_not(None))
-        .order_by(LINK.c.id)
+        .where(*_here(), LINK.c.external_id > bindparam("after", type_=Text()))
+        .order_by(LINK.c.external_id)
         .limit(bindparam("limit", type_=Integer()))
     )
 )
@@ -170,9 +177,9 @@ class Links(Entities):
         rows = self._rows(HEADS, connection=connection, stream=stream, external_ids=texts_of(external_ids))
         return {row[0]: LinkHead._make(row) for row in rows}
 
-    def heads_page(self, connection: str, stream: str, after_id: int = 0, limit: int = 1000) -> list[LinkHead]:
-        """A stream's links that have a record, in the order of ids, whatever their state."""
-        rows = self._rows(HEADS_PAGE, connection=connection, stream=stream, after_id=after_id, limit=limit)
+    def heads_page(self, connection: str, stream: str, after: str = "", limit: int = 1000) -> list[LinkHead]:
+        """A stream's links that have a record, in the order of external ids, whatever their state."""
+        rows = self._rows(HEADS_PAGE, connection=connection, stream=stream, after=after, limit=limit)
         return [LinkHead._make(row) for row in rows]
 
     def links_by_ids(self, ids: Iterable[int], *, raw: bool = True) -> dict[int, LinkRow]:
@@ -192,7 +199,9 @@ class Links(Entities):
     def links_page(
         self, connection: str, stream: str, after_id: int = 0, limit: int = 500, *, raw: bool = True
     ) -> list[LinkRow]:
-        """A stream's links in the order of ids, whatever their state."""
+        """A stream's links in the order of ids, whatever their state. SQLite sorts the stream for it: for a look at
+        small ones; whoever walks through takes `links_by_name` and `links_nameless`.
+        """
         rows = self._rows(PAGE[raw], connection=connection, stream=stream, after_id=after_id, limit=limit)
         return [_link(row) for row in rows]
 
@@ -201,13 +210,20 @@ class Links(Entities):
         rows = self._rows(NAMED_PAGE, connection=connection, stream=stream, after=after, limit=limit)
         return [_link(row) for row in rows]
 
+    def links_nameless(self, connection: str, stream: str, after_id: int = 0, limit: int = 500) -> list[LinkRow]:
+        """A stream's links that have no record yet, in the order of ids: out of the same index."""
+        rows = self._rows(NAMELESS_PAGE, connection=connection, stream=stream, after_id=after_id, limit=limit)
+        return [_link(row) for row in rows]
+
     def links_unseen(
-        self, connection: str, stream: str, since: float, states: Sequence[str], limit: int = 500, after_id: int = 0
+        self, connection: str, stream: str, since: float, states: Sequence[str], limit: int = 500, after: str = ""
     ) -> list[LinkRow]:
-        """Links in these states whose record was last read before that moment, in the order of ids, without it."""
+        """Links in these states whose record was last read before that moment, in the order of external ids, without
+        it.
+        """
         rows = self._rows(
             UNSEEN, connection=connection, stream=stream, since=since, states=[str(state) for state in states],
-            limit=limit, after_id=after_id,
+            limit=limit, after=after,
         )  # fmt: skip
         return [_link(row) for row in rows]
 

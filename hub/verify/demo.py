@@ -295,17 +295,17 @@ def _found(hub: Hub) -> dict[tuple[str, str, str], int]:
     found = {}
     for connection in hub.connections.values():
         for mapping in connection.mappings.values():
-            after_id = 0
+            after = ""
             while True:
                 with hub.store.reading() as tx:
-                    links = tx.links_page(connection.name, mapping.name, after_id, 1000)
+                    links = tx.links_by_name(connection.name, mapping.name, after, 1000)
                     roots = tx.roots({link.entity_id for link in links}) if links else {}
                 if not links:
                     break
-                after_id = links[-1].id
+                after = links[-1].external_id or ""
                 for link in links:
-                    if link.external_id and (mapping.entity == "contact"):
-                        found[connection.name, mapping.source, link.external_id] = roots[link.entity_id]
+                    if mapping.entity == "contact":
+                        found[connection.name, mapping.source, link.external_id or ""] = roots[link.entity_id]
     return found
 
 

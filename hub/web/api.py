@@ -28,6 +28,7 @@ from hub.app import (
     overview,
     pausing,
     personal,
+    plan_choice,
     policy,
     proposals,
     records,
@@ -115,13 +116,19 @@ class Chosen(BaseModel):
     connection: str | None = Field(default=None, max_length=80)
     op: Op = None
     field: str | None = Field(default=None, max_length=80)
+    alone: bool = Field(default=False, description="Of updates, `field` alone; other writes are left out.")
+    fields: dict[Annotated[int, Field(ge=1, lt=2**31)], list[str]] = Field(
+        default_factory=dict, max_length=10_000, description="Place of an update -> these of its fields alone."
+    )
     held: bool = Field(
         default=False, description="A plan that was made: let through what a guard would keep back, too."
     )
     note: str = Field(default="", max_length=500)
 
-    def narrowed(self) -> Narrowed:
-        return Narrowed(connection=self.connection, op=self.op, field=self.field)
+    def chosen(self) -> plan_choice.Chosen:
+        narrowed = Narrowed(connection=self.connection, op=self.op, field=self.field)
+        fields = {place: frozenset(names) for place, names in self.fields.items()}
+        return plan_choice.Chosen(narrowed=narrowed or None, places=self.places, fields=fields, alone=self.alone)
 
 
 class Answered(BaseModel):
@@ -265,12 +272,11 @@ def get_connections(service: Hubs, _: Reader) -> list[Body]:
 @ROUTER.get("/conflicts")
 def get_conflicts(
     service: Hubs, _: Reader, state: Literal["waiting", "decided"] = "waiting", field: Word = None, type: Word = None,
-    connection: Word = None, after: After = None, limit: Limit = PAGE,
+    connection: Word = None, policy: Word = None, after: After = None, limit: Limit = PAGE,
 ) -> Body:  # fmt: skip
-    """Conflicts that wait, oldest first; or those decided, newest first."""
-    return inbox.conflict_page(
-        service.hub, waits=state == "waiting", edge=after, limit=limit, field=field, type=type, connection=connection
-    )
+    """Conflicts that wait, oldest first; or those decided, newest first; by policy: a rule, or "person"."""
+    wanted = inbox.Wanted(field=field, type=type, connection=connection, policy=policy)
+    return inbox.conflict_page(service.hub, wanted, waits=state == "waiting", edge=after, limit=limit)
 
 
 @ROUTER.get("/conflicts/{conflict}")
@@ -521,12 +527,11 @@ def make_plan(service: Hubs, person: Runner, it: Wanted) -> Body:
 def approve_plan(service: Hubs, person: Approver, plan: Id, it: Chosen) -> Body:
     """Let writes of a plan go, all or some: with the next run if it waits, now if somebody had it made."""
     own_plan(service.hub, plan, by=person.name)
-    some = it.narrowed() or None
     if plan_page(service.hub, plan, limit=1)["row"].state == proposals.MADE:
-        service.errands.carry_out(plan, some, it.places, held=it.held, by=person.name)
+        service.errands.carry_out(plan, it.chosen(), held=it.held, by=person.name)
         return {"begun": True}
-    if some is not None or it.places is not None:
-        found = proposals.approve_some(service.hub, plan, some, it.places, by=person.name, note=it.note)
+    if it.chosen() != plan_choice.Chosen():
+        found = proposals.approve_some(service.hub, plan, it.chosen(), by=person.name, note=it.note)
     else:
         found = proposals.approve_plan(service.hub, plan, by=person.name, note=it.note)
     service.poke()

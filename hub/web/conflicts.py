@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 from starlette.responses import Response
 
-from hub.app.inbox import AGES, alike, conflict_case, conflict_page, resolve_alike
+from hub.app.inbox import AGES, PERSON, RULES, Wanted, alike, conflict_case, conflict_page, resolve_alike
 from hub.app.notes import add_note
 from hub.app.people import Right
 from hub.app.policy import policies, propose_policy
@@ -23,19 +23,23 @@ from hub.web.site import Ask, Routes, status_of
 
 ROUTES = Routes()
 PLACE = "conflicts"  # of views
-FILTERS = ("type", "field", "connection", "kind", "older")
+FILTERS = ("type", "field", "connection", "kind", "older", "policy")
+NEXT = "resolved-next"
 KEEP, TYPED = "keep", "typed"
+IN = "in"  # where an address, or a form, says how one was looking at the inbox
 
 
 @ROUTES.get("/conflicts")
 def inbox(ask: Ask) -> Response:
     chosen = {name: ask.query(name) for name in FILTERS}
     waits = ask.query("state") != "decided"
-    found = conflict_page(ask.hub, waits=waits, edge=ask.edge(), **chosen)  # type: ignore[arg-type]
-    kept = {name: value for name, value in chosen.items() if value} | ({} if waits else {"state": "decided"})
+    found = conflict_page(ask.hub, Wanted(**chosen), waits=waits, edge=ask.edge())
+    narrowed = {name: value for name, value in chosen.items() if value}
+    kept = narrowed | ({} if waits else {"state": "decided"})
     return ask.page(
         "conflicts.html", views=views_of(ask.hub, PLACE, by=ask.by), query=urlencode(kept), found=found,
         chosen=chosen, waits=waits, ages=list(AGES), filtered=any(chosen.values()),
+        rules=[*RULES, *([] if waits else [PERSON])], within=_within(urlencode(narrowed)) if waits else "",
         more=f"/conflicts?{urlencode({**kept, 'after': found['next']})}" if found["next"] is not None else "",
         fields=_options(found["fields"], chosen["field"]), types=_options(found["types"], chosen["type"]),
     )  # fmt: skip
@@ -53,6 +57,17 @@ def keep(ask: Ask) -> Response:
     return ask.go(f"/conflicts?{query}" if query else "/conflicts", "view")
 
 
+def _narrowing(text: str) -> str:
+    """The filters that an address names, and nothing else of it."""
+    said = dict(parse_qsl(text[:500]))
+    return urlencode({name: said[name] for name in FILTERS if said.get(name)})
+
+
+def _within(narrowing: str) -> str:
+    """How a link to a conflict says from which way of looking one comes: the next one is of the same."""
+    return f"?{urlencode({IN: narrowing})}" if narrowing else ""
+
+
 def _options(counted: Mapping[str, int], chosen: str | None) -> list[str]:
     return list(dict.fromkeys([*counted, *([chosen] if chosen else [])]))
 
@@ -63,10 +78,12 @@ def one(ask: Ask) -> Response:
 
 
 def _one(ask: Ask, error: HubError | None = None) -> Response:
-    case = conflict_case(ask.hub, ask.number("conflict"))
+    narrowing = _narrowing(ask.said(IN) or ask.query(IN) or "")
+    case = conflict_case(ask.hub, ask.number("conflict"), Wanted(**dict(parse_qsl(narrowing))))
     status = 200 if error is None else status_of(error)
     return ask.page(
-        "conflict.html", status, case=case, error=error, lines=windows(case["choices"]),
+        "conflict.html", status, case=case, error=error, lines=windows(case["choices"]), narrowing=narrowing,
+        within=_within(narrowing),
         policies=policies(ask.hub, ask.number("conflict")) if case["field"] else [],
     )  # fmt: skip
 
@@ -83,10 +100,15 @@ def decide(ask: Ask) -> Response:
     except HubError as error:
         return _one(ask, error)
     ask.service.poke()
-    following = conflict_case(ask.hub, number)["following"]
-    if ask.said("then") == "next" and following is not None:
-        return ask.go(f"/conflicts/{following}", "resolved-next")
-    return ask.go("/conflicts" if ask.said("then") == "next" else f"/conflicts/{number}", "resolved")
+    narrowing = _narrowing(ask.said(IN))
+    within = _within(narrowing)
+    following = conflict_case(ask.hub, number, Wanted(**dict(parse_qsl(narrowing))))["following"]
+    if ask.said("then") != "next":
+        return ask.go(f"/conflicts/{number}{within}", "resolved")
+    was = {"was": str(number)}
+    if following is not None:
+        return ask.go(f"/conflicts/{following}?{urlencode({**({IN: narrowing} if narrowing else {}), **was})}", NEXT)
+    return ask.go(f"/conflicts?{urlencode({**dict(parse_qsl(narrowing)), **was})}", "resolved")
 
 
 def _chosen(ask: Ask) -> tuple[Any, int | None]:
@@ -190,7 +212,7 @@ def windows(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not known:
         return {}
     first, last = known[0], known[-1]
-    spread = max(last - first, 60.0)
+    spread = max(last - first, 0.001)
     first, last = first - spread * 0.08, first + spread * 1.08
 
     def place(at: float) -> float:
@@ -206,7 +228,8 @@ def windows(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "y": 12 + row * STEP, "open": after is None, "end": end,
             }
         )  # fmt: skip
-    marks = [{"x": place(at), "text": _clock(at, spread)} for at in (known[0], known[-1])]
+    said = {_clock(at, spread): place(at) for at in (known[-1], known[0])}  # two that read alike are one
+    marks = [{"x": x, "text": text} for text, x in reversed(said.items())]
     return {"bars": bars, "height": 12 + len(bars) * STEP + 26, "width": WIDTH, "left": LEFT, "marks": marks}
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from hub.app.own import own_plan
 from hub.app.people import Right
+from hub.app.plan_choice import Chosen
 from hub.app.plan_pages import PAGE, Narrowed, plan_page
 from hub.app.proposals import MADE, approve_plan, approve_some, plans_now, reject_plan
 from hub.errors import NeedsReview
@@ -17,6 +18,7 @@ from hub.web.site import Ask, Routes
 ROUTES = Routes()
 ALL = "*"  # systems
 OPS = ("create", "update", "remove")
+WHICH = ("all", "shown", "field", "ticked")
 
 
 @ROUTES.get("/plan")
@@ -77,24 +79,42 @@ def _kept(narrowed: Narrowed) -> dict[str, str]:
 
 @ROUTES.post("/plan/{plan}/approve", Right.APPROVE)
 def approve(ask: Ask) -> Response:
-    """All of it, what the filter leaves, or what was ticked."""
+    """All of it, what the filter leaves, its field alone, or what was ticked."""
     number = ask.number("plan")
     own_plan(ask.hub, number, by=ask.by)
     which, note = ask.said("which"), ask.said("note")[:500]
-    if which not in ("all", "shown", "ticked"):
+    if which not in WHICH:
         raise NeedsReview("nothing was chosen", code="PLAN-NONE", where=f"plan {number}", fix="say which writes")
-    narrowed = _narrowed(ask.said) if which == "shown" else None
-    ticked = [int(each) for each in ask.all_said("place") if each.isdigit() and len(each) < 10]
-    places = ticked if which == "ticked" else None
     if plan_page(ask.hub, number, limit=1)["row"].state == MADE:
-        ask.service.errands.carry_out(number, narrowed, places, held=ask.said("held_too") == "yes", by=ask.by)
+        ask.service.errands.carry_out(number, _chosen(ask, which), held=ask.said("held_too") == "yes", by=ask.by)
         return ask.go(f"/plan/{number}", "plan-carried")
-    if which in ("shown", "ticked"):
-        number = approve_some(ask.hub, number, narrowed, places, by=ask.by, note=note)["plan"]
+    if which != "all":
+        number = approve_some(ask.hub, number, _chosen(ask, which), by=ask.by, note=note)["plan"]
     else:
         approve_plan(ask.hub, number, by=ask.by, note=note)
     ask.service.poke()
     return ask.go(f"/plan/{number}", "plan-approved")
+
+
+def _chosen(ask: Ask, which: str) -> Chosen:
+    """What the form says. A ticked write is whole; of one that is not, the ticked fields go: "12:phone"."""
+    if which in ("shown", "field"):
+        return Chosen(narrowed=_narrowed(ask.said), alone=which == "field")
+    if which == "all":
+        return Chosen()
+    fields: dict[int, set[str]] = {}
+    for each in ask.all_said("cell"):
+        place, _, name = each.partition(":")
+        if _is_place(place):
+            fields.setdefault(int(place), set()).add(name)
+    return Chosen(
+        places={int(each) for each in ask.all_said("place") if _is_place(each)},
+        fields={place: frozenset(names) for place, names in fields.items()},
+    )
+
+
+def _is_place(text: str) -> bool:
+    return text.isdigit() and len(text) < 10
 
 
 @ROUTES.post("/plan/{plan}/reject", Right.APPROVE)

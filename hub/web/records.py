@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 from starlette.responses import Response
 
@@ -46,7 +49,9 @@ def one(ask: Ask) -> Response:
     target = ask.path("target")
     if target in ask.hub.canonical.entities:
         return ask.page("browse.html", found=browse(ask.hub, target, after_id=ask.edge() or 0))
-    return ask.page("record.html", it=record(ask.hub, target), people=PEOPLE)
+    it = record(ask.hub, target)
+    moments = _moments(it)
+    return ask.page("record.html", it=it, people=PEOPLE, moments=moments, step=len(moments) - 1)
 
 
 @ROUTES.get("/records/{target}/why/{field}")
@@ -62,12 +67,31 @@ def did(ask: Ask) -> Response:
 
 @ROUTES.get("/records/{target}/as-of")
 def as_it_was(ask: Ask) -> Response:
-    """The values as they stood at a moment, UTC; a form's field for it leaves seconds and zone out."""
-    said = ask.query("at") or ""
+    """The values as they stood at a moment, UTC, or after one of the changes (step 0: as they were first).
+
+    A form's field for a moment leaves seconds and zone out.
+    """
+    it = record(ask.hub, ask.path("target"))
+    moments = _moments(it)
+    said, step = ask.query("at") or "", ask.edge("step")
+    if not said:
+        step = min(step if step is not None else len(moments) - 1, len(moments) - 1)
+        said = moments[step]
     at = parse_moment(f"{said}:00Z" if len(said) == len("2026-11-02T08:10") else said)
-    then = show(ask.hub, ask.path("target"), as_of=at)
-    now = {row["field"]: row["value"] for row in record(ask.hub, ask.path("target"))["fields"]}
-    return ask.page("as_of.html", it=then, now=now, said=said)
+    then, now = show(ask.hub, ask.path("target"), as_of=at), {row["field"]: row["value"] for row in it["fields"]}
+    known = {row["field"] for row in then["fields"]}
+    then["fields"] += [{"field": name, "value": None} for name in now if name not in known]
+    return ask.page(
+        "past.html" if ask.wants_part else "as_of.html", it={**then, "title": it["title"]}, named=it["named"],
+        now=now, moments=moments,
+        step=step if step is not None else sum(each <= said for each in moments[1:]),
+    )  # fmt: skip
+
+
+def _moments(it: Mapping[str, Any]) -> list[str]:
+    """When it was first known, and when it changed since: the newest changes that its page shows, oldest first."""
+    changed = {line["at"] for line in it["timeline"] if line["what"] == "change" and line["at"] > it["created_at"]}
+    return [it["created_at"], *sorted(changed)]
 
 
 @ROUTES.post("/records/{target}/notes", Right.DECIDE)

@@ -112,6 +112,12 @@ def words(name: Any) -> str:
     return str(name).replace("_", " ").replace(".", " · ")
 
 
+def decider(name: str) -> str:
+    """rule:source -> rule source; ruling:7 -> a person."""
+    kind, _, which = name.partition(":")
+    return "a person" if kind == "ruling" else words(f"{kind} {which}".strip())
+
+
 def pretty(value: Any) -> str:
     """JSON for people who read JSON."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
@@ -179,7 +185,7 @@ def environment() -> Environment:
     )  # fmt: skip
     found.filters.update(
         say=text_of, short=short, words=words, pretty=pretty, span=span, exact=exact, money=lambda m, c: money(m, c),
-        spark=spark,
+        spark=spark, decider=decider,
     )  # fmt: skip
     found.globals.update(Right=Right, asset=asset, meaning_of=meaning_of)
     return found
@@ -221,6 +227,7 @@ def rendered(ask: Ask, template: str, status: int, **values: Any) -> Response:
         "hue": lambda name: hues.get(name, HUES),
         "ago": lambda iso: ago(iso, now),
         "done": DONE[done].format(n=count if count is not None else "") if done in DONE else "",
+        "was": ask.edge("was"),  # the conflict that was just decided
         "theme": ask.request.cookies.get("hub_theme", ""),
         "hub_name": hub.projects.settings.hub.name if hub.projects is not None else "hub",
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hub.app.inbox import PERSON, Wanted, conflict_page
 from hub.app.review import chosen_value, drop_hold, release_hold, resolve_conflict, retry_all, retry_quarantine
 from hub.connector import Idempotency
 from hub.core.canonical import CanonicalField
@@ -53,6 +54,19 @@ def test_a_manual_conflict_waits_and_a_candidate_that_a_person_chose_stands_ever
     before = world.writes()
     world.settle()
     assert world.writes() == before
+
+
+def test_conflicts_are_found_by_the_policy_that_decides_them(make: Any) -> None:
+    world, _, _ = disagreeing(make, phone="manual", name="source")
+
+    def found(policy: str, *, waits: bool) -> list[str]:
+        wanted = Wanted(policy=policy)
+        return [row["field"] for row in conflict_page(world.hub, wanted, waits=waits)["rows"]]
+
+    assert (found("manual", waits=True), found("source", waits=True)) == (["phone"], [])
+    assert [found(policy, waits=False) for policy in ("manual", PERSON)] == [[], []]
+    resolve_conflict(world.hub, world.conflicts()[0].id or 0, candidate=0, by="mia")
+    assert found(PERSON, waits=False) == ["phone"]
 
 
 def test_a_person_may_choose_a_value_that_nobody_said(make: Any) -> None:

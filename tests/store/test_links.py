@@ -38,6 +38,11 @@ def test_a_link_comes_back_as_it_was_put(store: Store, add_entities: Add) -> Non
         assert tx.links_page("crm", "contacts") == [full(1, entity), wanted]
         assert tx.links_page("crm", "contacts", after_id=1) == [wanted]
         assert tx.links_by_name("crm", "contacts") == [full(1, entity)]
+        assert tx.links_nameless("crm", "contacts") == [wanted]
+        assert tx.links_nameless("crm", "contacts", after_id=2) == tx.links_nameless("crm", "leads") == []
+        assert [each.external_id for each in tx.heads_page("crm", "contacts")] == ["003xx"]
+        assert tx.heads_page("crm", "contacts", after="003xx") == []
+        assert tx.links_unseen("crm", "contacts", 9e12, ["live"], after="003xx") == []
         assert tx.links_by_name("crm", "contacts", after="003xx") == tx.links_by_name("crm", "leads") == []
 
 

@@ -40,6 +40,7 @@ WHOLE = {
 LISTS = {
     "ids": [1], "subjects": [1], "external_ids": ["x"], "markers": ["x"], "values": ["x"], "states": ["live"],
     "streams": ["x"], "names": ["x"], "hashes": ["x"], "keys": ["x"], "reasons": ["x"], "targets": ["x"],
+    "cells": ["x.y"],
 }  # fmt: skip
 NUMBERS = (
     "id",
@@ -123,6 +124,15 @@ def test_every_question_goes_through_an_index(store: Store) -> None:
     told = {name: plan(store, statement) for name, statement in asked().items()}
     assert len(told) > 60
     assert {name: each for name, each in told.items() if reads_a_whole_table(each)} == {}
+
+
+def test_what_walks_through_a_stream_sorts_nothing(store: Store) -> None:
+    for walk in (links.NAMED_PAGE, links.NAMELESS_PAGE, links.HEADS_PAGE, links.UNSEEN):
+        told = plan(store, walk)
+        assert "uq_link_record" in told or "sqlite_autoindex_link_1 (connection=? AND stream=? AND" in told, told
+        assert "ORDER BY" not in told, told  # SQLite: USE TEMP B-TREE FOR ORDER BY
+    if store._database.dialect.name == "sqlite":
+        assert "ORDER BY" in plan(store, links.PAGE[True])
 
 
 def test_the_test_sees_a_whole_table_being_read(store: Store) -> None:

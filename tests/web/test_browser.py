@@ -94,7 +94,8 @@ def test_a_conflict_takes_three_keystrokes_and_the_write_arrives(company: Compan
     wanted = page.locator("label[for=c1] .value").inner_text()
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Decided")
+    expect(page.get_by_role("status")).to_contain_text("Decided. Here is the next one")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("job title")
     email = f"person{person}@example.org"
     until(lambda: company.held("salesforce", email, "Title") == wanted, "the title in Salesforce")
     until(lambda: company.held("hubspot", email, "jobtitle") == wanted, "the title in HubSpot")
@@ -162,7 +163,13 @@ def test_a_record_is_found_while_its_name_is_typed(company: Company, chromium: B
     page.get_by_role("link", name=re.compile("Bob")).first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Bob Ray")
     page.get_by_label(re.compile("^Why job title")).click()
-    expect(page.locator(".why-box")).to_contain_text("rule manual")
+    expect(page.locator("[id^=why-] .why-box")).to_contain_text("rule manual")
+    page.get_by_label(re.compile("^Why email")).hover()  # under the pointer it explains itself, without a click
+    expect(page.locator(".tip .why-box:visible")).to_contain_text("person1@example.org")
+    page.keyboard.press("Escape")
+    expect(page.locator(".tip .why-box:visible")).to_have_count(0)
+    page.get_by_label(re.compile("^Slide back")).press("Home")
+    expect(page.locator("#past")).to_contain_text("Ray-Hub")
 
 
 def test_hostile_text_in_names_stays_text(company: Company, chromium: Browser) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import html
+import re
+from typing import Any
+from urllib.parse import urlencode
 
 from hub.app.drafts import mapping_case, publish
+from hub.app.inbox import conflict_case
 from hub.app.policy import policies
 from hub.app.saved_views import MOST, views_of
 from tests.web.console import Console
@@ -66,3 +70,47 @@ def test_a_policy_that_the_field_cannot_have_is_refused(console: Console) -> Non
     answer = console.as_("support").post(f"/conflicts/{number}/policy", policy="union")
     assert (answer.status, "no policy for this field" in answer.text) == (422, True)
     assert mapping_case(console.hub, "canonical.yaml")["draft"] is None
+
+
+# Ways of looking, and what was decided in haste
+
+
+def rules_of(console: Console, **query: str) -> list[str]:
+    """What stands in the inbox under this filter."""
+    page = console.as_("viewer").get(f"/conflicts?{urlencode(query)}").text
+    return re.findall(r'class="row conflict" href="/conflicts/(\d+)', page)
+
+
+def test_the_inbox_is_narrowed_by_the_policy_that_a_conflict_waits_for(console: Console) -> None:
+    number = str(console.conflict())
+    assert rules_of(console, policy="manual") == [number]
+    assert rules_of(console, policy="newest") == []
+    assert rules_of(console, policy="\x00%") == [number]  # no policy: nothing is narrowed
+    console.as_("support").post(f"/conflicts/{number}", choice="0")
+    assert rules_of(console, state="decided", policy="person", kind="first_contact") == [number]
+    assert rules_of(console, state="decided", policy="newest", kind="first_contact") == []
+
+
+def test_the_next_conflict_is_of_the_way_of_looking_that_one_came_from(console: Console) -> None:
+    number, agent = console.conflict(), console.as_("support")
+    page = html.unescape(agent.get("/conflicts?field=name").text)
+    assert f'href="/conflicts/{number}?in=field%3Dname"' in page
+    page = html.unescape(agent.get(f"/conflicts/{number}?in=field%3Dname%26evil%3D1").text)
+    assert 'name="in" value="field=name"' in page
+    said: Any = {"in": "field=name"}
+    answer = agent.post(f"/conflicts/{number}", choice="0", then="next", **said)
+    assert answer.to == f"/conflicts?field=name&was={number}&done=resolved"
+    assert f'href="/conflicts/{number}" data-key="u"' in agent.get(answer.to).text
+
+
+def test_a_decision_is_undone_by_one_press(console: Console) -> None:
+    number, agent = console.conflict(), console.as_("support")
+    before = conflict_case(console.hub, number)
+    other = next(each for each in before["choices"] if not each["stands"])
+    agent.post(f"/conflicts/{number}", choice=str(other["candidate"]))
+    assert conflict_case(console.hub, number)["standing"] == other["whole"]
+    page = agent.get(f"/conflicts/{number}").text
+    assert "Undo: put it back" in page
+    agent.post(f"/conflicts/{number}", choice=re.findall(r'name="choice" value="(\d)"><p>Before', page)[0])
+    after = conflict_case(console.hub, number)
+    assert (after["standing"], after["before"]) == (before["standing"], None)

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from hub.app.people import change_user
-from hub.app.plan_pages import PAGE, PART, READ_MOST, Narrowed, chosen_writes, parts_of, plan_page
+from hub.app.plan_choice import Chosen, part_of
+from hub.app.plan_pages import PAGE, PART, READ_MOST, Narrowed, parts_of, plan_page
 from hub.app.planned import sealed, unpacked
 from hub.app.proposals import keep_made, plans_now
-from tests.projects import HUB, LEFT_ROWS, RIGHT_ROWS
+from hub.errors import NeedsReview
+from tests.projects import CANONICAL, HUB, LEFT_ROWS, RIGHT_ROWS
 from tests.web.console import Browser, Console
 
 PROPOSE = HUB.replace("mode: live", "mode: propose")
@@ -128,6 +130,50 @@ def test_what_a_filter_leaves_is_approved_alone(asking: Console) -> None:
     answer = approver.post(f"/plan/{plan}/approve", which="shown", op="update", field="phone")
     part = int(re.findall(r"/plan/(\d+)", answer.to)[0])
     assert {each["op"] for each in plan_page(asking.hub, part)["rows"]} == {"update"}
+
+
+@pytest.fixture
+def two_fields(tmp_path: Path) -> Iterator[Console]:
+    """As `asking`, with names by the rule of the mapping, and Bob called Bobby in the left system."""
+    found = Console(tmp_path, hub_yaml=PROPOSE, canonical_yaml=CANONICAL, **PEOPLE)
+    found.start()
+    found.sync()
+    found.edit("data/left.csv", "Bob,", "Bobby,")
+    found.sync()
+    yield found
+    found.stop()
+
+
+def test_a_ticked_field_of_a_write_goes_alone(two_fields: Console) -> None:
+    asking = two_fields
+    plan = waiting(asking)["right"]
+    row = next(each for each in plan_page(asking.hub, plan)["rows"] if each["values"].get("phone") == "+49307654321")
+    assert set(row["values"]) == {"name", "phone"}
+    approver = asking.as_("approver")
+    assert f'name="cell" value="{row["place"]}:phone"' in approver.get(f"/plan/{plan}").text
+    answer = approver.post(f"/plan/{plan}/approve", which="ticked", cell=f"{row['place']}:phone")
+    assert answer.status == 303, answer.text
+    asking.sync()
+    written = next(line for line in asking.read("data/right.csv").splitlines() if "bob@" in line)
+    assert "+49307654321" in written
+    assert "Bobby" not in written
+
+
+def test_a_field_is_approved_alone_in_all_updates(asking: Console) -> None:
+    plan = waiting(asking)["right"]
+    approver = asking.as_("approver")
+    assert "Only phone of these updates" in approver.get(f"/plan/{plan}?field=phone").text
+    answer = approver.post(f"/plan/{plan}/approve", which="field", field="phone")
+    part = int(re.findall(r"/plan/(\d+)", answer.to)[0])
+    assert [list(each["values"]) for each in plan_page(asking.hub, part)["rows"]] == [["phone"], ["phone"]]
+
+
+def test_an_undo_is_made_of_whole_writes(synced: Console) -> None:
+    two = write(1) | {"values": {"name": "new", "phone": "1"}}
+    document = {"kind": "undo", "connections": [], "writes": [two]}
+    with pytest.raises(NeedsReview, match="whole writes"):
+        part_of(synced.hub, document, Chosen(fields={1: frozenset({"phone"})}))
+    assert part_of(synced.hub, document, Chosen(places=[1])) is document
 
 
 def test_nothing_chosen_is_said_and_decides_nothing(asking: Console) -> None:
@@ -245,7 +291,7 @@ def test_what_is_chosen_on_pages_is_what_the_whole_plan_has_there(synced: Consol
     with synced.hub.store.reading() as tx:
         document = unpacked(tx.plan(plan).content)
     page = plan_page(synced.hub, plan, Narrowed(field="phone"), limit=PAGE)["rows"]
-    chosen = list(chosen_writes(document, None, [each["place"] for each in page]))
+    chosen = [found for found, _ in Chosen(places=[each["place"] for each in page]).of(document)]
     assert [each["entity"] for each in chosen] == [each["entity"] for each in page]
 
 

@@ -33,7 +33,7 @@ TABLE = {
     ("POST", "/records/{target}/export"): "people", ("POST", "/records/{target}/erase"): "people",
     ("GET", "/search"): "read", ("GET", "/records"): "read", ("GET", "/records/{target}"): "read",
     ("GET", "/records/{target}/why/{field}"): "read", ("POST", "/records/{target}/notes"): "decide",
-    ("GET", "/records/{target}/as-of"): "read",
+    ("GET", "/records/{target}/timeline"): "read", ("GET", "/records/{target}/as-of"): "read",
     ("GET", "/runs"): "read", ("GET", "/runs/{run}"): "read", ("GET", "/holds"): "read",
     ("GET", "/holds/{hold}"): "read", ("POST", "/holds/{hold}/release"): "approve",
     ("POST", "/holds/{hold}/drop"): "approve", ("GET", "/quarantine"): "read", ("GET", "/quarantine/{code}"): "read",

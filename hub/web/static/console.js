@@ -33,6 +33,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const here = document.activeElement;
     if (event.key === "Escape") {
+      document.querySelectorAll(".tip:not(:empty)").forEach((each) => { each.hidden = true; });
       document.querySelectorAll(".results").forEach((each) => { each.textContent = ""; });
       if (typing(here)) here.blur();
       return;
@@ -47,10 +48,10 @@
     else if (event.key === "Enter" && here === document.body) {
       const first = rows()[0];
       const form = document.querySelector("form[data-decide]");
-      if (form && form.querySelector("input[type=radio]:checked")) { form.requestSubmit(); done = true; }
+      if (form && form.querySelector("input[type=radio]:checked")) { form.requestSubmit(form.querySelector("button.main")); done = true; }
       else if (first) { first.click(); done = true; }
     } else if (event.key === "Enter" && here.matches("form[data-decide] input[type=radio]")) {
-      here.form.requestSubmit(); done = true;
+      here.form.requestSubmit(here.form.querySelector("button.main")); done = true;
     } else if (event.key.length === 1) { done = choose(event.key); }
     if (done) event.preventDefault();
   });
@@ -67,6 +68,16 @@
   document.addEventListener("change", function (event) {
     const all = event.target.dataset && event.target.dataset.all;
     if (all) document.querySelectorAll(`input[name="${CSS.escape(all)}"]`).forEach((each) => { each.checked = event.target.checked; });
+    // A ticked row of a plan is whole: one of its fields unticked leaves the others, and the row is whole no more.
+    if (all || event.target.name === "place") document.querySelectorAll("input[data-of]").forEach((each) => {
+      const row = document.querySelector(`input[name="place"][value="${CSS.escape(each.dataset.of)}"]`);
+      if (row && (all || row === event.target)) each.checked = row.checked;
+    });
+    const of = event.target.dataset && event.target.dataset.of;
+    if (of) {
+      const fields = Array.from(document.querySelectorAll(`input[data-of="${CSS.escape(of)}"]`));
+      document.querySelector(`input[name="place"][value="${CSS.escape(of)}"]`).checked = fields.every((each) => each.checked);
+    }
     if (event.target.matches("select[data-go]")) event.target.form.requestSubmit();
   });
 
