@@ -12,7 +12,7 @@ import mappings
 from hub.runtime.yaml import load_yaml
 
 FOLDER = Path(mappings.__file__).parent
-RESERVED = ("canonical", "rewards", "kpis", "goals", "hub")
+RESERVED = ("canonical", "derived", "rewards", "triggers", "kpis", "goals", "hub")
 FILES: Mapping[str, str] = {  # name of the file -> connector it is for
     path.stem: str(load_yaml(path).data["connector"])
     for path in sorted(FOLDER.glob("*.yaml"))
