@@ -64,7 +64,7 @@ def _budget(place: Sheet, name: str) -> Budget | None:
     check_name(place, name)
     if not place.closed(("amount", "per"), required=("amount", "per")):
         return None
-    amount, per = _amount(place, "amount"), place.choice("per", PERIODS, "month")
+    amount, per = read_amount(place, "amount"), place.choice("per", PERIODS, "month")
     return None if amount is None else Budget(name=name, amount=amount, per=per)
 
 
@@ -89,10 +89,10 @@ def _rule(
         other = _event_entity(place, canonical, "reverse_on", event)
         if other is not None and other is not entity and entity is not None:
             place.at("reverse_on").fault("RWD-005", f"{event} happens to no {entity.name}", "name an event of the same")
-    active_from = _moment(place, "active_from")
+    active_from = read_moment(place, "active_from", code="RWD-007")
     once_per = place.choice("once_per", (EVENT, *PERIODS), EVENT)
     per_person, wait_s = _per_person(place.at("limits")), read_span(place, "wait", code="RWD-007")
-    approve_over = _amount(place, "approve_over") if place.has("approve_over") else None
+    approve_over = read_amount(place, "approve_over") if place.has("approve_over") else None
     if give is not None:
         _check_money(place, give.amount, approve_over, budget, budgets)
     if len(place.faults) > known or give is None:
@@ -163,7 +163,7 @@ def _who(place: Sheet, entity: EntityType) -> str:
 def _give(place: Sheet, connections: Collection[str] | None) -> Give | None:
     if not place.closed(("connection", "product", "amount", "deliver"), required=("connection", "product", "amount")):
         return None
-    connection, product, amount = place.text("connection"), place.text("product"), _amount(place, "amount")
+    connection, product, amount = place.text("connection"), place.text("product"), read_amount(place, "amount")
     if connections is not None and connection and connection not in connections:
         place.at("connection").fault("RWD-003", f"no connection {connection}", nearest(connection, connections))
     if amount is not None and not amount.minor:
@@ -189,7 +189,7 @@ def _check_money(
         place.at("budget").fault("RWD-004", f"one reward is more than all of {name}", "raise the budget")
 
 
-def _amount(place: Sheet, key: str) -> Amount | None:
+def read_amount(place: Sheet, key: str) -> Amount | None:
     """`25 EUR` or `12.50 EUR`."""
     text = place.text(key)
     found = _AMOUNT.fullmatch(text)
@@ -223,14 +223,14 @@ def _per_person(place: Sheet) -> PerPerson | None:
     return PerPerson(count=inner.integer("count", 1, least=1) or 1, per=inner.choice("per", PERIODS, "year"))
 
 
-def _moment(place: Sheet, key: str) -> float:
+def read_moment(place: Sheet, key: str, *, code: str) -> float:
     """Epoch seconds of a moment with its zone."""
     if not place.has(key):
         return 0.0
     try:
         return to_instant(normalise_instant(place.text(key)))
     except MappingFault as fault:
-        place.at(key).fault("RWD-007", f"{key}: {fault.message}", "write it as 2026-12-01T00:00:00Z")
+        place.at(key).fault(code, f"{key}: {fault.message}", "write it as 2026-12-01T00:00:00Z")
         return 0.0
 
 

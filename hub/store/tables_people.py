@@ -9,10 +9,11 @@ from sqlalchemy import Index
 
 from hub.store.tables import METADATA, Base, _bytes, _document, _number, _time, _words
 from hub.store.tables_events import Event, SegmentMember
+from hub.store.tables_triggers import Firing
 
 __all__ = [
-    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Event", "Note", "PlanPart", "SavedView", "SegmentMember",
-    "SignInFailure", "SignInLink", "UserSession",
+    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Event", "Firing", "Note", "PlanPart", "SavedView",
+    "SegmentMember", "SignInFailure", "SignInLink", "UserSession",
 ]  # fmt: skip
 
 
