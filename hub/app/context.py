@@ -11,6 +11,7 @@ from hub.connector import Api, Connector, Settings, Stream
 from hub.core.canonical import Canonical
 from hub.core.guards import DEFAULTS, Bound
 from hub.core.mapping import StreamMapping, external_id_of
+from hub.core.triggers import Triggers
 from hub.errors import HubError, NotFound
 from hub.model import Json, SourceRecord
 from hub.store import Store
@@ -27,6 +28,12 @@ class Clock(Protocol):
     def now(self) -> float: ...
 
     def sleep(self, seconds: float) -> None: ...
+
+
+class Post(Protocol):
+    """Sends one signed webhook; gives the status of the answer."""
+
+    def __call__(self, url: str, secret: str, *, local: bool, key: str, at: float, body: bytes) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +130,8 @@ class Hub:
     call_helpers: Callable[[str, str, int], None] | None = None  # (connection, stream, how many): for hub.app.parts
     reads_ahead: bool = False  # while a page is stored, the next one is on its way
     tell: Callable[[str, str], Sequence[str]] | None = None  # sends a notice; gives names of those who were not reached
+    triggers: Triggers = field(default_factory=Triggers)  # rules of triggers.yaml
+    post: Post | None = None  # sends a signed webhook; None: nowhere
     vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
     counts: Counts = field(default_factory=Counts)  # of everything, for pages
 

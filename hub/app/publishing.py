@@ -20,6 +20,7 @@ from hub.runtime.registry import (
     MAPPINGS,
     REWARDS_FILE,
     SETTINGS_FILE,
+    TRIGGERS_FILE,
     Project,
     load_project,
 )
@@ -27,6 +28,7 @@ from hub.store import Store, Tx
 
 KINDS = {
     CANONICAL_FILE: "canonical", REWARDS_FILE: "rewards", KPIS_FILE: "kpis", GOALS_FILE: "goals", SETTINGS_FILE: "hub",
+    TRIGGERS_FILE: "triggers",
 }  # others: mapping  # fmt: skip
 
 

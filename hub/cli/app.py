@@ -21,6 +21,7 @@ from hub.cli import (
     planning,
     reviewing,
     running,
+    triggering,
     verifying,
 )
 from hub.cli.options import AsJson
@@ -143,6 +144,15 @@ rewards.command("approve")(reviewing.approve_reward)
 rewards.command("decline")(reviewing.decline_reward)
 rewards.command("confirm")(reviewing.confirm_reward)
 app.add_typer(rewards, name="rewards")
+
+trigger = _group("What the hub does when something happens.")
+trigger.command("list")(triggering.list_triggers)
+trigger.command("firings")(triggering.list_firings)
+trigger.command("show")(triggering.show_firing)
+trigger.command("try")(triggering.try_trigger)
+trigger.command("approve")(triggering.approve_firing)
+trigger.command("drop")(triggering.drop_firing)
+app.add_typer(trigger, name="trigger")
 
 kpis = _group("Key figures over what the hub knows.")
 kpis.command("list")(measuring.list_kpis)

@@ -16,14 +16,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from hub.core.rewards import Amount, Give, PerPerson, RuleCondition, digest_of, period_start
-from hub.core.shadow import is_empty
+from hub.core.values import number_of
 from hub.model import Firing, Json
 
 EVENT, CHANGE, CROSSING, SILENCE, SCHEDULE = "event", "changed", "crosses", "quiet_for", "every"
 CAUSES = (EVENT, CHANGE, CROSSING, SILENCE, SCHEDULE)
 REWARD, NOTICE, FIELD, TASK, WEBHOOK = "reward", "notice", "field", "task", "webhook"
 ACTIONS = (REWARD, NOTICE, FIELD, TASK, WEBHOOK)
-SET_BY_TRIGGER = "trigger"  # `derived:` of a field that triggers alone may fill
 
 
 class FiringState(StrEnum):
@@ -44,11 +43,13 @@ COUNTED = (FiringState.DUE, FiringState.WAITING, FiringState.HELD, FiringState.D
 class Mark:
     """A value that a number must come over, or under."""
 
+    kind: str  # canonical type of the field
+    currency: str  # the hub's; money in another reaches no mark
     over: Decimal | None = None  # at least
     under: Decimal | None = None  # less than
 
     def reached(self, value: Json) -> bool:
-        number = number_of(value)
+        number = number_of(self.kind, value, currency=self.currency)
         if number is None:
             return False
         return number >= self.over if self.over is not None else self.under is not None and number < self.under
@@ -84,7 +85,8 @@ class Do:
     due_s: float = 0.0  # task: from the firing to its due day
     owner: str = ""  # task: reference of the subject that names who is to do it
     url: str = ""
-    secret: str = ""  # webhook: name of the secret that signs
+    secret: str = ""  # webhook: "secret:NAME" or "env:NAME", which signs
+    local: bool = False  # webhook: to this machine or network, and to no other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,20 +150,6 @@ class Decision:
 
 
 Counted = Callable[[float, bool], int]  # (since, of this person only) -> firings of the rule that count
-
-
-def number_of(value: Json) -> Decimal | None:
-    """A number, or the amount of money in major units."""
-    if isinstance(value, Mapping) and "minor" in value:
-        from hub.core.values import currency_exponent
-
-        return Decimal(value["minor"]).scaleb(-currency_exponent(value["currency"]))
-    if isinstance(value, bool) or is_empty(value):
-        return None
-    try:
-        return Decimal(str(value))
-    except ArithmeticError:
-        return None
 
 
 def firing_key(instance: str, rule: str, cause: Cause) -> str:

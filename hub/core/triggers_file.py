@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 from decimal import Decimal
 
-from hub.core.canonical import Canonical, CanonicalField, EntityType
+from hub.core.canonical import SET_BY_TRIGGER, Canonical, CanonicalField, EntityType
 from hub.core.canonical_file import check_language, digest_of
 from hub.core.document import Sheet, nearest
 from hub.core.expressions import compile_expression, entity_names
@@ -27,7 +27,6 @@ from hub.core.triggers import (
     NOTICE,
     REWARD,
     SCHEDULE,
-    SET_BY_TRIGGER,
     SILENCE,
     TASK,
     WEBHOOK,
@@ -215,7 +214,9 @@ def _crosses(place: Sheet, reading: _Reading) -> dict[str, Json]:
         inner.at("field").fault(
             "TRG-004", f"{declared.name} is no number", "name a field of type integer, decimal or money"
         )
-    mark = Mark(over=_number(inner, "over"), under=_number(inner, "under"))
+    mark = Mark(
+        kind=declared.type, currency=reading.currency, over=_number(inner, "over"), under=_number(inner, "under")
+    )
     return {"of": entity.name, "field": declared.name, "mark": mark}
 
 
@@ -395,7 +396,7 @@ def _task(inner: Sheet, subject: EntityType, reading: _Reading) -> Do | None:
 
 
 def _webhook(inner: Sheet, subject: EntityType, reading: _Reading) -> Do | None:
-    if not inner.closed(("url", "secret"), required=("url", "secret")):
+    if not inner.closed(("url", "secret", "local"), required=("url", "secret")):
         return None
     url, secret = inner.text("url"), inner.text("secret")
     if not ENV_OR_URL.fullmatch(url):
@@ -403,7 +404,7 @@ def _webhook(inner: Sheet, subject: EntityType, reading: _Reading) -> Do | None:
     if not re.fullmatch(r"(secret|env):[A-Za-z0-9._-]{1,80}", secret):
         fix = "hub secret set NAME, and write secret:NAME here"
         inner.at("secret").fault("TRG-014", "a secret never stands in a file", fix)
-    return Do(action=WEBHOOK, url=url, secret=secret)
+    return Do(action=WEBHOOK, url=url, secret=secret, local=inner.boolean("local"))
 
 
 # Limits and times

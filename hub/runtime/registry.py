@@ -29,9 +29,12 @@ from hub.core.kpis_file import parse_kpis
 from hub.core.mapping_file import Hub, MappingFile, extend_canonical, read_mapping
 from hub.core.rewards import Rewards
 from hub.core.rewards_file import parse_rules
+from hub.core.triggers import Triggers
+from hub.core.triggers_file import parse_triggers
 from hub.errors import ConfigFault, Fault
 from hub.runtime.addresses import check_url
 from hub.runtime.settings_schema import ConnectionSettings, ProjectSettings, find_secrets, read_settings
+from hub.runtime.slots import slots_fault
 from hub.runtime.yaml import load_yaml
 
 SETTINGS_FILE = "hub.yaml"
@@ -39,6 +42,8 @@ LIMITS = "limits"  # a setting of every connection: {limit name: calls}, for acc
 CANONICAL_FILE = "canonical.yaml"
 REWARDS_FILE = "rewards.yaml"
 REWARDS = "rewards"  # whose faults those of rewards.yaml are
+TRIGGERS_FILE = "triggers.yaml"
+TRIGGERS = "triggers"  # whose faults those of triggers.yaml are
 KPIS_FILE = "kpis.yaml"
 GOALS_FILE = "goals.yaml"
 KPIS = "kpis"  # whose faults those of kpis.yaml and goals.yaml are
@@ -100,6 +105,7 @@ class Project:
     mappings: Mapping[str, MappingFile]  # connection -> its file; those with faults, too
     connectors: Mapping[str, Connector]  # connection -> its connector
     rewards: Rewards | None  # None: the project has no rewards.yaml, or one with faults
+    triggers: Triggers | None = None  # None: the project has no triggers.yaml, or one with faults
     kpis: Kpis | None = None  # None: the project has no kpis.yaml, or one with faults
     goals: Mapping[str, Goal] = field(default_factory=dict)  # those of goals.yaml that pass
     faults: tuple[Fault, ...] = ()  # everything found, advice included
@@ -153,14 +159,15 @@ def load_project(
     files = _mappings(state, sheets, canonical, connectors, schemas or {})
     if any(stops(fault) for fault in state.faults[""]):
         raise ConfigFault([fault for fault in state.all_faults(sheets) if stops(fault)])
-    kpis = _kpis(state, canonical)
+    kpis, rewards = _kpis(state, canonical), _rewards(state, canonical)
     return Project(
         folder=folder,
         settings=settings,
         canonical=canonical,
         mappings=files,
         connectors=connectors,
-        rewards=_rewards(state, canonical),
+        rewards=rewards,
+        triggers=_triggers(state, canonical, rewards),
         kpis=kpis,
         goals=_goals(state, kpis),
         faults=tuple(state.all_faults(sheets)),
@@ -171,8 +178,8 @@ def load_project(
 
 @dataclass(slots=True, kw_only=True)
 class _Loading:
-    """What is gathered on the way. Faults: "" for what all share, connection -> its own, REWARDS and KPIS
-    for theirs."""
+    """What is gathered on the way. Faults: "" for what all share, connection -> its own, REWARDS, TRIGGERS
+    and KPIS for theirs."""
 
     folder: Path
     settings: ProjectSettings
@@ -197,7 +204,7 @@ class _Loading:
 
     def all_faults(self, sheets: Mapping[str, Sheet]) -> list[Fault]:
         """Each fault once: shared ones, then connection by connection, then those of rewards and figures."""
-        names = ["", *self.settings.faults, REWARDS, KPIS]
+        names = ["", *self.settings.faults, REWARDS, TRIGGERS, KPIS]
         found = [fault for name in names for fault in (*_of_sheet(sheets, self, name), *self.faults[name])]
         return list(dict.fromkeys(found))
 
@@ -362,6 +369,27 @@ def _rewards(state: _Loading, canonical: Canonical) -> Rewards | None:
     )
     state.faults[REWARDS] += sheet.faults
     return rewards if not any(stops(fault) for fault in sheet.faults) else None
+
+
+def _triggers(state: _Loading, canonical: Canonical, rewards: Rewards | None) -> Triggers | None:
+    if not (state.folder / TRIGGERS_FILE).exists():
+        return None
+    sheet = state.read(TRIGGERS_FILE, TRIGGERS)
+    if sheet is None:
+        return None
+    hub = state.settings.hub
+    triggers = parse_triggers(
+        sheet,
+        canonical,
+        budgets=rewards.budgets if rewards is not None else {},
+        taken=rewards.rules if rewards is not None else (),
+        currency=hub.currency,
+        zone=ZoneInfo(hub.timezone),
+        connections=state.settings.connections,
+        check_slots=slots_fault,
+    )
+    state.faults[TRIGGERS] += sheet.faults
+    return triggers if not any(stops(fault) for fault in sheet.faults) else None
 
 
 def _kpis(state: _Loading, canonical: Canonical) -> Kpis | None:

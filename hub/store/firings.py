@@ -18,7 +18,8 @@ CHANGING = ["state", "reason", "not_before", "attempts", "done_at", "result"]
 COUNTS = FIRING.c.state.in_((word("due"), word("waiting"), word("held"), word("done")))
 
 ADD = Statement(lambda d: d.upsert(FIRING).values(given("firing")).on_conflict_do_nothing(index_elements=["key"]))
-ONE = Statement(lambda d: d.locked(select(FIRING).where(FIRING.c.id == bindparam("the_id"))))
+ONE = Statement(lambda d: select(FIRING).where(FIRING.c.id == bindparam("the_id")))
+MINE = Statement(lambda d: d.locked(select(FIRING).where(FIRING.c.id == bindparam("the_id"))))
 KNOWN = Statement(lambda d: select(FIRING.c.key).where(d.one_of(FIRING.c.key, "keys")))
 DUE = Statement(
     lambda d: (
@@ -80,9 +81,9 @@ class Firings(Session):
         """Keeps a firing under the id it brings. False: its cause was answered already."""
         return self._run(ADD, **as_new(**_columns(row))) == 1
 
-    def firing(self, id: int) -> Firing:
-        """One firing, held until the transaction ends if it writes. Raises NotFound."""
-        rows = self._rows(ONE, the_id=id)
+    def firing(self, id: int, *, lock: bool = False) -> Firing:
+        """One firing; locked, nobody else changes it until the transaction ends. Raises NotFound."""
+        rows = self._rows(MINE if lock else ONE, the_id=id)
         if not rows:
             raise NotFound(f"there is no firing {id}", where=f"firing {id}", fix="hub trigger list")
         return _firing(rows[0])

@@ -36,8 +36,8 @@ WORDS = Text().with_variant(Text(collation="C"), "postgresql")
 
 # Ids that the engine needs before it inserts; `Tx.reserve_ids` hands them out.
 ID_KINDS = (
-    "entity", "link", "intent", "hint", "conflict", "ruling", "quarantine", "hold", "identity", "run", "event", "grant", "firing",
-    "plan",
+    "entity", "link", "intent", "hint", "conflict", "ruling", "quarantine", "hold", "identity", "run", "event", "grant",
+    "firing", "plan",
 )  # fmt: skip
 VERSION = "version"  # the number that orders transactions
 
