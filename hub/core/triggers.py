@@ -177,11 +177,9 @@ def decide(rule: TriggerRule, cause: Cause, *, subject: int | None, counted: Cou
         return Decision(state=FiringState.REFUSED, not_before=now, reason="TRG-NOBODY: nobody is named")
     if rule.cool_down_s and counted(now - rule.cool_down_s, True):
         return Decision(state=FiringState.REFUSED, not_before=now, reason="TRG-COOL-DOWN: it fired not long ago")
-    for limit, one, code in ((rule.per_person, True, "TRG-LIMIT"), (rule.in_all, False, "TRG-LIMIT-ALL")):
+    for limit, one in ((rule.per_person, True), (rule.in_all, False)):
         if limit is not None and counted(period_start(limit.per, now, zone), one) >= limit.count:
-            whom = "the person" if one else "everybody together"
-            reason = f"{code}: {whom} had {limit.count} in this {limit.per}"
-            return Decision(state=FiringState.REFUSED, not_before=now, reason=reason)
+            return Decision(state=FiringState.REFUSED, not_before=now, reason=_over(limit, one))
     if rule.approve:
         return Decision(state=FiringState.HELD, not_before=now, reason="TRG-APPROVE: a person must let it go")
     until = end_of_quiet(rule.quiet_hours, now, person_zone)
@@ -190,6 +188,12 @@ def decide(rule: TriggerRule, cause: Cause, *, subject: int | None, counted: Cou
             state=FiringState.WAITING, not_before=until, reason="TRG-QUIET: put off to the end of quiet hours"
         )
     return Decision(state=FiringState.DUE, not_before=now)
+
+
+def _over(limit: PerPerson, one: bool) -> str:
+    if one:
+        return f"TRG-LIMIT: the person had {limit.count} in this {limit.per}"
+    return f"TRG-LIMIT-ALL: everybody together had {limit.count} in this {limit.per}"
 
 
 def end_of_quiet(quiet: QuietHours | None, now: float, zone: tzinfo) -> float:

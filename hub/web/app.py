@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from hub.app.service import Service
 from hub.errors import NotFound
+from hub.web import api_triggers as api_triggers  # its routes
 from hub.web import (
     audit,
     conflicts,

@@ -14,6 +14,7 @@ from hub.store import (
     Store,
     blocking,
     entities,
+    firings,
     identities,
     inbox,
     intents,
@@ -33,7 +34,7 @@ WHOLE = {
     "entities.PAGES", "entities.COUNT", "links.COUNT_BEHIND", "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
     "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
     "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
-    "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES",
+    "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES", "firings.TALLY", "firings.NEWEST_OF",
 }  # fmt: skip
 
 LISTS = {
@@ -56,7 +57,22 @@ NUMBERS = (
     "epoch",
     "link",
 )
-ROOMS = (blocking, entities, identities, inbox, intents, ledger, links, people, plans, reading, reviews, runs, waiting)
+ROOMS = (
+    blocking,
+    entities,
+    firings,
+    identities,
+    inbox,
+    intents,
+    ledger,
+    links,
+    people,
+    plans,
+    reading,
+    reviews,
+    runs,
+    waiting,
+)
 
 
 def statements() -> Iterator[tuple[str, Statement]]:

@@ -43,7 +43,11 @@ def upgrade() -> None:
     op.create_index("ix_firing_subject", "firing", ["subject_id", "rule", "created_at"])
     op.create_index("ix_firing_rule", "firing", ["rule", "created_at"])
     op.create_index("ix_firing_due", "firing", ["state", "not_before"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE SEQUENCE firing_numbers")
 
 
 def downgrade() -> None:
     op.drop_table("firing")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP SEQUENCE firing_numbers")
