@@ -6,6 +6,7 @@ And of firings: whatever arrives twice, and wherever the process dies, each caus
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -46,7 +47,7 @@ STEP = st.one_of(
 )  # fmt: skip
 
 
-def play(world: TriggerWorld, steps: list[tuple[object, ...]]) -> None:
+def play(world: TriggerWorld, steps: list[tuple[Any, ...]]) -> None:
     """A history: pages of a shop, in their order, with refunds, buyers who become known later and first loads."""
     world.customer("ann")
     world.customer("bob", country="FR")
