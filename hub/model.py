@@ -330,6 +330,29 @@ class Grant:
     parent_id: int | None = None  # the grant that this one is the message about
 
 
+@dataclass(slots=True, kw_only=True)
+class Firing:
+    """One cause that a rule of triggers.yaml answered, and what became of it."""
+
+    id: int
+    key: str  # hash of (hub, rule, cause): once each
+    rule: str
+    rule_version: int  # of triggers.yaml; 0: not published
+    action: str  # of hub.core.triggers.ACTIONS
+    subject_id: int | None  # entity that it is done for
+    entity_id: int  # that the cause happened to
+    cause: str  # key of the event, or of the change
+    topic: str  # what was the same, of a repeated event
+    state: str  # of hub.core.triggers.FiringState
+    reason: str
+    at: float  # when the cause happened
+    created_at: float
+    not_before: float
+    attempts: int = 0
+    done_at: float | None = None
+    result: str = ""  # what came of it: "grant 7", "task 12", "HTTP 200"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
     """This record changed, read it; done only when a read new enough was accepted."""

@@ -51,6 +51,7 @@ entities:
       name: {type: group, parts: {first_name: text, last_name: text}}
       country: {type: country}
       lifetime_value: {type: decimal, derived: paid_orders_total}
+      mood: {type: text, derived: trigger}
     events: {big_spender: {when: "lifetime_value >= 1000"}}
   owner:
     text: A sales rep.
@@ -74,6 +75,17 @@ entities:
     events:
       paid: {when: "paid_at is not None", at: paid_at}
       refunded: {when: "refunded_at is not None", at: refunded_at}
+  task:
+    text: Something to do.
+    fields:
+      subject: {type: text}
+      description: {type: text}
+      contact: {type: ref, to: contact}
+      owner: {type: ref, to: owner}
+      status: {type: enum, values: [open, done]}
+      priority: {type: enum, values: [low, normal, high]}
+      due_on: {type: date}
+      source: {type: text}
 """
 
 RULES = """

@@ -23,11 +23,14 @@ from hub.app.events import merge_hook
 from hub.app.publishing import as_published, publish_changes, with_published
 from hub.app.restored import is_copy
 from hub.app.rewards import reward_hook
+from hub.app.triggers import trigger_hook
 from hub.core.rewards import Rewards
+from hub.core.triggers import Triggers
 from hub.errors import ConfigFault, Fault
 from hub.runtime.alerts import Alerts
 from hub.runtime.clock import Clock, SystemClock
 from hub.runtime.log import configure
+from hub.runtime.outgoing import Outgoing
 from hub.runtime.registry import SETTINGS_FILE, Project, load_project
 from hub.runtime.secrets import Vault
 from hub.runtime.settings_schema import NOT_SECRET
@@ -156,6 +159,7 @@ def _furnish(hub: Hub, project: Project, clock: Clock, environ: Mapping[str, str
     if hub.copied:
         hub.connections = {name: replace(each, mode="observe") for name, each in hub.connections.items()}
     hub.tell = Alerts(maker.notice_addresses).send if project.settings.notices is not None else None
+    hub.post = Outgoing(maker.secret_of).post if connect else None
     _with_rewards(hub, project)
 
 
@@ -180,10 +184,13 @@ def _instance(store: Store) -> str:
 def _with_rewards(hub: Hub, project: Project) -> None:
     """Events, sums and grants follow in the transaction of the change; without rules, events and sums still do."""
     none = Rewards(currency=project.settings.hub.currency, zone=ZoneInfo(project.settings.hub.timezone))
-    hub.rewards = project.rewards or none
-    follow = reward_hook(hub.rewards, project.canonical)
+    with hub.store.reading() as tx:
+        told = tx.mapping_versions("triggers")
+    version = next((each.version for each in told if each.kind == "triggers"), 0)
+    hub.rewards, hub.derived = project.rewards or none, project.derived
+    hub.triggers = replace(project.triggers or Triggers(zone=none.zone), version=version)
+    follow = reward_hook(hub.rewards, project.canonical, then=trigger_hook(hub.triggers))
     settle = merge_hook(project.canonical, currency=project.settings.hub.currency)
-    hub.derived = project.derived
     hub.on_changes = with_derived(follow, project.derived, project.canonical)
     hub.on_merges = after_merges(settle, project.derived, project.canonical)
 

@@ -60,6 +60,10 @@ class Maker:
         notices = self._project.settings.notices
         return self._resolve(notices.to, "hub.yaml: notices") if notices is not None else {}
 
+    def secret_of(self, reference: str) -> str:
+        """What `secret:NAME` or `env:NAME` of triggers.yaml stands for. Raises ConfigFault."""
+        return self._resolve({"secret": reference}, "triggers.yaml")["secret"]
+
     def _usable(self, settings: ConnectionSettings, connector: Connector) -> Connection:
         given = self._resolved(settings, connector) if self._connect else _unresolved(settings)
         connector = connector if connector.tailored is None else connector.tailored(given)

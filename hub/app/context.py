@@ -13,6 +13,7 @@ from hub.core.computed import Derived
 from hub.core.guards import DEFAULTS, Bound
 from hub.core.mapping import StreamMapping, external_id_of
 from hub.core.rewards import Rewards
+from hub.core.triggers import Triggers
 from hub.errors import HubError, NotFound
 from hub.model import Json, SourceRecord
 from hub.store import Store
@@ -29,6 +30,12 @@ class Clock(Protocol):
     def now(self) -> float: ...
 
     def sleep(self, seconds: float) -> None: ...
+
+
+class Post(Protocol):
+    """Sends one signed webhook; gives the status of the answer."""
+
+    def __call__(self, url: str, secret: str, *, local: bool, key: str, at: float, body: bytes) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +134,8 @@ class Hub:
     call_helpers: Callable[[str, str, int], None] | None = None  # (connection, stream, how many): for hub.app.parts
     reads_ahead: bool = False  # while a page is stored, the next one is on its way
     tell: Callable[[str, str], Sequence[str]] | None = None  # sends a notice; gives names of those who were not reached
+    triggers: Triggers = field(default_factory=Triggers)  # rules of triggers.yaml
+    post: Post | None = None  # sends a signed webhook; None: nowhere
     vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
     counts: Counts = field(default_factory=Counts)  # of everything, for pages
 

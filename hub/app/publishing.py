@@ -21,6 +21,7 @@ from hub.runtime.registry import (
     MAPPINGS,
     REWARDS_FILE,
     SETTINGS_FILE,
+    TRIGGERS_FILE,
     Project,
     load_project,
 )
@@ -28,7 +29,7 @@ from hub.store import Store, Tx
 
 KINDS = {
     CANONICAL_FILE: "canonical", REWARDS_FILE: "rewards", KPIS_FILE: "kpis", DERIVED_FILE: "derived",
-    GOALS_FILE: "goals", SETTINGS_FILE: "hub",
+    GOALS_FILE: "goals", SETTINGS_FILE: "hub", TRIGGERS_FILE: "triggers",
 }  # others: mapping  # fmt: skip
 
 

@@ -274,6 +274,18 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "CSV-NO-MARKER": ("A new row needs a column for the hub's id.", "Add the column, and name it as `marker`."),
     "CSV-ENCODE": ("A character that the file's encoding does not have.", "Save the file as UTF-8."),
     "CSV-VALUE": ("A cell holds one text, and this value is none.", "Give the field a wire, such as join."),
+    # Triggers
+    "TRG-NOBODY": ("Nobody is named for whom it would be done.", "Look at `who:` of the rule, and at the record."),
+    "TRG-COOL-DOWN": ("The rule fired for this person not long ago.", "Nothing, if `cool_down:` is meant."),
+    "TRG-LIMIT": ("The person had as many as the rule allows in this time.", "Nothing, if that is meant."),
+    "TRG-LIMIT-ALL": ("Everybody together had as many as the rule allows.", "Raise `in_all:`, if that is meant."),
+    "TRG-APPROVE": ("A person must let it go.", "`hub trigger approve` or `drop`"),
+    "TRG-QUIET": ("It is quiet hours; it is done at their end.", "Nothing."),
+    "TRG-GONE": ("The rule is gone from triggers.yaml, or does something else now.", "Nothing, if that is meant."),
+    "TRG-DROPPED": ("A person said no.", "Nothing."),
+    "TRG-TEAM": ("A notice reached nobody, or not everybody.", "Look at `notices:` in hub.yaml."),
+    "TRG-WEBHOOK": ("A webhook was not taken, or nobody knows whether it was.", "It is sent again under the same id."),
+    "TRG-STATE": ("The firing is not in a state in which that can be decided.", "`hub trigger show` tells its state."),
     # Rewards
     "RWD-NOBODY": ("Nobody is named to receive the reward.", "Look at `who:` of the rule, and at the record."),
     "RWD-ADDRESS": ("The receiver has no e-mail address.", "Add it at a system; later events will pay, this one not."),
@@ -359,6 +371,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
 FIXES = {
     **dict.fromkeys(("CFG-010", "CFG-030", "MAP-001", "MAP-002", "MAP-010", "MAP-016", "MAP-045"), NEAREST),
     **dict.fromkeys(("RWD-001", "RWD-002", "RWD-003", "RWD-006"), NEAREST),
+    **dict.fromkeys(("TRG-002", "TRG-003", "TRG-009"), NEAREST),
     **dict.fromkeys(("KPI-001", "KPI-004"), NEAREST),
     "RWD-007": "Write a moment as 2026-12-01T00:00:00Z, a span as 3d, 12h or 30m.",
     "KPI-003": "Add `at:` with one of the record's moments (a retention has none); write a span as 3d, 12h or 30m.",

@@ -73,6 +73,7 @@ class Work:
     loaded: dict[tuple[str, str], bool] = field(default_factory=dict)  # (connection, stream) -> was it read whole once
     aliases: dict[int, list[int]] = field(default_factory=dict)  # root -> its aliases, where it has some
     turns: list[Turn] = field(default_factory=list)  # what became of events that may be stored
+    fresh: list[EventRow] = field(default_factory=list)  # events that were new, without their ids
     late: set[tuple[str, str]] = field(default_factory=set)  # (event key, rule) decided after the event's own time
 
     def members(self, root: int) -> list[int]:
@@ -88,8 +89,11 @@ class Work:
                 self.aliases.setdefault(root, []).append(member)
 
 
-def reward_hook(rewards: Rewards, canonical: Canonical) -> Hook:
+def reward_hook(rewards: Rewards, canonical: Canonical, *, then: Callable[[Work], None] | None = None) -> Hook:
     """What `Hub.on_changes` is to be: called with a scene that has decided and not yet saved.
+
+    Args:
+        then: what follows in the same transaction: triggers.
 
     Raises:
         ConfigFault, MappingFault: canonical.yaml declares sums or events that cannot be computed.
@@ -109,6 +113,8 @@ def reward_hook(rewards: Rewards, canonical: Canonical) -> Hook:
         fresh = _keep(work, _happened(work))
         _settle_grants(work, fresh)
         _take_back(work, fresh)
+        if then is not None:
+            then(work)
         return +work.counts
 
     return on_changes
@@ -199,6 +205,12 @@ def _event(work: Work, root: int, trigger: Trigger, values: Mapping[str, Json]) 
     )  # fmt: skip
 
 
+def is_history(work: Work, root: int, names: Iterable[str]) -> bool:
+    """Whether these fields are what they are by the word of a stream that was not read whole yet."""
+    link = _source(work.scene, root, names)
+    return work.first_load or not (link is None or _was_listed(work, link))
+
+
 def _source(scene: Scene, root: int, names: Iterable[str]) -> LinkRow | None:
     """The link whose claim made one of these fields what it is; None if a person's ruling did."""
     for name in sorted(names):
@@ -259,7 +271,7 @@ def _keep(work: Work, found: Sequence[EventRow]) -> list[EventRow]:
         event.key for event in found if any(key_under(event, each) in stored for each in work.members(event.entity_id))
     }
     new = scene.tx.insert_events([event for event in found if event.key not in known])
-    fresh = [event for event in found if event.key in new]
+    fresh = work.fresh = [event for event in found if event.key in new]
     silent = sum(event.silent for event in fresh)
     work.counts["events"] += len(fresh) - silent
     work.counts["events_silent"] += silent

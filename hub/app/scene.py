@@ -90,7 +90,7 @@ class Scene:
     _dirty_cells: set[int] = field(default_factory=set)
     _dirty_entities: set[int] = field(default_factory=set)
     _dirty_aliases: set[int] = field(default_factory=set)
-    _history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
+    history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
     _ids: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _drawn: dict[str, int] = field(default_factory=dict)  # kind -> how many ids were drawn last
 
@@ -335,7 +335,7 @@ class Scene:
         if decision.changed and decision.state.value != stood:
             self.changed[root][name] = (stood, decision.state.value)
             if root not in self.new_entities:
-                self._history[root][name] = change_of(stood, decision, voices)
+                self.history[root][name] = change_of(stood, decision, voices)
 
     def _retire(self, root: int, name: str, decision: Decision) -> None:
         """Claims that do not return: their links are behind."""
@@ -390,7 +390,7 @@ class Scene:
         if root not in self.new_entities:
             derived = self.entity_type(root).fields[name].derived
             told = {"old": old.value, "new": value, "connection": None, "rule": f"derived:{derived}"}
-            self._history[root][name] = told
+            self.history[root][name] = told
 
     def set_share(self, alias: int, name: str, value: Json) -> None:
         """An alias keeps its own share of a derived field, for the day on which it is split off again."""
@@ -571,7 +571,7 @@ class Scene:
         names = [(root, self.entities[root].type, self._keys(root)) for root in rekeyed]
         self.tx.set_keys(names, fresh=self.new_entities)
         links = (link for links in self.links_at.values() for link in links)
-        told = self._history if "no_history" not in PLANTED else {}
+        told = self.history if "no_history" not in PLANTED else {}
         self.tx.add_history(
             history_rows(
                 told,

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hub.app.context import Hub
+from hub.app.firings import do_due
 from hub.app.reward_milestones import settle_milestones
 from hub.app.reward_orders import issue_due
 from hub.app.reward_wallet import look_after_orders
 from hub.app.runs import ConnectionRun, Watch, connection_of, sync, unwatched
+from hub.app.trigger_clock import look_at_clock
 from hub.errors import HubError
 from hub.model import Json
 from hub.runtime.log import logger
@@ -81,6 +83,8 @@ def sync_now(
     runs = sync(
         hub, wanted, owner=owner or owner_name(), kind=kind, pull=pull, only=only, watch=watch, finish=issue_rewards
     )
+    look_at_clock(hub)
+    do_due(hub)
     began = {run.connection for run in runs}
     with hub.store.reading() as tx:
         waiting = count_waiting(tx)

@@ -22,6 +22,7 @@ from hub.cli import (
     reviewing,
     rewarding,
     running,
+    triggering,
     verifying,
 )
 from hub.cli.options import AsJson
@@ -156,6 +157,15 @@ rewards.command("report")(rewarding.report)
 rewards.command("milestones")(rewarding.milestones)
 rewards.command("try")(rewarding.try_milestone)
 app.add_typer(rewards, name="rewards")
+
+trigger = _group("What the hub does when something happens.")
+trigger.command("list")(triggering.list_triggers)
+trigger.command("firings")(triggering.list_firings)
+trigger.command("show")(triggering.show_firing)
+trigger.command("try")(triggering.try_trigger)
+trigger.command("approve")(triggering.approve_firing)
+trigger.command("drop")(triggering.drop_firing)
+app.add_typer(trigger, name="trigger")
 
 kpis = _group("Key figures over what the hub knows.")
 kpis.command("list")(measuring.list_kpis)

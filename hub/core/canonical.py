@@ -23,6 +23,7 @@ SCALARS = (
     "instant",
 )
 KINDS = ("scalar", "set", "group", "consent", "ref")
+SET_BY_TRIGGER = "trigger"  # `derived:` of a field that triggers alone fill: no system speaks for it
 RULES = ("source", "newest", "first", "max", "min", "longest", "union", "majority", "consent", "manual")
 
 

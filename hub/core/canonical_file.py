@@ -15,6 +15,7 @@ import orjson
 from hub.core.canonical import (
     RULES,
     SCALARS,
+    SET_BY_TRIGGER,
     Blank,
     Canonical,
     CanonicalField,
@@ -178,7 +179,7 @@ def _fields(
         derived=place.text("derived"),
     )
     _check_shape(place, base)
-    if base.derived and derived is not None and base.derived not in derived:
+    if base.derived and derived is not None and base.derived not in (*derived, SET_BY_TRIGGER):
         place.at("derived").fault("MAP-045", f"unknown function {base.derived}", nearest(base.derived, derived))
     if kind != "consent":
         return [base]

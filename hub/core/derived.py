@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from hub.core.canonical import Canonical, EntityType
+from hub.core.canonical import SET_BY_TRIGGER, Canonical, EntityType
 from hub.core.computed import COMPUTED
 from hub.core.conditions import Condition, condition_of
 from hub.core.values import currency_exponent, number_of, plain_decimal, to_instant
@@ -106,7 +106,7 @@ def derivations(canonical: Canonical, *, currency: str) -> tuple[Derivation, ...
     found, faults = [], []
     for owner in canonical.entities.values():
         for declared in owner.fields.values():
-            if declared.derived in ("", COMPUTED):
+            if declared.derived in ("", COMPUTED, SET_BY_TRIGGER):
                 continue
             fault = _fault(canonical, owner, declared.derived, declared.type)
             if fault is None:

@@ -66,7 +66,8 @@ def _milestone(
         who=place.choice("who", (EACH, TOGETHER), EACH), members=place.texts("members"),
         per=place.choice("per", PERIODS, "month"), reach=reach, at_most=kpi.direction == "down",
         least=place.integer("least", 1, least=1) or 1, grace_s=read_span(place, "grace", code="RWD-007"), give=give,
-        budget=budget, active_from=read_moment(place, "active_from"), approve_over=approve_over, where=place.where,
+        budget=budget, active_from=read_moment(place, "active_from", code="RWD-007"), approve_over=approve_over,
+        where=place.where,
     )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def _rule(
         other = _event_entity(place, canonical, "reverse_on", event)
         if other is not None and other is not entity and entity is not None:
             place.at("reverse_on").fault("RWD-005", f"{event} happens to no {entity.name}", "name an event of the same")
-    active_from = read_moment(place, "active_from")
+    active_from = read_moment(place, "active_from", code="RWD-007")
     once_per = place.choice("once_per", (EVENT, *PERIODS), EVENT)
     per_person, wait_s = _per_person(place.at("limits")), read_span(place, "wait", code="RWD-007")
     approve_over = read_amount(place, "approve_over") if place.has("approve_over") else None
@@ -294,14 +294,14 @@ def _measure(place: Sheet, canonical: Canonical) -> Measure | None:
     return Measure(on=on, within_s=within, value=value or None)
 
 
-def read_moment(place: Sheet, key: str) -> float:
+def read_moment(place: Sheet, key: str, *, code: str) -> float:
     """Epoch seconds of a moment with its zone."""
     if not place.has(key):
         return 0.0
     try:
         return to_instant(normalise_instant(place.text(key)))
     except MappingFault as fault:
-        place.at(key).fault("RWD-007", f"{key}: {fault.message}", "write it as 2026-12-01T00:00:00Z")
+        place.at(key).fault(code, f"{key}: {fault.message}", "write it as 2026-12-01T00:00:00Z")
         return 0.0
 
 

@@ -32,9 +32,12 @@ from hub.core.mapping_file import Hub, MappingFile, extend_canonical, read_mappi
 from hub.core.milestones_file import parse_milestones
 from hub.core.rewards import Rewards
 from hub.core.rewards_file import parse_rules
+from hub.core.triggers import Triggers
+from hub.core.triggers_file import parse_triggers
 from hub.errors import ConfigFault, Fault
 from hub.runtime.addresses import check_url
 from hub.runtime.settings_schema import ConnectionSettings, ProjectSettings, find_secrets, read_settings
+from hub.runtime.slots import slots_fault
 from hub.runtime.yaml import load_yaml
 
 SETTINGS_FILE = "hub.yaml"
@@ -43,6 +46,8 @@ CANONICAL_FILE = "canonical.yaml"
 REWARDS_FILE = "rewards.yaml"
 REWARDS = "rewards"  # whose faults those of rewards.yaml are
 DERIVED_FILE = "derived.yaml"
+TRIGGERS_FILE = "triggers.yaml"
+TRIGGERS = "triggers"  # whose faults those of triggers.yaml are
 KPIS_FILE = "kpis.yaml"
 GOALS_FILE = "goals.yaml"
 KPIS = "kpis"  # whose faults those of kpis.yaml and goals.yaml are
@@ -105,6 +110,7 @@ class Project:
     connectors: Mapping[str, Connector]  # connection -> its connector
     rewards: Rewards | None  # None: the project has no rewards.yaml, or one with faults
     derived: Derived | None = None  # None: the project has no derived.yaml
+    triggers: Triggers | None = None  # None: the project has no triggers.yaml, or one with faults
     kpis: Kpis | None = None  # None: the project has no kpis.yaml, or one with faults
     goals: Mapping[str, Goal] = field(default_factory=dict)  # those of goals.yaml that pass
     faults: tuple[Fault, ...] = ()  # everything found, advice included
@@ -159,6 +165,7 @@ def load_project(
     if any(stops(fault) for fault in state.faults[""]):
         raise ConfigFault([fault for fault in state.all_faults(sheets) if stops(fault)])
     kpis = _kpis(state, canonical)
+    rewards = _rewards(state, canonical, kpis)
     return Project(
         folder=folder,
         settings=settings,
@@ -166,7 +173,8 @@ def load_project(
         mappings=files,
         connectors=connectors,
         derived=derived,
-        rewards=_rewards(state, canonical, kpis),
+        rewards=rewards,
+        triggers=_triggers(state, canonical, rewards),
         kpis=kpis,
         goals=_goals(state, kpis),
         faults=tuple(state.all_faults(sheets)),
@@ -177,8 +185,8 @@ def load_project(
 
 @dataclass(slots=True, kw_only=True)
 class _Loading:
-    """What is gathered on the way. Faults: "" for what all share, connection -> its own, REWARDS and KPIS
-    for theirs."""
+    """What is gathered on the way. Faults: "" for what all share, connection -> its own, REWARDS, TRIGGERS
+    and KPIS for theirs."""
 
     folder: Path
     settings: ProjectSettings
@@ -203,7 +211,7 @@ class _Loading:
 
     def all_faults(self, sheets: Mapping[str, Sheet]) -> list[Fault]:
         """Each fault once: shared ones, then connection by connection, then those of rewards and figures."""
-        names = ["", *self.settings.faults, REWARDS, KPIS]
+        names = ["", *self.settings.faults, REWARDS, TRIGGERS, KPIS]
         found = [fault for name in names for fault in (*_of_sheet(sheets, self, name), *self.faults[name])]
         return list(dict.fromkeys(found))
 
@@ -385,6 +393,27 @@ def _rewards(state: _Loading, canonical: Canonical, kpis: Kpis | None) -> Reward
     rewards = replace(rewards, milestones=milestones)
     state.faults[REWARDS] += sheet.faults
     return rewards if not any(stops(fault) for fault in sheet.faults) else None
+
+
+def _triggers(state: _Loading, canonical: Canonical, rewards: Rewards | None) -> Triggers | None:
+    if not (state.folder / TRIGGERS_FILE).exists():
+        return None
+    sheet = state.read(TRIGGERS_FILE, TRIGGERS)
+    if sheet is None:
+        return None
+    hub = state.settings.hub
+    triggers = parse_triggers(
+        sheet,
+        canonical,
+        budgets=rewards.budgets if rewards is not None else {},
+        taken=rewards.rules if rewards is not None else (),
+        currency=hub.currency,
+        zone=ZoneInfo(hub.timezone),
+        connections=state.settings.connections,
+        check_slots=slots_fault,
+    )
+    state.faults[TRIGGERS] += sheet.faults
+    return triggers if not any(stops(fault) for fault in sheet.faults) else None
 
 
 def _kpis(state: _Loading, canonical: Canonical) -> Kpis | None:

@@ -17,6 +17,7 @@ from hub.store.blocking import Blocking
 from hub.store.config import Config
 from hub.store.databases import WAIT_S, open_database
 from hub.store.erasing import Erasing
+from hub.store.firings import Firings
 from hub.store.identities import Identities
 from hub.store.inbox import Inbox
 from hub.store.intents import Intents
@@ -45,6 +46,7 @@ class Tx(
     Runs,
     Rates,
     Ledger,
+    Firings,
     Config,
     People,
     Views,

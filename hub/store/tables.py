@@ -37,7 +37,7 @@ WORDS = Text().with_variant(Text(collation="C"), "postgresql")
 # Ids that the engine needs before it inserts; `Tx.reserve_ids` hands them out.
 ID_KINDS = (
     "entity", "link", "intent", "hint", "conflict", "ruling", "quarantine", "hold", "identity", "run", "event", "grant",
-    "plan",
+    "firing", "plan",
 )  # fmt: skip
 VERSION = "version"  # the number that orders transactions
 

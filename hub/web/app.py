@@ -16,6 +16,7 @@ from hub.errors import NotFound
 from hub.web import (
     api_rewards as api_rewards,  # puts its calls on the router of the API
 )
+from hub.web import api_triggers as api_triggers  # its routes
 from hub.web import (
     audit,
     conflicts,

@@ -14,6 +14,7 @@ from hub.store import (
     Store,
     blocking,
     entities,
+    firings,
     identities,
     inbox,
     intents,
@@ -34,7 +35,8 @@ WHOLE = {
     "entities.PAGES", "entities.COUNT", "links.COUNT_BEHIND", "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
     "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
     "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
-    "segments.COUNTS", "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES",
+    "segments.COUNTS", "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES", "firings.TALLY",
+    "firings.NEWEST_OF",
 }  # fmt: skip
 
 LISTS = {
@@ -61,6 +63,7 @@ NUMBERS = (
 ROOMS = (
     blocking,
     entities,
+    firings,
     identities,
     inbox,
     intents,

@@ -38,6 +38,8 @@ TABLE = {
     ("POST", "/conflicts/{conflict}/decision"): "decide",
     ("POST", "/conflicts/{conflict}/notes"): "decide", ("POST", "/quarantine/{code}/retry"): "retry",
     ("POST", "/holds/{hold}/release"): "approve", ("POST", "/holds/{hold}/drop"): "approve",
+    ("GET", "/triggers"): "read", ("GET", "/firings"): "read", ("GET", "/triggers/{rule}/trial"): "configure",
+    ("POST", "/firings/{firing}/approve"): "approve", ("POST", "/firings/{firing}/drop"): "approve",
     ("POST", "/rewards/{grant}/approve"): "approve", ("POST", "/rewards/{grant}/decline"): "approve",
     ("GET", "/reward-report"): "read", ("POST", "/rewards/{grant}/cancel"): "approve",
     ("POST", "/rewards/{grant}/confirm"): "approve", ("POST", "/connections/{connection}/run"): "run",

@@ -1,7 +1,7 @@
 """Rewards: who tells the receiver of one, messages about one, and what people used of their points.
 
 Revision ID: 0016
-Revises: 0014
+Revises: 0015
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from alembic import op
 from hub.store.migrations.columns import number, time, words
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

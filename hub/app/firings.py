@@ -1,0 +1,303 @@
+"""What fired, done: each firing of the ledger that is due, once.
+
+What changes only the hub's own store (a grant, a field, a task) is done in the transaction that settles the firing:
+exactly once. What leaves the hub (a notice to the team, a webhook) is announced in the ledger before it leaves and
+settled after the answer; if the process dies between, it leaves again under the same id: at least once. No more can be
+promised to somebody who does not keep what they have seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import orjson
+
+from hub.app.context import Hub
+from hub.app.scene import Scene
+from hub.app.transact import commit
+from hub.core.canonical import SET_BY_TRIGGER
+from hub.core.rewards import (
+    NO_ADDRESS,
+    Budget,
+    Entry,
+    GrantState,
+    budget_label,
+    digest_of,
+    over_budget,
+    recipient_of,
+    reference_of,
+    split_label,
+)
+from hub.core.triggers import (
+    FIELD,
+    NOTICE,
+    REWARD,
+    TASK,
+    WEBHOOK,
+    FiringState,
+    TriggerRule,
+    after_failure,
+)
+from hub.errors import HubError, NeedsReview, RecordRejected
+from hub.model import EntityRow, Firing, Grant, Json
+from hub.runtime.log import logger
+from hub.store import Tx
+
+MOST = 500  # in one go
+LEASE_S = 120.0  # what leaves is settled within that, or leaves again
+TASK_TYPE = "task"
+OPEN = (FiringState.DUE, FiringState.WAITING)
+NO_BUDGET = "messages@ever"  # of notices to a person: they cost nothing
+
+
+def do_due(hub: Hub, *, limit: int = MOST) -> Counter[str]:
+    """Do what is due. One that fails delays no other. Gives counts per state."""
+    if not hub.triggers.rules:
+        return Counter()
+    with hub.store.reading() as tx:
+        due = tx.due_firings(hub.clock.now(), limit)
+    counts: Counter[str] = Counter()
+    for firing in due:
+        try:
+            state = _do(hub, firing)
+        except HubError as error:
+            logger("triggers").warning("not done", firing=firing.id, code=error.code, error=str(error))
+            continue
+        counts[state] += state != ""
+    return +counts
+
+
+def _do(hub: Hub, firing: Firing) -> str:
+    rule = hub.triggers.rules.get(firing.rule)
+    if rule is None or rule.do.action != firing.action:
+        return _settled(
+            hub, firing, lambda tx, mine: _refuse(mine, "TRG-GONE: the rule is gone, or does something else")
+        )
+    if rule.do.action == WEBHOOK or (rule.do.action == NOTICE and rule.do.give is None):
+        return _send(hub, rule, firing)
+    work = {REWARD: _grant, NOTICE: _grant, FIELD: _set_fields, TASK: _make_task}[rule.do.action]
+    return _settled(hub, firing, lambda tx, mine: work(hub, tx, rule, mine))
+
+
+def _settled(hub: Hub, firing: Firing, work: Callable[[Tx, Firing], None]) -> str:
+    """One transaction that does and settles; nothing if another process was first."""
+
+    def once(tx: Tx) -> str:
+        mine = tx.firing(firing.id, lock=True)
+        if mine.state not in OPEN or mine.not_before > hub.clock.now():
+            return ""
+        mine.state, mine.reason, mine.done_at = FiringState.DONE, "", hub.clock.now()
+        mine.attempts += 1
+        work(tx, mine)
+        tx.update_firings([mine])
+        return str(mine.state)
+
+    return commit(hub, once)
+
+
+def _refuse(firing: Firing, reason: str) -> None:
+    firing.state, firing.reason, firing.done_at = FiringState.REFUSED, reason, None
+
+
+def _scene(hub: Hub, tx: Tx, firing: Firing) -> tuple[Scene, int]:
+    """The person it is done for, as whoever speaks for them now: a merge since then is followed."""
+    scene = Scene(hub=hub, tx=tx, now=hub.clock.now())
+    subject = firing.subject_id if firing.subject_id is not None else firing.entity_id
+    scene.load([subject])
+    return scene, scene.root_of[subject]
+
+
+# A reward, or a message to a person: handed over to the ledger of rewards
+
+
+def _grant(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
+    give = rule.do.give
+    if give is None:
+        raise ValueError(f"{rule.name} gives nothing")
+    scene, root = _scene(hub, tx, firing)
+    recipient = recipient_of(scene.values(root))
+    if "email" not in recipient:
+        _refuse(firing, str(NO_ADDRESS))
+        return
+    label, budget = NO_BUDGET, _budget(hub, rule.do.budget)
+    if budget is not None:
+        label = budget_label(budget, scene.now, hub.triggers.zone)
+    cap = budget.amount.minor if budget is not None else 0
+    if not tx.reserve(*split_label(label), give.amount.minor, cap):
+        _refuse(firing, str(over_budget(budget)) if budget is not None else "RWD-BUDGET: there is no such budget")
+        return
+    key = digest_of("grant", hub.instance, "trigger", firing.key)
+    grant = Grant(
+        id=tx.reserve_ids("grant", 1)[0], key=key, rule=rule.name, subject_id=root, event_id=None,
+        connection=give.connection, product=give.product, amount=give.amount.text, currency=give.amount.currency,
+        budget=label, reference=reference_of(hub.instance, key), state=GrantState.RESERVED, recipient=recipient,
+        not_before=scene.now, created_at=scene.now,
+    )  # fmt: skip
+    tx.add_grant(grant)
+    tx.add_grant_entry(grant.id, Entry.RESERVED, grant.amount, scene.now, f"firing {firing.id} of trigger {rule.name}")
+    firing.result = f"grant {grant.id}"
+
+
+def _budget(hub: Hub, name: str) -> Budget | None:
+    rewards = hub.projects.rewards if hub.projects is not None else None
+    return rewards.budgets.get(name) if rewards is not None and name else None
+
+
+# A field, a task
+
+
+def _conclude(scene: Scene) -> None:
+    scene.decide()
+    if scene.hub.on_changes is not None:
+        scene.hub.on_changes(scene, first_load=False)
+    scene.mark_behind()
+    scene.save()
+
+
+def _set_fields(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
+    """Fields that no system speaks for: no claim and no ruling is overruled; the same value is no change."""
+    scene, root = _scene(hub, tx, firing)
+    declared = scene.entity_type(root).fields
+    for name, value in rule.do.values.items():
+        if name in declared and declared[name].derived == SET_BY_TRIGGER:
+            scene.set_value(root, name, value)
+    _conclude(scene)
+    firing.result = f"entity {root}"
+
+
+def _make_task(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
+    """A task, wanted at every connection that takes tasks; it is created there by the push, once, like any record."""
+    scene, root = _scene(hub, tx, firing)
+    task = EntityRow(id=scene.new_id("entity"), type=TASK_TYPE, created_at=scene.now)
+    scene.add_entity(task)
+    known = scene.entity_type(task.id).fields
+    for name, value in _task_values(rule, firing, scene, root).items():
+        if name in known and value is not None:
+            scene.set_value(task.id, name, value)
+    scene.decide()
+    for connection in hub.makers_of(TASK_TYPE):
+        for mapping in connection.mappings.values():
+            if mapping.entity == TASK_TYPE and scene.is_listed(connection, mapping):
+                scene.new_wanted(task.id, connection, mapping)
+                break
+    _conclude(scene)
+    firing.result = f"entity {task.id}"
+
+
+def _task_values(rule: TriggerRule, firing: Firing, scene: Scene, root: int) -> dict[str, Json]:
+    values, kind = scene.values(root), scene.entities[root].type
+    due = datetime.fromtimestamp(scene.now + rule.do.due_s, scene.hub.triggers.zone).date().isoformat()
+    about = {kind: root} if kind != "owner" else {}
+    owner = root if kind == "owner" else values.get(rule.do.owner or "owner")
+    contact = about.get("contact", values.get("contact"))
+    return {
+        **rule.do.values, "status": "open", "due_on": due, "owner": owner, **about, "contact": contact,
+        "source": f"trigger {rule.name}",
+    }  # fmt: skip
+
+
+# What leaves the hub
+
+
+def _send(hub: Hub, rule: TriggerRule, firing: Firing) -> str:
+    mine = commit(hub, lambda tx: _claim(hub, tx, firing.id))
+    if mine is None:
+        return ""
+    try:
+        result = _post(hub, rule, mine) if rule.do.action == WEBHOOK else _tell(hub, rule)
+    except HubError as error:
+        final, reason = isinstance(error, RecordRejected), f"{error.code}: {error.message}"
+        return commit(hub, lambda tx: _failed(hub, tx, mine, reason, final=final))
+    return commit(hub, lambda tx: _done(hub, tx, mine, result))
+
+
+def _claim(hub: Hub, tx: Tx, id: int) -> Firing | None:
+    """That it leaves is on record before it does: a process that dies leaves it to be sent again."""
+    mine, now = tx.firing(id, lock=True), hub.clock.now()
+    if mine.state not in OPEN or mine.not_before > now:
+        return None
+    mine.state, mine.attempts, mine.not_before = FiringState.WAITING, mine.attempts + 1, now + LEASE_S
+    tx.update_firings([mine])
+    return mine
+
+
+def _done(hub: Hub, tx: Tx, sent: Firing, result: str) -> str:
+    mine = tx.firing(sent.id, lock=True)
+    mine.state, mine.reason, mine.result, mine.done_at = FiringState.DONE, "", result, hub.clock.now()
+    tx.update_firings([mine])
+    return str(mine.state)
+
+
+def _failed(hub: Hub, tx: Tx, sent: Firing, reason: str, *, final: bool) -> str:
+    mine, now = tx.firing(sent.id, lock=True), hub.clock.now()
+    if mine.state in OPEN and mine.attempts == sent.attempts:
+        mine.state, mine.not_before = (FiringState.FAILED, now) if final else after_failure(mine, now)
+        mine.reason = reason
+        tx.update_firings([mine])
+    return str(mine.state)
+
+
+def _tell(hub: Hub, rule: TriggerRule) -> str:
+    """A text of the rule's own, without anybody's data: it may go to a chat."""
+    if hub.tell is None:
+        raise NeedsReview("nobody is told notices", code="TRG-TEAM", fix="notices: {to: …} in hub.yaml")
+    failed = hub.tell(f"{rule.name}: {rule.text}", rule.do.text)
+    if failed:
+        raise NeedsReview(f"not reached: {', '.join(failed)}", code="TRG-TEAM", fix="hub.yaml: notices")
+    return "told"
+
+
+def _post(hub: Hub, rule: TriggerRule, firing: Firing) -> str:
+    if hub.post is None:
+        raise NeedsReview("this hub opens no doors", code="TRG-WEBHOOK")
+    with hub.store.reading() as tx:
+        wanted = firing.subject_id if firing.subject_id is not None else firing.entity_id
+        root = tx.roots([wanted])[wanted]
+        row = tx.entities([root])[root]
+    body = orjson.dumps(
+        {
+            "type": f"trigger.{rule.name}", "timestamp": _iso(firing.at),
+            "data": {
+                "rule": rule.name, "cause": firing.cause, "entity": root, "entity_type": row.type, "values": row.values
+            },
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )  # fmt: skip
+    do, key = rule.do, f"{hub.instance}-{firing.key[:32]}"
+    return f"HTTP {hub.post(do.url, do.secret, local=do.local, key=key, at=hub.clock.now(), body=body)}"
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
+# For people
+
+
+def approve(hub: Hub, id: int, by: str) -> Firing:
+    """Let a held firing go. Raises NotFound, NeedsReview TRG-STATE."""
+    return _decide(hub, id, by, "approve", (FiringState.HELD,), FiringState.DUE, "")
+
+
+def drop(hub: Hub, id: int, by: str) -> Firing:
+    """Say no to what was not done yet. Raises NotFound, NeedsReview TRG-STATE."""
+    return _decide(hub, id, by, "drop", (FiringState.HELD, *OPEN), FiringState.REFUSED, f"TRG-DROPPED: by {by}")
+
+
+def _decide(
+    hub: Hub, id: int, by: str, action: str, states: tuple[FiringState, ...], to: FiringState, reason: str
+) -> Firing:
+    def once(tx: Tx) -> Firing:
+        mine, now = tx.firing(id, lock=True), hub.clock.now()
+        if mine.state not in states:
+            words = f"the firing is {mine.state}; this can be decided only while it is {' or '.join(states)}"
+            raise NeedsReview(words, code="TRG-STATE", where=f"firing {id}", fix=f"hub trigger show {id}")
+        before = str(mine.state)
+        mine.state, mine.reason, mine.not_before = to, reason, now
+        tx.update_firings([mine])
+        tx.audit(by, f"trigger.{action}", f"firing {id}", {"state": before}, {"state": str(to)}, now)
+        return mine
+
+    return commit(hub, once)
