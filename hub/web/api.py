@@ -18,7 +18,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.app import (
-    derived,
     desk,
     erasing,
     fields,
@@ -35,7 +34,6 @@ from hub.app import (
     review,
     reward_trial,
     saved_views,
-    timeline,
     why,
 )
 from hub.app.notes import add_note
@@ -297,26 +295,6 @@ def find_records(
 def get_record(service: Hubs, _: Reader, record: Name) -> Body:
     """One record, such as contact:42."""
     return records.record(service.hub, record)
-
-
-@ROUTER.get("/records/{record}/timeline")
-def get_timeline(
-    service: Hubs, _: Reader, record: Name, before: Annotated[str, Query(max_length=60)] = "", limit: Limit = PAGE
-) -> Body:  # fmt: skip
-    """What a customer did, newest first; `before` is the `next` of the page before."""
-    return timeline.timeline(service.hub, record, before=before, limit=limit)
-
-
-@ROUTER.get("/segments")
-def get_segments(service: Hubs, _: Reader) -> Body:
-    """Segments, with how many people are in each now."""
-    return {"rows": derived.list_segments(service.hub)}
-
-
-@ROUTER.get("/segments/{segment}")
-def get_members(service: Hubs, _: Reader, segment: Name, after: After = None, limit: Limit = PAGE) -> Body:
-    """The people of a segment, by number."""
-    return derived.list_members(service.hub, segment, after_id=after or 0, limit=limit)
 
 
 @ROUTER.get("/records/{record}/why/{field}")

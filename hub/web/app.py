@@ -14,10 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from hub.app.service import Service
 from hub.errors import NotFound
 from hub.web import (
-    api_rewards as api_rewards,  # puts its calls on the router of the API
-)
-from hub.web import api_triggers as api_triggers  # its routes
-from hub.web import (
+    api_events,
+    api_rewards,
+    api_triggers,
     audit,
     conflicts,
     connections,
@@ -49,6 +48,7 @@ TOPICS = (
     audit,
     settings,
 )
+CALLS = (api_events, api_rewards, api_triggers)  # importing each has put its calls on the router of the API
 ROUTES: tuple[Route, ...] = tuple(route for topic in TOPICS for route in topic.ROUTES.found)
 
 Message = MutableMapping[str, Any]
