@@ -67,12 +67,17 @@ class Sketch:
         firm: Firm | None = None,
         rep: Rep | None = None,
         external_id: str = "",
+        read_as: str = "",
     ) -> None:
-        """Write a row down; with `person`, `firm` or `rep` it is known whose it is, by the id that connectors read."""
+        """Write a row down; with `person`, `firm` or `rep` it is known whose it is.
+
+        Args:
+            external_id, read_as: the id, and the stream, under which connectors know it, where they are others.
+        """
         changed = created if modified is None else modified
         self.ledger.add(self.system, stream, record_id, created, changed, fields)
         if person is not None:
-            self.ledger.truth[self.system, stream, external_id or record_id] = person.id
+            self.ledger.truth[self.system, read_as or stream, external_id or record_id] = person.id
         if firm is not None:
             self.ledger.firms[self.system, stream, record_id] = firm.id
         if rep is not None:

@@ -77,7 +77,7 @@ def sketch(pen: Sketch) -> None:
             "page_url": "https://www.example.com/checklist",
             "submitted_at": seconds(view.created),
         }
-        pen.add("sent", lead, view.created, fields, person=person)
+        pen.add("sent", lead, view.created, fields, person=person, read_as="leads")
 
 
 def make(**options: Json) -> TwinInbound:

@@ -73,7 +73,9 @@ def sketch(pen: Sketch) -> None:
             {**who, "type": "track", "event": "Coupon Applied", "properties": bought},
         ]  # fmt: skip
         for step, message in enumerate(messages):
-            pen.add("sent", f"{user}-{step}", view.created, message, person=person)
+            pen.add(
+                "sent", f"{user}-{step}", view.created, message, person=person, external_id=user, read_as="visitors"
+            )
 
 
 def make(**options: Json) -> TwinWebsite:
