@@ -140,7 +140,7 @@ def _moment(place: Sheet, key: str, entity: EntityType, *, exact: bool = False) 
 
 def happenings(entity: EntityType) -> dict[str, tuple[str, str]]:
     """Name -> (event, value): each event, and of one that happens once per value (`each`) every value of its enum."""
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for name, event in entity.events.items():
         values = entity.fields[event.each].values if event.each else ()
         found |= {f"{name}.{value}": (name, value) for value in values} if values else {name: (name, "")}
