@@ -125,7 +125,7 @@ def audits(ask: Ask) -> Response:
     found = past_audits(ask.hub)
     report = ask.service.standing.report
     fresh = report if report is not None and found and report["at"] == found[0]["at"] else None
-    scores = [{"period": each["at"][:10], "value": each["score"]} for each in reversed(found)]
+    scores = [{"period": each["at"][:10], "value": each["score"], "open": False} for each in reversed(found)]
     return ask.page(
         "data.html", audits=found, report=fresh, chart=bars(scores) if len(found) > 1 else None,
         auditing=ask.service.standing.auditing,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
-from hub.app.sessions import make_token
-from hub.app.people import person_of
+from tests.projects import make_project
 from tests.web.console import Console
+from tests.web.test_api import token
 
 KPIS = """\
 language: 1
@@ -29,7 +29,11 @@ goals:
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    found = Console(tmp_path_factory.mktemp("figures"), kpis_yaml=KPIS, goals_yaml=GOALS)
+    folder = tmp_path_factory.mktemp("figures")
+    project = make_project(folder)
+    (project / "mappings" / "kpis.yaml").write_text(KPIS, "utf-8")
+    (project / "mappings" / "goals.yaml").write_text(GOALS, "utf-8")
+    found = Console(folder, project=project)
     found.start()
     found.sync()
     yield found
@@ -82,10 +86,10 @@ def test_an_audit_is_made_on_demand_and_its_report_prints(console: Console) -> N
 
 def test_programs_get_the_same(console: Console) -> None:
     viewer = console.as_("viewer")
-    token = console.token("viewer")
+    key = token(console, "read", role="viewer")
 
-    def get(path: str) -> object:
-        answer = viewer.get(f"/api/v1{path}", Authorization=f"Bearer {token}")
+    def get(path: str) -> Any:
+        answer = viewer.get(f"/api/v1{path}", Authorization=f"Bearer {key}")
         assert answer.status == 200, answer.text
         return orjson.loads(answer.body)
 
