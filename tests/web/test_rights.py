@@ -67,7 +67,7 @@ TABLE = {
 }  # fmt: skip
 NOT_THERE = {
     "conflict": "99999", "target": "contact:99999", "field": "name", "run": "99999", "hold": "99999",
-    "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "token": "0" * 16,
+    "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "kpi": "close_rate", "token": "0" * 16,
     "pair": "99999", "rule": "nothing", "plan": "99999",
 }  # fmt: skip
 GUARDED = [route for route in ROUTES if route.right is not None]
