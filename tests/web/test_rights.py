@@ -52,7 +52,6 @@ TABLE = {
     ("POST", "/rewards/{grant}/decline"): "approve", ("POST", "/rewards/{grant}/confirm"): "approve",
     ("POST", "/rewards/rules/{rule}/trial"): "configure", ("GET", "/reward-report"): "read",
     ("POST", "/rewards/{grant}/cancel"): "approve",
-    ("POST", "/rewards/rules/{rule}/trial"): "configure",
     ("GET", "/figures"): "read", ("POST", "/figures"): "run", ("GET", "/figures/{kpi}"): "read",
     ("GET", "/figures/{kpi}/csv"): "read", ("GET", "/goals"): "read", ("GET", "/data"): "read",
     ("POST", "/data"): "run", ("GET", "/data/report"): "read",
@@ -67,7 +66,8 @@ TABLE = {
 }  # fmt: skip
 NOT_THERE = {
     "conflict": "99999", "target": "contact:99999", "field": "name", "run": "99999", "hold": "99999",
-    "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "kpi": "close_rate", "token": "0" * 16,
+    "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "kpi": "none",
+    "token": "0" * 16,
     "pair": "99999", "rule": "nothing", "plan": "99999",
 }  # fmt: skip
 GUARDED = [route for route in ROUTES if route.right is not None]
