@@ -51,7 +51,8 @@ TOPICS = (
     audit,
     settings,
 )
-CALLS = (api_events, api_figures, api_rewards, api_triggers)  # importing each has put its calls on the router of the API
+# Importing each has put its calls on the router of the API.
+CALLS = (api_events, api_figures, api_rewards, api_triggers)
 ROUTES: tuple[Route, ...] = tuple(route for topic in TOPICS for route in topic.ROUTES.found)
 
 Message = MutableMapping[str, Any]
