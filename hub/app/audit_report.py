@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,19 @@ def audit(hub: Hub, *, by: str, look: bool = True, watch: Watch = lambda *_: Non
         "scores": [{"at": iso(each.at), "score": each.score} for each in reversed(old)]
         + [{"at": iso(now), "score": score}],
     }
+
+
+def past_audits(hub: Hub) -> list[Dict]:
+    """The last audits with what was counted, the newest first; the first tells the difference to the one before."""
+    with hub.store.reading() as tx:
+        rows = tx.data_audits(limit=OLD_ONES)
+    return [
+        {
+            "at": iso(row.at), "by": row.by, "score": row.score, **row.figures,
+            "difference": difference(before.figures["findings"], row.figures["findings"]) if before else [],
+        }
+        for row, before in zip_longest(rows, rows[1:])
+    ]  # fmt: skip
 
 
 def _look(hub: Hub, by: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -26,6 +27,7 @@ from hub.core.kpis import (
     figures,
     last_periods,
     periods_between,
+    quotients,
 )
 from hub.core.values import plain_decimal
 from hub.errors import NeedsReview, NotFound
@@ -105,27 +107,55 @@ def show_kpi(
     now = hub.clock.now()
     until = now if as_of is None else min(as_of, now)
     periods = _periods(kpis, by, since, until)
-    wanted = segment_of(hub.canonical, kpi, segment)
-    facts = read_facts(hub, kpi, segment=wanted, as_of=as_of)
-    then = chosen(kpi, facts, until=until)
-    found = figures(kpi, then, periods, zone=kpis.zone, until=until)
-    names = _segment_names(hub, then if wanted.to else ())
-    rows = [_figure(kpis, kpi, each, until, names) for each in found]
+    seen = look_at(hub, kpi, periods, segment=segment, as_of=as_of, until=until)
+    names = _segment_names(hub, seen)
+    rows = [_figure(kpis, kpi, each, until, names) for each in seen.figures]
     answer: Dict = {
         "kpi": kpi.name, "text": kpi.text, "unit": unit_of(kpis, kpi), "direction": kpi.direction, "by": by,
-        "as_of": iso(as_of), "left_out": sum(not can_count(kpi, fact) for fact in facts), "figures": rows,
+        "as_of": iso(as_of), "left_out": seen.left_out, "figures": rows,
     }  # fmt: skip
     if records:
-        answer["records"] = _records(hub, found, then, names)
+        answer["records"] = _records(hub, seen, names)
     if as_of is not None:
-        later = chosen(kpi, read_facts(hub, kpi, segment=wanted), until=now)
-        restated = figures(kpi, later, periods, zone=kpis.zone, until=now)
-        names |= _segment_names(hub, later if wanted.to else ())
-        answer["figures"] = _beside(kpis, kpi, rows, restated, until, names)
-        touched = {id_ for each in (*found, *restated) for id_ in each.ids}
-        changed = [each for each in differences(then, later) if each.id in touched]
-        answer["differences"] = _differences(hub, changed, found, restated)
+        later = look_at(hub, kpi, periods, segment=segment, until=now)
+        names |= _segment_names(hub, later)
+        answer["figures"] = _beside(kpis, kpi, rows, later.figures, until, names)
+        touched = {id_ for each in (*seen.figures, *later.figures) for id_ in each.ids}
+        changed = [
+            each
+            for old, new in zip(seen.facts, later.facts, strict=True)
+            for each in differences(old, new)
+            if each.id in touched
+        ]
+        answer["differences"] = _differences(hub, changed, seen.figures, later.figures)
     return answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A figure at a moment."""
+
+    figures: Sequence[Figure]
+    facts: tuple[Sequence[Fact], ...]  # that count, of each part of a quotient
+    left_out: int  # records that no figure can count
+    named: bool  # whether segments are named after entities
+
+
+def look_at(
+    hub: Hub, kpi: Kpi, periods: Sequence[Period], *, until: float, segment: str = "", as_of: float | None = None
+) -> Seen:
+    """A figure of some periods, now or then. Raises NeedsReview KPI-SEGMENT."""
+    zone = kpis_of(hub).zone
+    facts, told, left_out, named = [], [], 0, False
+    for part in kpi.parts:
+        wanted = segment_of(hub.canonical, part, segment)
+        found = read_facts(hub, part, segment=wanted, as_of=as_of)
+        facts.append(chosen(part, found, until=until))
+        told.append(figures(part, facts[-1], periods, zone=zone, until=until))
+        left_out += sum(not can_count(part, fact) for fact in found)
+        named = named or bool(wanted.to)
+    whole = told[0] if len(told) == 1 else quotients(kpi, *told)
+    return Seen(figures=whole, facts=tuple(facts), left_out=left_out, named=named)
 
 
 def list_goals(hub: Hub) -> list[Dict]:
@@ -136,8 +166,7 @@ def list_goals(hub: Hub) -> list[Dict]:
 
 def _goal(hub: Hub, goal: Goal) -> Dict:
     kpis, now = kpis_of(hub), hub.clock.now()
-    facts = chosen(goal.kpi, read_facts(hub, goal.kpi), until=now)
-    (figure,) = figures(goal.kpi, facts, [goal.span], zone=kpis.zone, until=now)
+    (figure,) = look_at(hub, goal.kpi, [goal.span], until=now).figures
     standing = standing_of(goal, figure.value, elapsed=goal.elapsed(now, kpis.zone))
     return {
         "goal": goal.name, "text": goal.text, "state": standing.state, "kpi": goal.kpi.name,
@@ -212,9 +241,12 @@ def _beside(
     ]  # fmt: skip
 
 
-def _segment_names(hub: Hub, facts: Iterable[Fact]) -> dict[str, str]:
+def _segment_names(hub: Hub, seen: Seen) -> dict[str, str]:
     """Segment that names an entity -> what people call it, with its number."""
-    asked = {int(fact.segment.partition(":")[2]): fact.segment for fact in facts if fact.segment}
+    if not seen.named:
+        return {}
+    every = (fact.segment for facts in seen.facts for fact in facts)
+    asked = {int(text.partition(":")[2]): text for text in every if text}
     named = _cards(hub, asked)
     return {text: f"{named[id_]['title']} ({text})" for id_, text in asked.items() if id_ in named}
 
@@ -228,16 +260,16 @@ def _cards(hub: Hub, ids: Iterable[int]) -> dict[int, Dict]:
     return found
 
 
-def _records(hub: Hub, found: Sequence[Figure], facts: Iterable[Fact], names: Mapping[str, str]) -> list[Dict]:
-    by_id = {fact.id: fact for fact in facts}
-    named = _cards(hub, {id_ for figure in found for id_ in figure.ids})
+def _records(hub: Hub, seen: Seen, names: Mapping[str, str]) -> list[Dict]:
+    by_id = {fact.id: fact for facts in seen.facts for fact in facts}
+    named = _cards(hub, {id_ for figure in seen.figures for id_ in figure.ids})
     return [
         {
             "period": figure.period.label, "segment": names.get(figure.segment, figure.segment),
             **_who(named, id_), "at": iso(by_id[id_].at), "value": told(by_id[id_].value), "part": by_id[id_].part,
             "ends": iso(by_id[id_].ends),
         }
-        for figure in found
+        for figure in seen.figures
         for id_ in figure.ids
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hub.app.board import off_track
 from hub.app.context import Hub
 from hub.app.overview import waiting_counts
 from hub.app.reward_wallet import low_balances
@@ -31,6 +32,7 @@ WORDS = {
 }
 STOPPED = "stopped "  # + connection
 LOW = "low balance "  # + connection
+GOAL = "goal "  # + its name
 
 
 def tell_people(hub: Hub, *, owner: str) -> bool:
@@ -77,10 +79,11 @@ def _send(hub: Hub, fresh: Mapping[str, int], needs: Mapping[str, int]) -> bool:
 
 
 def needs_now(hub: Hub) -> dict[str, int]:
-    """What waits for a person, by its name in `WORDS`, and each connection that stopped."""
+    """What waits for a person, by its name in `WORDS`, each connection that stopped, each goal that is off its way."""
     needs = {name: count for name, count in waiting_counts(hub).items() if count}
     needs |= {f"{LOW}{name}": 1 for name in low_balances(hub)}
-    return needs | {f"{STOPPED}{name}": 1 for name in hub.connections if _has_stopped(hub, name)}
+    needs |= {f"{STOPPED}{name}": 1 for name in hub.connections if _has_stopped(hub, name)}
+    return needs | {f"{GOAL}{row['goal']}": 1 for row in off_track(hub)}
 
 
 def _has_stopped(hub: Hub, name: str) -> bool:
@@ -98,5 +101,8 @@ def _text(fresh: Mapping[str, int], needs: Mapping[str, int], console: str) -> s
     lines = [f"{name} has stopped: hub connections test {name}" for name in stopped]
     low = [name.removeprefix(LOW) for name in sorted(fresh) if name.startswith(LOW)]
     lines += [f"the balance for rewards at {name} is low: hub rewards wallet" for name in low]
+    lines += [
+        f"{name.removeprefix(GOAL)} will not be reached: hub goals" for name in sorted(fresh) if name.startswith(GOAL)
+    ]
     lines += [f"{needs[name]} {words}" for name, words in WORDS.items() if name in fresh]
     return "\n".join([*lines, *([console] if console else [])])

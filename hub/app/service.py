@@ -16,9 +16,11 @@ from hub.app.errands import Errands
 from hub.app.listings import Dict
 from hub.app.publishing import published
 from hub.app.runs import connection_of
+from hub.app.standing_work import StandingWork
 from hub.app.worker import Worker
 from hub.errors import HubError, RetryLater
 from hub.runtime.log import logger
+from hub.runtime.process import owner_name
 
 LOOK_S = 3.0  # how often it is asked whether somebody published something
 
@@ -56,6 +58,7 @@ class Service:
         self._watcher: threading.Thread | None = None
         self._taken_in = self._published()
         self.errands = Errands(hub)
+        self.standing = StandingWork(hub, owner=owner_name())
 
     def start(self) -> None:
         self.errands.start()
@@ -64,13 +67,14 @@ class Service:
             self._over.clear()
             self._watcher = threading.Thread(target=self._watch, name="versions", daemon=True)
             self._watcher.start()
+            self.standing.start()
 
     def stop(self) -> bool:
         """False: some run did not get to the end of its page in time (it loses nothing)."""
         self._over.set()
         if self._watcher is not None:
             self._watcher.join()
-        done = self.errands.stop()
+        done = self.standing.stop() and self.errands.stop()
         return self._end() and done
 
     def _begin(self) -> None:

@@ -16,8 +16,9 @@ from hub.core.canonical import Canonical, EntityType
 from hub.core.conditions import Condition, condition_of
 from hub.core.expressions import entity_names
 from hub.core.kpis import CHANGED, HAPPENED, KNOWN, Kpi, Sight
+from hub.core.kpis_file import happenings
 from hub.errors import NeedsReview
-from hub.model import LONG_AGO, EntityRow, HistoryRow, Json
+from hub.model import LONG_AGO, EntityRow, EventRow, HistoryRow, Json
 from hub.store import Tx
 
 PAGE = 500
@@ -37,6 +38,19 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Happening:
+    """A moment at which an event happened."""
+
+    event: str  # as it is stored: deal.won
+    ends: str  # of its key, where it happens once per value; "" for any
+    dated: bool  # its own moment is declared
+    condition: Condition
+
+    def is_it(self, event: EventRow) -> bool:
+        return event.name == self.event and event.key.endswith(self.ends)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
     """What is the same for every page."""
 
@@ -45,7 +59,7 @@ class _Look:
     segment: Segment
     as_of: float | None
     aliases: Mapping[int, int]  # as of then: alias -> the one it was merged into; empty for now
-    events: Mapping[str, tuple[Condition, bool]]  # moment -> the event's condition; whether its own moment is declared
+    events: Mapping[str, _Happening]  # by moment
 
 
 def sights(hub: Hub, kpi: Kpi, *, segment: Segment | None = None, as_of: float | None = None) -> Iterator[Sight]:
@@ -199,23 +213,33 @@ def _moments(
         }
     if not look.events or not rows:
         return found
-    named = {f"{look.kpi.entity.name}.{name.removeprefix(HAPPENED)}": name for name in look.events}
     home = _members(look, tx, [row.id for row in rows])
     for event in tx.events(entity_ids=home):
-        name, root = named.get(event.name), home.get(event.entity_id)
-        if name is None or root is None:
+        root = home.get(event.entity_id)
+        if root is None or _is_unknown(look, event):
             continue
-        condition, dated = look.events[name]
-        if event.silent and not dated:  # of a first load: when it happened nobody knows
-            continue
-        # What happened under an alias's name was known when it became one.
-        if (
-            event.entity_id != root
-            or look.as_of is None
-            or _was_true(condition, values[root], told.get(root, ()), look)
-        ):
-            found[root][name] = min(event.at, found[root].get(name, event.at))
+        for name, asked in look.events.items():
+            if not asked.is_it(event) or (
+                event.silent and not asked.dated
+            ):  # when a first load's happened, nobody knows
+                continue
+            # What happened under an alias's name was known when it became one.
+            if (
+                event.noticed_at is not None
+                or event.entity_id != root
+                or look.as_of is None
+                or _was_true(asked.condition, values[root], told.get(root, ()), look)
+            ):
+                found[root][name] = min(event.at, found[root].get(name, event.at))
     return found
+
+
+def _is_unknown(look: _Look, event: EventRow) -> bool:
+    """It was taken back by the moment that is asked about, or noticed after it."""
+    if look.as_of is None:
+        return event.withdrawn_at is not None
+    taken_back = event.withdrawn_at is not None and event.withdrawn_at <= look.as_of
+    return taken_back or (event.noticed_at is not None and event.noticed_at > look.as_of)
 
 
 def _members(look: _Look, tx: Tx, roots: Sequence[int]) -> dict[int, int]:
@@ -244,13 +268,16 @@ def _was_true(condition: Condition, values: Mapping[str, Json], changes: Sequenc
     return False
 
 
-def _events(kpi: Kpi, hub: Hub) -> dict[str, tuple[Condition, bool]]:
-    found = {}
-    for name in kpi.moments:
-        if name.startswith(HAPPENED):
-            declared = kpi.entity.events[name.removeprefix(HAPPENED)]
-            condition = condition_of(declared.when, kpi.entity, currency=hub.projects.kpis.currency)
-            found[name] = (condition, bool(declared.at))
+def _events(kpi: Kpi, hub: Hub) -> dict[str, _Happening]:
+    found, able = {}, happenings(kpi.entity)
+    for moment in kpi.moments:
+        if moment.startswith(HAPPENED):
+            name, value = able[moment.removeprefix(HAPPENED)]
+            declared = kpi.entity.events[name]
+            found[moment] = _Happening(
+                event=f"{kpi.entity.name}.{name}", ends=f":{value}" if value else "", dated=bool(declared.at),
+                condition=condition_of(declared.when, kpi.entity, currency=hub.projects.kpis.currency),
+            )  # fmt: skip
     return found
 
 

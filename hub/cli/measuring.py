@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from hub.cli import show
 from hub.cli.options import HERE, AsJson, Folder, project
-
-FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")  # text that a spreadsheet would carry out
 
 
 def list_kpis(folder: Folder = HERE, json: AsJson = False) -> None:
@@ -36,7 +32,7 @@ def show_kpi(
     json: AsJson = False,
 ) -> None:
     """A key figure by period; or as it would have been shown at an earlier moment, beside now."""
-    from hub.app import bootstrap, kpis, past
+    from hub.app import bootstrap, csv_out, kpis, past
 
     moment = None if as_of is None else past.parse_moment(as_of)
     with bootstrap.opened(project(folder), connect=False) as hub:
@@ -45,7 +41,8 @@ def show_kpi(
     if json:
         show.as_json(found)
     elif as_csv:
-        _csv(found["records"] if records else found["figures"], kpis.RECORD_COLUMNS if records else columns)
+        rows = found["records"] if records else found["figures"]
+        sys.stdout.write(csv_out.as_csv(rows, kpis.RECORD_COLUMNS if records else columns))
     else:
         show.table(found["figures"], columns, json=False, title=f"{name}: {found['text']}")
         if found["left_out"]:
@@ -64,16 +61,3 @@ def goals(folder: Folder = HERE, json: AsJson = False) -> None:
     with bootstrap.opened(project(folder), connect=False) as hub:
         rows = kpis.list_goals(hub)
     show.table(rows, kpis.GOAL_COLUMNS, json=json, none="goals.yaml declares none; docs/kpis.md shows how")
-
-
-def _csv(rows: Sequence[show.Row], columns: Sequence[str]) -> None:
-    writer = csv.writer(sys.stdout)
-    writer.writerow(columns)
-    writer.writerows([_cell(column, row.get(column)) for column in columns] for row in rows)
-
-
-def _cell(column: str, value: object) -> str:
-    """Text of the outside world gets a quote before what a spreadsheet would take for a formula."""
-    written = show.text(value)
-    harmful = column in ("segment", "title") and written.startswith(FORMULA_MARKS)
-    return f"'{written}" if harmful else written

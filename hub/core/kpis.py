@@ -51,7 +51,14 @@ class Kpi:
     bound_s: float = 0.0  # within: at most that long
     older_s: float = 0.0  # count: only what has stood for that long
     lost: bool = False  # retention: the share that was not kept
+    above: Kpi | None = None  # quotient: this figure …
+    below: Kpi | None = None  # … divided by that one
     where: str = ""  # file:line
+
+    @property
+    def parts(self) -> tuple[Kpi, ...]:
+        """The figures whose records are looked at."""
+        return (self,) if self.above is None or self.below is None else (self.above, self.below)
 
     @property
     def moments(self) -> tuple[str, ...]:
@@ -247,7 +254,7 @@ def figures(kpi: Kpi, facts: Sequence[Fact], periods: Sequence[Period], *, zone:
             groups[fact.segment].append(fact)
         for segment, group in sorted(groups.items()) or [("", [])]:
             end = min(midnight(period.after, zone), until)
-            part, of = formula(kpi, group, end)
+            part, of = formula(kpi, group, midnight(period.first, zone), end)
             found.append(
                 Figure(
                     period=period, segment=segment, value=_value(kpi, part, of), part=part, of=of,
@@ -266,6 +273,12 @@ def _by_period(
             (period, [fact for fact in facts if fact.at < start and (fact.ends is None or fact.ends >= start)])
             for period, start in zip(periods, starts, strict=True)
         ]
+    if kpi.kind == "growth":  # beside those of the period before
+        before = [previous_days(period) for period in periods]
+        return [
+            (period, [fact for fact in facts if first <= fact.day < period.after])
+            for period, first in zip(periods, before, strict=True)
+        ]
     own: list[list[Fact]] = [[] for _ in periods]
     firsts = [period.first for period in periods]
     for fact in facts:
@@ -273,6 +286,15 @@ def _by_period(
         if place >= 0 and fact.day < periods[place].after:
             own[place].append(fact)
     return list(zip(periods, own, strict=True))
+
+
+def previous_days(period: Period) -> date:
+    """The first day of the days before a period: as many months before whole months, else as many days."""
+    first, after = period.first, period.after
+    if first.day != 1 or after.day != 1:
+        return first - (after - first)
+    month = first.year * 12 + first.month - 1 - (after.year - first.year) * 12 - (after.month - first.month)
+    return date(month // 12, month % 12 + 1, 1)
 
 
 def midnight(day: date, zone: tzinfo) -> float:
@@ -285,7 +307,8 @@ def _value(kpi: Kpi, part: Decimal, of: int) -> Decimal | None:
         return part.quantize(EXACT)
     if not of:
         return None
-    return (part if kpi.kind == "duration" else part / of).quantize(EXACT)
+    divided = kpi.kind == "duration" or (kpi.kind == "retention" and kpi.value is not None)
+    return (part if divided else part / of).quantize(EXACT)
 
 
 def _people(kpi: Kpi, facts: Iterable[Fact]) -> set[int]:
@@ -293,23 +316,23 @@ def _people(kpi: Kpi, facts: Iterable[Fact]) -> set[int]:
     return {fact.person if kpi.per and fact.person is not None else fact.id for fact in facts}
 
 
-def _count(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+def _count(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
     return Decimal(len(_people(kpi, facts))), len(facts)
 
 
-def _sum(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+def _sum(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
     return sum((fact.value or Decimal(0) for fact in facts), Decimal(0)), len(facts)
 
 
-def _average(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
-    return _sum(kpi, facts, end)[0], len(_people(kpi, facts))
+def _average(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
+    return _sum(kpi, facts, start, end)[0], len(_people(kpi, facts))
 
 
-def _ratio(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+def _ratio(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
     return Decimal(sum(fact.part for fact in facts)), len(facts)
 
 
-def _duration(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+def _duration(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
     """Median: with an even number of them the mean of the middle two."""
     waits = sorted(Decimal(repr(_wait(fact))) for fact in facts)
     if not waits:
@@ -318,7 +341,7 @@ def _duration(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int
     return middle / SECONDS[kpi.unit], len(waits)
 
 
-def _within(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
+def _within(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
     return Decimal(sum(fact.ends is not None and _wait(fact) <= kpi.bound_s for fact in facts)), len(facts)
 
 
@@ -326,8 +349,18 @@ def _wait(fact: Fact) -> float:
     return float(fact.ends or 0.0) - float(fact.begins or 0.0)
 
 
-def _retention(kpi: Kpi, facts: Sequence[Fact], end: float) -> tuple[Decimal, int]:
-    """Who has several is kept as long as one of them runs."""
+def _growth(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
+    """How many more there are than in the period before, of those."""
+    before = len(_people(kpi, (fact for fact in facts if fact.at < start)))
+    return Decimal(len(_people(kpi, (fact for fact in facts if fact.at >= start))) - before), before
+
+
+def _retention(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
+    """Who has several is kept as long as one of them runs; with a value, what they pay is kept."""
+    if kpi.value is not None:
+        ran = _sum(kpi, facts, start, end)[0]
+        still = _sum(kpi, [fact for fact in facts if fact.ends is None or fact.ends >= end], start, end)[0]
+        return ((ran - still if kpi.lost else still) / ran if ran else Decimal(0)), len(facts) if ran else 0
     people = _people(kpi, facts)
     kept = len(_people(kpi, (fact for fact in facts if fact.ends is None or fact.ends >= end)))
     return Decimal(len(people) - kept if kpi.lost else kept), len(people)
@@ -340,7 +373,7 @@ class Formula:
     takes: tuple[str, ...]
     needs: tuple[str, ...]
     units: tuple[str, ...]
-    compute: Callable[[Kpi, Sequence[Fact], float], tuple[Decimal, int]]  # -> above and below the line
+    compute: Callable[[Kpi, Sequence[Fact], float, float], tuple[Decimal, int]]  # -> above and below the line
 
 
 FORMULAS: Mapping[str, Formula] = {
@@ -355,9 +388,46 @@ FORMULAS: Mapping[str, Formula] = {
         takes=("from", "to", "bound"), needs=("from", "to", "bound"), units=("share",), compute=_within
     ),
     "retention": Formula(
-        takes=("from", "to", "per", "lost"), needs=("from", "to"), units=("share",), compute=_retention
+        takes=("from", "to", "per", "lost", "value"), needs=("from", "to"), units=("share",), compute=_retention
     ),
+    "growth": Formula(takes=("per",), needs=(), units=("share",), compute=_growth),
 }  # fmt: skip
+
+
+QUOTIENT = "quotient"  # a formula over two figures
+QUOTIENT_UNITS = ("share", "money", "number")
+
+
+def quotients(kpi: Kpi, above: Iterable[Figure], below: Iterable[Figure]) -> list[Figure]:
+    """One figure divided by the other, period by period and segment by segment; both of the same periods.
+
+    Where one of them has nothing in a segment, it is 0 if it adds up. Nothing is divided by 0.
+    """
+    over, under = ({(each.period.first, each.segment): each for each in found} for found in (above, below))
+    keys = over.keys() | under.keys()
+    told = {first for first, segment in keys if segment}
+    found = []
+    for key in sorted(key for key in keys if key[1] or key[0] not in told or _counted(over, under, key)):
+        one, other = over.get(key), under.get(key)
+        part = one.value if one else Decimal(0)
+        divisor = other.value if other else None
+        found.append(
+            Figure(
+                period=(one or under[key]).period, segment=key[1],
+                value=(part / divisor).quantize(EXACT) if part is not None and divisor else None,
+                part=part or Decimal(0), of=other.of if other else 0,
+                ids=tuple(dict.fromkeys((*(one.ids if one else ()), *(other.ids if other else ())))),
+            )
+        )  # fmt: skip
+    return found
+
+
+_Told = Mapping[tuple[date, str], Figure]
+
+
+def _counted(over: _Told, under: _Told, key: tuple[date, str]) -> bool:
+    """Whether records stand behind it, which is not so where a period is told without segments for want of any."""
+    return any(key in each and bool(each[key].ids) for each in (over, under))
 
 
 # Then and now

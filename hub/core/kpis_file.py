@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from typing import TypeVar
 
@@ -12,7 +12,18 @@ from hub.core.conditions import condition_of
 from hub.core.document import Sheet, nearest
 from hub.core.expressions import compile_for_entity
 from hub.core.formats import MappingFault
-from hub.core.kpis import CHANGED, DIRECTIONS, FORMULAS, HAPPENED, KNOWN, UNITS, Kpi, Kpis
+from hub.core.kpis import (
+    CHANGED,
+    DIRECTIONS,
+    FORMULAS,
+    HAPPENED,
+    KNOWN,
+    QUOTIENT,
+    QUOTIENT_UNITS,
+    UNITS,
+    Kpi,
+    Kpis,
+)
 from hub.core.rewards_file import check_name, read_span
 
 KPI_KEYS = ("text", "unit", "direction", "of", "at", "when", "formula")
@@ -29,11 +40,19 @@ def parse_kpis(sheet: Sheet, canonical: Canonical, *, currency: str = "EUR", zon
     """
     sheet.closed(("language", "kpis"), required=("language", "kpis"))
     check_language(sheet)
-    found = {}
-    for name, place in sheet.at("kpis").entries():
-        kpi = _kpi(place, name, canonical, currency)
+    found: dict[str, Kpi] = {}
+    entries = list(sheet.at("kpis").entries())
+    divided = {name for name, place in entries if _is_quotient(place)}
+    for name, place in entries:
+        kpi = None if name in divided else _kpi(place, name, canonical, currency)
         if kpi is not None:
             found[name] = kpi
+    parts = dict(found)
+    for name, place in entries:
+        quotient = _quotient(place, name, parts) if name in divided else None
+        if quotient is not None:
+            found[name] = quotient
+    found = {name: found[name] for name, _ in entries if name in found}
     return Kpis(kpis=found, zone=zone, currency=currency)
 
 
@@ -78,6 +97,34 @@ def _kpi(place: Sheet, name: str, canonical: Canonical, currency: str) -> Kpi | 
     )  # fmt: skip
 
 
+def _is_quotient(place: Sheet) -> bool:
+    formula = place.value.get("formula") if isinstance(place.value, Mapping) else None
+    return isinstance(formula, Mapping) and formula.get("kind") == QUOTIENT
+
+
+def _quotient(place: Sheet, name: str, parts: Mapping[str, Kpi]) -> Kpi | None:
+    """One figure of the file divided by another; neither is a quotient itself."""
+    known = len(place.faults)
+    check_name(place, name)
+    inner = place.at("formula")
+    told = place.closed(("text", "unit", "direction", "formula"), required=("text", "unit", "direction", "formula"))
+    if not told or not inner.closed(("kind", "above", "below"), required=("kind", "above", "below")):
+        return None
+    for key in ("above", "below"):
+        if inner.text(key) not in parts:
+            fix = nearest(inner.text(key), parts)
+            inner.at(key).fault("KPI-004", f"no figure {inner.text(key)} that is no quotient", fix)
+    unit = place.choice("unit", QUOTIENT_UNITS, QUOTIENT_UNITS[0])
+    direction = place.choice("direction", DIRECTIONS, "up")
+    if len(place.faults) > known:
+        return None
+    above, below = parts[inner.text("above")], parts[inner.text("below")]
+    return Kpi(
+        name=name, text=place.text("text"), unit=unit, direction=direction, entity=above.entity, at=above.at,
+        when=None, kind=QUOTIENT, above=above, below=below, where=place.where,
+    )  # fmt: skip
+
+
 def _moment(place: Sheet, key: str, entity: EntityType, *, exact: bool = False) -> str:
     """The name of a moment. `exact`: to the second, so no date."""
     name = place.text(key)
@@ -85,10 +132,19 @@ def _moment(place: Sheet, key: str, entity: EntityType, *, exact: bool = False) 
         return ""
     types = ("instant",) if exact else ("instant", "date")
     able = [KNOWN, *(each.name for each in entity.fields.values() if each.type in types)]
-    able += [f"{CHANGED}{each}" for each in entity.fields] + [f"{HAPPENED}{each}" for each in entity.events]
+    able += [f"{CHANGED}{each}" for each in entity.fields] + [f"{HAPPENED}{each}" for each in happenings(entity)]
     if name not in able:
         place.at(key).fault("KPI-001", f"{name} is no moment of {entity.name}", nearest(name, able))
     return name
+
+
+def happenings(entity: EntityType) -> dict[str, tuple[str, str]]:
+    """Name -> (event, value): each event, and of one that happens once per value (`each`) every value of its enum."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, event in entity.events.items():
+        values = entity.fields[event.each].values if event.each else ()
+        found |= {f"{name}.{value}": (name, value) for value in values} if values else {name: (name, "")}
+    return found
 
 
 def _per(place: Sheet, entity: EntityType) -> str:

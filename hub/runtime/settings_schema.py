@@ -66,12 +66,16 @@ class ConnectionSettings:
     where: str = ""
 
 
+QUARTER_S = 91 * 86_400.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSettings:
     """Who is told when something waits for a person."""
 
     to: Mapping[str, str] = field(repr=False)  # name -> reference to an apprise address
     every_s: float = 3600.0  # not more often than this
+    figures: str = ""  # week or month: they get the key figures after each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +88,12 @@ class ProjectSettings:
     guards: Mapping[str, Bound]
     faults: Mapping[str, list[Fault]] = field(default_factory=dict)  # connection -> what is wrong in its section
     notices: NoticeSettings | None = None  # None: nobody is told
+    audits_s: float = QUARTER_S  # how often the data is audited
 
 
 def read_settings(sheet: Sheet) -> ProjectSettings:
     """Typed settings. Faults of a connection's section are kept apart, all others are noted in the sheet."""
-    sheet.closed(("hub", "store", "defaults", "connections", "guards", "notices", "language"))
+    sheet.closed(("hub", "store", "defaults", "connections", "guards", "notices", "audits", "language"))
     for key, place in sheet.entries():
         if key != "connections":
             find_secrets(place)
@@ -112,6 +117,7 @@ def read_settings(sheet: Sheet) -> ProjectSettings:
         guards=_guards(sheet.at("guards")),
         faults=faults,
         notices=_notices(sheet.at("notices")) if sheet.has("notices") else None,
+        audits_s=read_duration(sheet, "audits", QUARTER_S),
     )
 
 
@@ -142,9 +148,12 @@ def _hub(sheet: Sheet) -> HubSettings:
 
 
 def _notices(place: Sheet) -> NoticeSettings | None:
-    if not place.closed(("to", "every"), required=("to",)):
+    if not place.closed(("to", "every", "figures"), required=("to",)):
         return None
-    return NoticeSettings(to=_secrets(place.at("to")), every_s=read_duration(place, "every", 3600.0))
+    return NoticeSettings(
+        to=_secrets(place.at("to")), every_s=read_duration(place, "every", 3600.0),
+        figures=place.choice("figures", ("week", "month"), ""),
+    )  # fmt: skip
 
 
 def _store_url(sheet: Sheet) -> str:

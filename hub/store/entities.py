@@ -48,6 +48,7 @@ COUNT = Statement(lambda d: select(ENTITY.c.type, func.count()).group_by(ENTITY.
 COUNT_OTHER = Statement(
     lambda d: select(ENTITY.c.type, func.count()).where(ENTITY.c.state != word("live")).group_by(ENTITY.c.type)
 )
+NEWEST = Statement(lambda d: select(ENTITY.c.type, func.max(ENTITY.c.version)).group_by(ENTITY.c.type))
 FAR = 2**62  # after every version
 PLACES = 64  # keys that fall into one place wait for each other; a big page takes all places and waits for everybody
 NEW_ENTITIES = Insert("entity")
@@ -186,6 +187,10 @@ class Entities(Session):
         params |= {} if type is None else {"type": type}
         params |= {} if not query else {"query": contains(query)}
         return [_entity(row) for row in self._rows(PAGES[type is not None, bool(query)], **params)]
+
+    def newest_versions(self) -> dict[str, int]:
+        """Entity type -> the newest change of any entity of it, whatever its state. It looks at every entity."""
+        return dict(self._rows(NEWEST))
 
     def count_entities(self) -> dict[str, int]:
         """Entity type -> how many live ones."""

@@ -15,12 +15,14 @@ from hub.app.service import Service
 from hub.errors import NotFound
 from hub.web import (
     api_events,
+    api_figures,
     api_rewards,
     api_triggers,
     audit,
     conflicts,
     connections,
     doors,
+    figures,
     identity,
     mappings,
     operations,
@@ -45,10 +47,12 @@ TOPICS = (
     reward_report,
     identity,
     plans,
+    figures,
     audit,
     settings,
 )
-CALLS = (api_events, api_rewards, api_triggers)  # importing each has put its calls on the router of the API
+# Importing each has put its calls on the router of the API.
+CALLS = (api_events, api_figures, api_rewards, api_triggers)
 ROUTES: tuple[Route, ...] = tuple(route for topic in TOPICS for route in topic.ROUTES.found)
 
 Message = MutableMapping[str, Any]

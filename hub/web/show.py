@@ -63,6 +63,8 @@ DONE: Mapping[str, str] = {
     "freed": "It moves again, by its rule.",
     "undo-begun": "An undo is being prepared: the records are read first.",
     "later": "Left for later.",
+    "figures": "The figures are computed anew; those that did not change stay.",
+    "data-audit": "The data is being looked at.",
 }
 
 

@@ -56,6 +56,11 @@ kpis:
   people_lost:
     {text: t, unit: share, direction: down, of: order,
      formula: {kind: retention, from: paid_at, to: refunded_at, per: contact, lost: true}}
+  money_kept:
+    {text: t, unit: share, direction: up, of: order,
+     formula: {kind: retention, from: paid_at, to: refunded_at, value: total}}
+  growing: {text: t, unit: share, direction: up, of: order, at: paid_at, formula: {kind: growth}}
+  an_order: {text: t, unit: money, direction: up, formula: {kind: quotient, above: revenue, below: orders}}
   stuck: {text: t, unit: number, direction: down, of: deal, at: changed.stage, when: "stage == 'new'",
           formula: {kind: count, older: 30d}}
   sales_cycle: {text: t, unit: days, direction: down, of: deal, at: event.won, when: "stage == 'won'",
@@ -178,6 +183,7 @@ def expected(orders: Orders) -> dict[str, dict[str, Any]]:
         back = [each for each in own if each["refunded_at"]]
         want["revenue"][label] = Fraction(sum(cents(each) for each in euros if not each["refunded_at"]), 100)
         want["orders"][label] = len(own)
+        want["an_order"][label] = want["revenue"][label] / len(own)
         want["buyers"][label] = len({each["customer"] for each in own})
         want["per_buyer"][label] = Fraction(sum(map(cents, euros)), 100 * len({each["customer"] for each in euros}))
         want["new_revenue"] |= {label: Fraction(new[label], 100)} if label in new else {}
@@ -195,6 +201,10 @@ def expected(orders: Orders) -> dict[str, dict[str, Any]]:
         ]
         still = [each for each in running if not each["refunded_at"] or moment(each["refunded_at"]) >= end]
         people, stay = ({each["customer"] for each in some} for some in (running, still))
+        paid, left = (sum(cents(each) for each in some if each["currency"] == "EUR") for some in (running, still))
+        want["money_kept"][label] = Fraction(left, paid)
+        before = by_month(orders)[f"2026-{int(label[5:]) - 1:02}"]
+        want["growing"][label] = Fraction(len(own) - len(before), len(before))
         want["kept"][label] = Fraction(len(still), len(running))
         want["people_lost"][label] = 1 - Fraction(len(stay), len(people))
     return want
@@ -234,7 +244,18 @@ def test_the_same_of_a_hundred_thousand_events(world: MakeWorld) -> None:
 # As of
 
 
-NAMES = ("revenue", "orders", "buyers", "new_revenue", "refund_rate", "time_to_refund", "refunded_in_a_day", "kept")
+NAMES = (
+    "an_order",
+    "growing",
+    "revenue",
+    "orders",
+    "buyers",
+    "new_revenue",
+    "refund_rate",
+    "time_to_refund",
+    "refunded_in_a_day",
+    "kept",
+)
 
 
 def test_a_figure_of_then_is_shown_again_and_the_records_between_are_named(world: MakeWorld) -> None:
@@ -339,6 +360,24 @@ def test_a_sales_cycle_runs_from_first_sight_to_the_event_and_old_deals_are_left
     assert shown(w, "sales_cycle", as_of=then) == {"2026-12": "2"}
 
 
+def test_an_event_that_was_taken_back_is_no_event_and_was_one_then(world: MakeWorld) -> None:
+    w = world()
+    deal(w, "d1", "new")
+    w.clock.advance(3 * DAY)
+    deal(w, "d1", "won")
+    then = w.clock.now()
+    w.clock.advance(DAY)
+    deal(w, "d1", "new")
+    w.clock.advance(DAY)
+    deal(w, "d2", "new")
+    w.clock.advance(DAY)
+    deal(w, "d2", "won")
+    assert shown(w, "sales_cycle") == {"2026-12": "1"}
+    assert shown(w, "sales_cycle", as_of=then) == {"2026-12": "3"}
+    found = show_kpi(w.hub, "sales_cycle", since=SINCE, as_of=then)
+    assert [row["difference"] for row in found["differences"]] == ["left", "came"]
+
+
 def test_a_deal_is_stuck_once_its_stage_has_not_moved_for_that_long(world: MakeWorld) -> None:
     w = world()
     deal(w, "d1", "new")
@@ -392,6 +431,10 @@ def test_segments_come_from_fields_references_and_sources_and_add_up(world: Make
 def test_the_records_behind_a_figure_make_the_figure(world: MakeWorld) -> None:
     w, orders = world(), made(random.Random(12), range(80), 9)
     load(w, orders, people=9)
+    found = show_kpi(w.hub, "an_order", since=SINCE, records=True)
+    assert [
+        len([each for each in found["records"] if each["period"] == row["period"]]) for row in found["figures"]
+    ] == [row["of"] for row in found["figures"]]
     found = show_kpi(w.hub, "revenue", since=SINCE, records=True)
     for row in found["figures"]:
         own = [Fraction(each["value"]) for each in found["records"] if each["period"] == row["period"]]

@@ -12,7 +12,19 @@ import pytest
 from hub.core.canonical_file import read_canonical
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
-from hub.core.kpis import Kpi, Sight, chosen, fact_of, figures, last_periods, period_around, periods_between
+from hub.core.kpis import (
+    Figure,
+    Kpi,
+    Sight,
+    chosen,
+    fact_of,
+    figures,
+    last_periods,
+    period_around,
+    periods_between,
+    previous_days,
+    quotients,
+)
 from hub.core.kpis_file import parse_kpis
 from hub.model import Json
 from hub.runtime.registry import SHIPPED
@@ -56,9 +68,10 @@ def test_a_good_file_has_no_fault() -> None:
     ("old", "new", "code", "line"),
     [
         ("of: deal", "of: deel", "KPI-001", 7),
+        ("{kind: ratio, part: \"stage == 'won'\"}", "{kind: quotient, above: rate, below: rate}", "KPI-004", 10),
         ("at: close_date", "at: closed", "KPI-001", 8),
         ("at: close_date", "at: amount", "KPI-001", 8),
-        ("at: close_date", "at: event.gone", "KPI-001", 8),
+        ("at: close_date", "at: event.shelved", "KPI-001", 8),
         ("at: close_date\n    ", "", "KPI-003", 3),
         ("kind: ratio", "kind: ration", "KPI-002", 10),
         ("unit: share", "unit: days", "KPI-002", 5),
@@ -231,3 +244,47 @@ def test_a_shipped_figure_counts_what_it_says(name: str, sights: list[Sight], va
     march, until = period_around("month", date(2026, 3, 1)), datetime(2026, 6, 1, tzinfo=UTC).timestamp()
     (found,) = figures(one, chosen(one, facts, until=until), [march], zone=UTC, until=until)
     assert found.value == Decimal(value)
+
+
+def test_a_quotient_is_of_figures_that_are_there_and_are_none_themselves() -> None:
+    text = (
+        GOOD
+        + """\
+  twice: {text: t, unit: share, direction: up, formula: {kind: quotient, above: rate, below: rate}}
+  wrong: {text: t, unit: share, direction: up, formula: {kind: quotient, above: twice, below: ratte}}
+  unsaid: {text: t, unit: days, direction: up, formula: {kind: quotient, above: rate, below: rate}}
+"""
+    )
+    assert [code for code, _ in faults(text)][:2] == ["KPI-004", "KPI-004"]
+    assert len(faults(text)) == 3
+
+
+def test_what_comes_before_a_period_is_as_long() -> None:
+    before = {
+        by: previous_days(period_around(by, date(2024, 3, 31))) for by in ("day", "week", "month", "quarter", "year")
+    }
+    assert before == {
+        "day": date(2024, 3, 30), "week": date(2024, 3, 18), "month": date(2024, 2, 1), "quarter": date(2023, 10, 1),
+        "year": date(2023, 1, 1),
+    }  # fmt: skip
+
+
+def test_an_event_that_happens_once_per_value_has_a_moment_for_each() -> None:
+    text = GOOD.replace("at: close_date", "at: event.stage_changed.contract")
+    assert kpi(text).at == "event.stage_changed.contract"
+    assert faults(GOOD.replace("at: close_date", "at: event.stage_changed")) == [("KPI-001", 8)]
+
+
+def test_where_segments_differ_a_quotient_has_all_of_them_and_divides_by_none_that_is_missing() -> None:
+    one = kpi(GOOD.replace("{kind: ratio, part: \"stage == 'won'\"}", "{kind: count}").replace("share", "number"))
+    period = period_around("month", date(2026, 3, 3))
+
+    def told(segment: str, value: int) -> Figure:
+        return Figure(period=period, segment=segment, value=Decimal(value), part=Decimal(value), of=value, ids=(value,))
+
+    found = quotients(one, [told("a", 3), told("b", 4)], [told("a", 6), told("c", 5)])
+    assert [(each.segment, each.value, each.of) for each in found] == [
+        ("a", Decimal("0.5"), 6), ("b", None, 0), ("c", Decimal(0), 5)
+    ]  # fmt: skip
+    empty = Figure(period=period, segment="", value=Decimal(0), part=Decimal(0), of=0, ids=())
+    assert [each.segment for each in quotients(one, [empty], [told("c", 5)])] == ["c"]

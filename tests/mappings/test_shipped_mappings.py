@@ -64,8 +64,8 @@ def test_the_declarations_have_no_fault() -> None:
     assert [str(fault) for fault in DECLARATION_FAULTS] == []
     assert list(CANONICAL.entities) == [
         "contact", "company", "owner", "deal", "product", "order", "cart", "coupon", "invoice", "payment",
-        "subscription", "form_submission", "activity", "appointment", "campaign", "registration", "task", "ticket",
-        "segment", "membership",
+        "subscription", "form_submission", "activity", "appointment", "campaign", "cost", "registration", "task",
+        "ticket", "segment", "membership",
     ]  # fmt: skip
 
 

@@ -32,7 +32,8 @@ from hub.store.statements import Statement
 
 # Lists of everything, by the order of ids or grouped: asked by people, not by pages.
 WHOLE = {
-    "entities.PAGES", "entities.COUNT", "links.COUNT_BEHIND", "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
+    "entities.PAGES", "entities.COUNT", "entities.NEWEST", "links.COUNT_BEHIND",
+    "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
     "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
     "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
     "segments.COUNTS", "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES", "firings.TALLY",

@@ -41,6 +41,8 @@ TABLE = {
     ("GET", "/triggers"): "read", ("GET", "/firings"): "read", ("GET", "/triggers/{rule}/trial"): "configure",
     ("POST", "/firings/{firing}/approve"): "approve", ("POST", "/firings/{firing}/drop"): "approve",
     ("POST", "/rewards/{grant}/approve"): "approve", ("POST", "/rewards/{grant}/decline"): "approve",
+    ("GET", "/figures"): "read", ("GET", "/figures/{kpi}"): "read", ("GET", "/goals"): "read",
+    ("GET", "/data-audits"): "read",
     ("GET", "/reward-report"): "read", ("POST", "/rewards/{grant}/cancel"): "approve",
     ("POST", "/rewards/{grant}/confirm"): "approve", ("POST", "/connections/{connection}/run"): "run",
     ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",

@@ -52,6 +52,9 @@ TABLE = {
     ("POST", "/rewards/{grant}/decline"): "approve", ("POST", "/rewards/{grant}/confirm"): "approve",
     ("POST", "/rewards/rules/{rule}/trial"): "configure", ("GET", "/reward-report"): "read",
     ("POST", "/rewards/{grant}/cancel"): "approve",
+    ("GET", "/figures"): "read", ("POST", "/figures"): "run", ("GET", "/figures/{kpi}"): "read",
+    ("GET", "/figures/{kpi}/csv"): "read", ("GET", "/goals"): "read", ("GET", "/data"): "read",
+    ("POST", "/data"): "run", ("GET", "/data/report"): "read",
     ("GET", "/identity"): "read", ("POST", "/identity/{pair}/merge"): "decide",
     ("POST", "/identity/{pair}/never"): "decide", ("POST", "/identity/{pair}/later"): "decide",
     ("GET", "/plan"): "read", ("GET", "/plan/errand"): "read", ("POST", "/plan/make"): "run",
@@ -63,7 +66,8 @@ TABLE = {
 }  # fmt: skip
 NOT_THERE = {
     "conflict": "99999", "target": "contact:99999", "field": "name", "run": "99999", "hold": "99999",
-    "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "token": "0" * 16,
+    "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "kpi": "none",
+    "token": "0" * 16,
     "pair": "99999", "rule": "nothing", "plan": "99999",
 }  # fmt: skip
 GUARDED = [route for route in ROUTES if route.right is not None]

@@ -1,0 +1,42 @@
+"""The part of the JSON API that tells key figures, goals, and the audits of the data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hub.app import board, kpis
+from hub.app.audit_report import past_audits
+from hub.app.past import parse_moment
+from hub.web.api import ROUTER, Body, Hubs, Name, Reader, Word
+
+Period = Literal["day", "week", "month", "quarter", "year"]
+
+
+@ROUTER.get("/figures")
+def get_figures(service: Hubs, _: Reader) -> Body:
+    """Every key figure of the last twelve months and every goal, as they were computed last."""
+    return board.board(service.hub)
+
+
+@ROUTER.get("/figures/{kpi}")
+def get_figure(
+    service: Hubs, _: Reader, kpi: Name, by: Period = "month", since: Word = None, segment: Word = None,
+    as_of: Word = None, records: bool = False,
+) -> Body:  # fmt: skip
+    """One key figure by period, computed now; with `as_of` as it was shown then, beside what is known now."""
+    return kpis.show_kpi(
+        service.hub, kpi, by=by, since=since or "", segment=segment or "", records=records,
+        as_of=parse_moment(as_of) if as_of else None,
+    )  # fmt: skip
+
+
+@ROUTER.get("/goals")
+def get_goals(service: Hubs, _: Reader) -> list[Body]:
+    """Every goal with its pace and forecast, computed now."""
+    return kpis.list_goals(service.hub)
+
+
+@ROUTER.get("/data-audits")
+def get_data_audits(service: Hubs, _: Reader) -> list[Body]:
+    """The last audits of the data, the newest first: score, shares, and how many of each finding."""
+    return past_audits(service.hub)

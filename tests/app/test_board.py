@@ -1,0 +1,98 @@
+"""The board of figures: computed beforehand, anew where something changed, and equal to what is computed then."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hub.app.board import board, refresh, trend
+from hub.app.identity import merge
+from hub.app.kpis import list_goals, list_kpis, show_kpi
+from hub.core.document import Sheet
+from hub.core.goals import parse_goals
+from hub.runtime.yaml import parse_yaml
+from tests.app.test_kpis import deal, load, made, with_kpis
+from tests.reward_world import DAY, MakeWorld, World, order_record, worlds
+
+GOALS = """
+language: 1
+goals:
+  more: {kpi: orders, baseline: 1, target: 9000, since: 2026-01-01, deadline: 2026-12-31, owner: kim@example.com}
+  few: {kpi: orders, baseline: 1, target: 2, since: 2026-01-01, deadline: 2026-12-31, owner: kim@example.com}
+"""
+
+
+@pytest.fixture
+def world(migrated_url: str) -> Iterator[MakeWorld]:
+    with worlds(migrated_url) as make:
+        yield lambda: with_goals(with_kpis(make()))
+
+
+def with_goals(w: World) -> World:
+    sheet = Sheet(parse_yaml(GOALS, "goals.yaml"))
+    w.hub.projects.goals = parse_goals(sheet, w.hub.projects.kpis)
+    assert sheet.faults == []
+    return w
+
+
+def assert_as_computed_now(w: World) -> None:
+    found = board(w.hub)
+    for each in found["figures"]:
+        assert each["figures"] == show_kpi(w.hub, each["kpi"])["figures"], each["kpi"]
+    assert found["goals"] == list_goals(w.hub)
+
+
+def names(w: World) -> set[str]:
+    return {row["kpi"] for row in list_kpis(w.hub)}
+
+
+def test_before_the_first_computation_every_figure_is_named_and_none_told(world: MakeWorld) -> None:
+    found = board(world().hub)
+    assert found["at"] is None
+    assert {each["now"] for each in found["figures"]} == {None}
+
+
+def test_only_what_changed_is_computed_anew_and_the_board_tells_what_is_computed_now(world: MakeWorld) -> None:
+    w, chance = world(), random.Random(5)
+    load(w, made(chance, range(60), 9), people=9)
+    assert set(refresh(w.hub, owner="a")) == names(w)
+    assert_as_computed_now(w)
+    assert refresh(w.hub, owner="a") == []
+    deal(w, "d1", "new")
+    assert set(refresh(w.hub, owner="a")) == {"stuck", "sales_cycle"}
+    assert_as_computed_now(w)
+    load(w, made(chance, range(60, 70), 9))
+    assert set(refresh(w.hub, owner="a")) == names(w) - {"stuck", "sales_cycle"}
+    assert_as_computed_now(w)
+    ann, bob = w.entity("contact", 0), w.entity("contact", 1)
+    merge(w.hub, f"contact:{ann.id}", f"contact:{bob.id}", by="kim")
+    assert {"buyers", "per_buyer", "new_revenue", "people_lost"} <= set(refresh(w.hub, owner="a"))
+    assert_as_computed_now(w)
+    w.clock.advance(DAY)
+    assert set(refresh(w.hub, owner="a")) == names(w), "a day is over: periods begin and end"
+    assert_as_computed_now(w)
+
+
+def test_of_two_processes_one_computes_and_an_end_keeps_what_was_done(world: MakeWorld) -> None:
+    w = world()
+    load(w, {"o1": order_record("o1", "c0")}, people=1)
+    asked: list[Any] = []
+
+    def over() -> bool:
+        asked.append(refresh(w.hub, owner="other"))
+        return len(asked) > 2
+
+    assert len(refresh(w.hub, owner="a", over=over)) == 2
+    assert asked == [[], [], []]
+    assert set(refresh(w.hub, owner="other")) == names(w) - {row["kpi"] for row in list_kpis(w.hub)[:2]}
+
+
+def test_a_trend_is_of_periods_that_are_over() -> None:
+    def of(*values: str | None, direction: str = "up") -> str:
+        return trend([{"value": value} for value in values], direction)
+
+    assert (of("1", "2"), of("2", "1"), of("2", "2.0"), of("2"), of(None, "2")) == ("better", "worse", "same", "", "")
+    assert (of("1", "2", direction="down"), of("9", "2", "1", direction="down")) == ("worse", "better")
