@@ -30,6 +30,7 @@ from hub.store.reviews import Reviews
 from hub.store.rows import ViewSpec
 from hub.store.runs import Runs
 from hub.store.schema import ready
+from hub.store.seals import Seals
 from hub.store.views import Views
 
 
@@ -45,6 +46,7 @@ class Tx(
     Rates,
     Ledger,
     Config,
+    Seals,
     People,
     Views,
     Plans,

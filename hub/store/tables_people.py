@@ -10,7 +10,7 @@ from sqlalchemy import Index
 from hub.store.tables import METADATA, Base, _bytes, _document, _number, _time, _words
 
 __all__ = [
-    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Note", "PlanPart", "SavedView", "SignInFailure",
+    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Note", "PlanPart", "SavedView", "Seal", "SignInFailure",
     "SignInLink", "UserSession",
 ]  # fmt: skip
 
@@ -121,3 +121,13 @@ class DataAudit(Base, table=True):
     by: str = _words()
     score: int | None = _number(null=True)  # 0 to 100; none where there was nothing to look at
     figures: str = _document()  # what was counted -> how many
+
+
+class Seal(Base, table=True):
+    """What holds an entry of the audit log in its place: a chain over all entries, in their order."""
+
+    __tablename__ = "seal"
+    entry: int = _number(key=True)
+    salt: str = _words()  # of the content's digest; "" once somebody was erased from the entry
+    content: str = _words()  # digest of what the entry says
+    seal: str = _words()  # digest of the seal before, the entry's number and `content`
