@@ -194,6 +194,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # Records
     "REC-KEY": ("A record cannot be made there without what the system knows it by.", "Map the field that is named."),
     "REC-UNREADABLE": ("A record of a page could not be read; the others were.", "Report it with the message."),
+    "LOG-BROKEN": (
+        "The log of what people did is not as it was written: an entry was changed, taken out, put in or moved.",
+        "Compare it with a backup, and find out who can write to the database.",
+    ),
     "REC-KILLS": (
         "A record ended every process that took it in, or fits into no memory. The others went on.",
         "Look at it in the system; then retry it here, or leave it out.",

@@ -22,6 +22,7 @@ from hub.cli import (
     reviewing,
     rewarding,
     running,
+    told,
     triggering,
     verifying,
 )
@@ -185,6 +186,12 @@ users.command("disable")(people.disable_user)
 users.command("enable")(people.enable_user)
 users.command("link")(people.link_user)
 app.add_typer(users, name="user")
+
+log = _group("What people did.")
+log.command("list")(told.list_log)
+log.command("head")(told.head_of_log)
+log.command("verify")(told.verify_log)
+app.add_typer(log, name="log")
 
 db = _group("The hub's database.")
 db.command("upgrade")(configuring.upgrade_database)

@@ -1,4 +1,4 @@
-"""Configuration and people: published mappings, settings, secrets (only ever as ciphertext), users, the audit log."""
+"""Configuration and people: published mappings, settings, secrets (only ever as ciphertext), users."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hub.errors import NotFound
 from hub.model import Json
 from hub.store.codec import decode, encode
 from hub.store.databases import Row
-from hub.store.rows import AuditRow, MappingVersionRow, UserRow
+from hub.store.rows import MappingVersionRow, UserRow
 from hub.store.session import Session
 from hub.store.statements import Dialect, Statement, as_new, given, table
 
 MAPPING, SETTING, SECRET = table("mapping_version"), table("setting"), table("secret")
-AUDIT, USER = table("audit"), table("user")
+USER = table("user")
 INSTANCE = "instance_id"
 CODE_KEY = "rewards.code_key"
 MAPPING_HEAD = [MAPPING.c[name] for name in ("name", "version", "kind", "digest", "by", "at")]
@@ -53,12 +53,10 @@ KEEP_SECRET = _keep("secret", "name")
 DROP_SECRET = Statement(lambda d: delete(SECRET).where(SECRET.c.name == bindparam("the_name")))
 USERS = Statement(lambda d: select(USER).order_by(USER.c.name))
 KEEP_USER = _keep("user", "name")
-LOG = Statement(lambda d: insert(AUDIT).values({n: p for n, p in given("audit").items() if n != "id"}))
-LOGGED = Statement(lambda d: select(AUDIT).order_by(AUDIT.c.id.desc()).limit(bindparam("limit", type_=Integer())))
 
 
 class Config(Session):
-    """What people set, and what they did."""
+    """What people set."""
 
     def publish_mapping(self, kind: str, name: str, digest: str, content: str, by: str, at: float) -> int:
         """Publishes a file; gives its version. What is in force already keeps its number; all else gets the next."""
@@ -161,21 +159,6 @@ class Config(Session):
     def users(self) -> dict[str, UserRow]:
         """Name -> person."""
         return {row[0]: _user(row) for row in self._rows(USERS)}
-
-    def audit(self, actor: str, action: str, target: str, before: Json, after: Json, at: float) -> None:
-        """One line in the log of what people did."""
-        row = as_new(actor=actor, action=action, target=target, before=encode(before), after=encode(after), at=at)
-        self._run(LOG, **row)
-
-    def audit_log(self, limit: int = 500) -> list[AuditRow]:
-        """What people did, newest first."""
-        return [
-            AuditRow(
-                id=row[0], actor=row[1], action=row[2], target=row[3], before=decode(row[4]), after=decode(row[5]),
-                at=row[6],
-            )
-            for row in self._rows(LOGGED, limit=limit)
-        ]  # fmt: skip
 
 
 def _user(row: Row) -> UserRow:

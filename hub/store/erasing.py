@@ -15,6 +15,7 @@ from hub.model import Json
 from hub.store.codec import encode
 from hub.store.plans import ADD_PART, parts_as_new
 from hub.store.rows import PlanRow
+from hub.store.seals import UNSALT
 from hub.store.session import Session, ids_of, texts_of
 from hub.store.statements import Dialect, Statement, as_new, given, table
 
@@ -238,6 +239,7 @@ class Erasing(Session):
         self._run(GRANT_PERSON, ids=ids, **as_new(recipient="{}", detail=""))
         self._run(POINT_WORDS, ids=ids, **as_new(text=""))
         self._run(DROP_NOTES, targets=texts_of(named))
+        self._run(UNSALT, targets=texts_of(told), **as_new(salt=""))
         self._run(CLEAR_AUDIT, targets=texts_of(told), **as_new(before="null", after="null"))
 
     def set_event_values(self, changes: Mapping[int, Mapping[str, Json]]) -> None:

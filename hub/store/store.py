@@ -31,6 +31,7 @@ from hub.store.reviews import Reviews
 from hub.store.rows import ViewSpec
 from hub.store.runs import Runs
 from hub.store.schema import ready
+from hub.store.seals import Seals
 from hub.store.segments import Segments
 from hub.store.views import Views
 
@@ -48,6 +49,7 @@ class Tx(
     Ledger,
     Firings,
     Config,
+    Seals,
     People,
     Views,
     Plans,

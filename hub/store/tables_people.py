@@ -14,7 +14,7 @@ from hub.store.tables_triggers import Firing
 
 __all__ = [
     "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Event", "Firing", "Note", "PlanPart", "PointUse",
-    "SavedView", "SegmentMember", "SignInFailure", "SignInLink", "UserSession",
+    "SavedView", "Seal", "SegmentMember", "SignInFailure", "SignInLink", "UserSession",
 ]  # fmt: skip
 
 
@@ -141,3 +141,13 @@ class PointUse(Base, table=True):
     text: str = _words()
     by: str = _words()
     at: float = _time()
+
+
+class Seal(Base, table=True):
+    """What holds an entry of the audit log in its place: a chain over all entries, in their order."""
+
+    __tablename__ = "seal"
+    entry: int = _number(key=True)
+    salt: str = _words()  # of the content's digest; "" once somebody was erased from the entry
+    content: str = _words()  # digest of what the entry says
+    seal: str = _words()  # digest of the seal before, the entry's number and `content`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from hub.app import people, sessions
+from hub.app import people, sealing, sessions
 from hub.app.listings import audit_log
 from hub.app.people import ROLE_TEXTS, Right
 from hub.errors import HubError
@@ -18,7 +18,7 @@ PAGE = 100
 def log(ask: Ask) -> Response:
     found = audit_log(ask.hub, limit=PAGE + 1, before_id=ask.edge("before") or 2**62)
     more = f"/audit?before={found[PAGE - 1]['entry']}" if len(found) > PAGE else ""
-    return ask.page("audit.html", rows=found[:PAGE], more=more)
+    return ask.page("audit.html", rows=found[:PAGE], more=more, head=sealing.head(ask.hub))
 
 
 @ROUTES.get("/users", Right.PEOPLE)
