@@ -17,7 +17,7 @@ from hub.store.plans import ADD_PART, parts_as_new
 from hub.store.rows import PlanRow
 from hub.store.seals import UNSALT
 from hub.store.session import Session, ids_of, texts_of
-from hub.store.statements import Dialect, Statement, as_new, given, table
+from hub.store.statements import Dialect, Statement, as_new, given, table, word
 
 ENTITY, LINK, INTENT, EVENT = table("entity"), table("link"), table("intent"), table("event")
 CONFLICT, RULING, HISTORY, QUARANTINE = table("conflict"), table("ruling"), table("history"), table("quarantine")
@@ -26,7 +26,7 @@ TOMBSTONE, TOMBSTONE_KEY, HOLD_ITEM, HINT = (
     table("tombstone"), table("tombstone_key"), table("hold_item"), table("hint"),
 )  # fmt: skip
 GRANT, DELIVERY, NOTE, AUDIT = table("grant"), table("delivery"), table("note"), table("audit")
-POINT_USE = table("point_use")
+POINT_USE, FIRING = table("point_use"), table("firing")
 ERASURE, PLAN, PART = table("erasure"), table("plan"), table("plan_part")
 
 
@@ -125,6 +125,23 @@ GRANT_PERSON = Statement(
 )
 POINT_WORDS = Statement(
     lambda d: update(POINT_USE).where(d.one_of(POINT_USE.c.subject_id, "ids")).values(text=bindparam("new_text"))
+)
+FIRINGS_OPEN = Statement(
+    lambda d: (
+        update(FIRING)
+        .where(
+            d.one_of(FIRING.c.subject_id, "ids"),
+            or_(*(FIRING.c.state == word(state) for state in ("due", "waiting", "held"))),
+        )
+        .values(state=bindparam("new_state"))
+    )
+)
+FIRING_WORDS = Statement(
+    lambda d: (
+        update(FIRING)
+        .where(or_(d.one_of(FIRING.c.subject_id, "ids"), d.one_of(FIRING.c.entity_id, "ids")))
+        .values(topic=bindparam("new_topic"), reason=bindparam("new_reason"))
+    )
 )
 DROP_NOTES = Statement(lambda d: delete(NOTE).where(d.one_of(NOTE.c.target, "targets")))
 CLEAR_AUDIT = Statement(
@@ -238,6 +255,8 @@ class Erasing(Session):
         self._run(EMPTY, ids=ids, **nothing)
         self._run(GRANT_PERSON, ids=ids, **as_new(recipient="{}", detail=""))
         self._run(POINT_WORDS, ids=ids, **as_new(text=""))
+        self._run(FIRINGS_OPEN, ids=ids, **as_new(state="refused"))  # nothing is done any more for who is forgotten
+        self._run(FIRING_WORDS, ids=ids, **as_new(topic="", reason=""))
         self._run(DROP_NOTES, targets=texts_of(named))
         self._run(UNSALT, targets=texts_of(told), **as_new(salt=""))
         self._run(CLEAR_AUDIT, targets=texts_of(told), **as_new(before="null", after="null"))

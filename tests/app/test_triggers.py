@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hub.app.context import Connection
+from hub.app.erasing import erase
 from hub.app.firings import LEASE_S, approve, drop
 from hub.core.triggers import TRIES
 from hub.errors import NeedsReview, RecordRejected, RetryLater
@@ -314,3 +315,18 @@ def test_a_merged_person_is_counted_under_all_their_names(make):
     merge(world.hub, f"contact:{first.id}", f"contact:{second.id}", by="eve")
     world.order("o2", "bob")
     assert [firing.reason.partition(":")[0] for firing in world.firings()] == ["", "TRG-LIMIT"]
+
+
+def test_nothing_is_done_for_somebody_who_was_erased_and_nothing_they_said_is_left(make):
+    repeated = "on: order.paid, repeated: {times: 2, within: 7d, same: total}, who: contact"
+    world = make(rule("same", repeated, TOLD))
+    world.customer("ann")
+    world.customer("bob")
+    for number, who in enumerate(("ann", "ann", "bob", "bob")):
+        world.order(f"o{number}", who)
+    assert world.states() == ["due", "due"]
+    assert all(each.topic for each in world.firings())
+    erase(world.hub, "contact:ann@example.com", by="sue")
+    assert world.states() == ["refused", "due"]
+    assert [bool(each.topic) for each in world.firings()] == [False, True]
+    assert world.work() == {"done": 1}
