@@ -23,7 +23,7 @@ def test_who_was_away_is_served_within_the_quota_and_delays_nobody() -> None:
     assert (found.changed, found.least, found.late) == (1000, 20, 0)
 
 
-@pytest.mark.parametrize("more", [{"late": 1}, {"windows": 9}, {"calls": 99}, {"refused": 9}, {"errors": ["L2"]}])
+@pytest.mark.parametrize("more", [{"late": 1}, {"windows": 9}, {"calls": 99}, {"refused": 3}, {"errors": ["L2"]}])
 def test_an_outage_is_judged_by_each_of_its_figures(more: dict[str, object]) -> None:
     good = {"changed": 100, "least": 2, "calls": 3, "windows": 1}
     assert Outage(**good).ok  # type: ignore[arg-type]
