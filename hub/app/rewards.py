@@ -207,8 +207,10 @@ def _event(work: Work, root: int, trigger: Trigger, values: Mapping[str, Json]) 
 
 def is_history(work: Work, root: int, names: Iterable[str]) -> bool:
     """Whether these fields are what they are by the word of a stream that was not read whole yet."""
+    if work.first_load:
+        return True
     link = _source(work.scene, root, names)
-    return work.first_load or not (link is None or _was_listed(work, link))
+    return link is not None and not _was_listed(work, link)
 
 
 def _source(scene: Scene, root: int, names: Iterable[str]) -> LinkRow | None:
