@@ -53,8 +53,8 @@ NO_BUDGET = "messages@ever"  # of notices to a person: they cost nothing
 
 
 def do_due(hub: Hub, *, limit: int = MOST) -> Counter[str]:
-    """Do what is due. One that fails delays no other. Gives counts per state."""
-    if not hub.triggers.rules:
+    """Do what is due. One that fails delays no other. Gives counts per state. A copy of the database does nothing."""
+    if hub.copied or not hub.triggers.rules:
         return Counter()
     with hub.store.reading() as tx:
         due = tx.due_firings(hub.clock.now(), limit)

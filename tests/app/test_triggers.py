@@ -330,3 +330,13 @@ def test_nothing_is_done_for_somebody_who_was_erased_and_nothing_they_said_is_le
     assert world.states() == ["refused", "due"]
     assert [bool(each.topic) for each in world.firings()] == [False, True]
     assert world.work() == {"done": 1}
+
+
+def test_a_copy_of_the_database_does_nothing(make):
+    world = make(rule("paid", "on: order.paid, who: contact", TOLD))
+    world.customer("ann")
+    world.order("o1", "ann")
+    world.hub.copied = True
+    assert world.work() == {}
+    world.hub.copied = False
+    assert world.work() == {"done": 1}
