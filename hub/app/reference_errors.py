@@ -377,6 +377,8 @@ FIXES = {
     **dict.fromkeys(("RWD-001", "RWD-002", "RWD-003", "RWD-006"), NEAREST),
     **dict.fromkeys(("TRG-002", "TRG-003", "TRG-009"), NEAREST),
     **dict.fromkeys(("KPI-001", "KPI-004"), NEAREST),
+    "RWD-008": "Name `product`, or `products` by country (two letters, ISO 3166) with a `default`.",
+    "RWD-009": "Name a figure of kpis.yaml, a field of the event's entity, a number; and no rule twice.",
     "RWD-007": "Write a moment as 2026-12-01T00:00:00Z, a span as 3d, 12h or 30m.",
     "KPI-003": "Add `at:` with one of the record's moments (a retention has none); write a span as 3d, 12h or 30m.",
     "KPI-005": "Write the number; the message suggests one.",

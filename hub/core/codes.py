@@ -138,6 +138,8 @@ CODES: Mapping[str, Code] = {
     "RWD-005": Code("A reversal by an event of another entity type."),
     "RWD-006": Code("An unknown budget."),
     "RWD-007": Code("A moment or span of time that is none."),
+    "RWD-008": Code("What is given: a product and products at once, or neither, or a country that is none."),
+    "RWD-009": Code("A milestone or measure over a figure, field or number that is none, or by a name that is taken."),
     # Key figures and goals
     "KPI-001": Code("An entity type, moment or reference that canonical.yaml does not declare."),
     "KPI-002": Code("A kind of formula that does not exist, or is told in another unit or not told whole."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.server
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -167,6 +168,14 @@ def rows(hub: Hub, kind: str) -> list[Json]:
         return [each.values for each in tx.entities_page(kind)]
 
 
+def known_to_localstripe() -> str:
+    """The shipped mapping without its last stream: localstripe has no promotion codes."""
+    text = (SHIPPED / "stripe.yaml").read_text("utf-8")
+    head, codes = text.split("  promotion_codes:\n")
+    assert not re.search(r"^  \w+:", codes, re.MULTILINE), "it is the last"
+    return head
+
+
 def subscribed(shop: stripe.StripeClient, vendor: str) -> tuple[str, str]:
     """A customer with a plan, by the calls that localstripe knows; gives the ids of both."""
     customer = shop.v1.customers.create({"email": "kim@example.org", "name": "Kim Ono"}).id
@@ -192,8 +201,8 @@ def test_customers_and_subscriptions_are_read_a_change_is_written_and_a_signed_w
     customer, subscription = subscribed(shop, vendor)
     shop.v1.customers.create({"email": "lee@example.org", "name": "Lee Min"})
     (tmp_path / "mappings").mkdir()
-    for name in ("canonical", "stripe"):
-        (tmp_path / "mappings" / f"{name}.yaml").write_bytes((SHIPPED / f"{name}.yaml").read_bytes())
+    (tmp_path / "mappings" / "canonical.yaml").write_bytes((SHIPPED / "canonical.yaml").read_bytes())
+    (tmp_path / "mappings" / "stripe.yaml").write_text(known_to_localstripe(), "utf-8")
     (tmp_path / "mappings" / "office.yaml").write_text(OFFICE, "utf-8")
     (tmp_path / "people.csv").write_text("Mail,Phone\nkim@example.org,+49301234567\n", "utf-8")
     (tmp_path / "hub.yaml").write_text(HUB_YAML.format(url=between), "utf-8")
