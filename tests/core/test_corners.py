@@ -202,6 +202,8 @@ def test_a_group_that_lacks_parts_is_kept_whole_beside_what_was_said() -> None:
     assert values_alone(fields, held, ["name"], own) is None  # no field has the short form
     turned = {"name": {"last_name": "Lee", "first_name": "Ann"}, "phone": "x"}  # whole, in another order
     assert "x" not in (values_alone(fields, turned, ["name", "phone"], own) or ({}, {"x": 1}))[1]
+    whole = {"name": {"first_name": "Ann", "last_name": "Lee"}, "phone": "x"}
+    assert values_alone(fields, whole, ["name", "phone"], own) == (whole, {"v": own[4], "m": own})
 
 
 def test_who_keeps_a_place_follows_the_rule() -> None:
