@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+import connectors
 from bench import load, parts
 from bench.__main__ import source
 from bench.people import draw
@@ -43,12 +44,19 @@ def stored(hub: Hub) -> dict[str, dict[str, Any]]:
     return found
 
 
+@pytest.fixture
+def own_connectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the bench adds to the hub's own connectors, for as long as the test takes."""
+    monkeypatch.setattr(connectors, "__path__", [*connectors.__path__])
+    load.find_own_connectors()
+
+
 @pytest.mark.timeout(180)
+@pytest.mark.usefixtures("own_connectors")
 @pytest.mark.parametrize("dies", ["the one that runs it", "a helper"])
 def test_a_worker_killed_in_the_middle_of_a_first_load(
     dies: str, postgres: Server, migrated_postgres: str, tmp_path: Path
 ) -> None:
-    load.find_own_connectors()
     with postgres.database(template=migrated_postgres) as url, source(RECORDS) as base_url:
         load.write_project(tmp_path, base_url, "engine")
         with load.opened(tmp_path, url) as hub:

@@ -171,7 +171,7 @@ def test_a_record_is_found_while_its_name_is_typed(company: Company, chromium: B
     page.keyboard.press("Escape")
     expect(page.locator(".tip .why-box:visible")).to_have_count(0)
     page.get_by_label(re.compile("^Slide back")).press("Home")
-    expect(page.locator("#past")).to_contain_text("Ray-Hub")
+    expect(page.locator("#past")).to_contain_text("As it was")
 
 
 def test_hostile_text_in_names_stays_text(company: Company, chromium: Browser) -> None:
