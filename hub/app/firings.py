@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import orjson
 
 from hub.app.context import Hub
+from hub.app.ingest import finish
 from hub.app.scene import Scene
 from hub.app.transact import commit
 from hub.core.canonical import SET_BY_TRIGGER
@@ -148,14 +149,6 @@ def _budget(hub: Hub, name: str) -> Budget | None:
 # A field, a task
 
 
-def _conclude(scene: Scene) -> None:
-    scene.decide()
-    if scene.hub.on_changes is not None:
-        scene.hub.on_changes(scene, first_load=False)
-    scene.mark_behind()
-    scene.save()
-
-
 def _set_fields(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
     """Fields that no system speaks for: no claim and no ruling is overruled; the same value is no change."""
     scene, root = _scene(hub, tx, firing)
@@ -163,7 +156,7 @@ def _set_fields(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
     for name, value in rule.do.values.items():
         if name in declared and declared[name].derived == SET_BY_TRIGGER:
             scene.set_value(root, name, value)
-    _conclude(scene)
+    finish(scene)
     firing.result = f"entity {root}"
 
 
@@ -182,7 +175,7 @@ def _make_task(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
             if mapping.entity == TASK_TYPE and scene.is_listed(connection, mapping):
                 scene.new_wanted(task.id, connection, mapping)
                 break
-    _conclude(scene)
+    finish(scene)
     firing.result = f"entity {task.id}"
 
 

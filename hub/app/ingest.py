@@ -179,11 +179,13 @@ def _page(
     )  # fmt: skip
 
 
-def finish(scene: Scene, *, first_load: bool, counts: Counter[str]) -> None:
-    """Decide, let events and grants follow from what changed, mark who is behind, save."""
+def finish(scene: Scene, *, first_load: bool = False, counts: Counter[str] | None = None) -> None:
+    """Decide, let events and grants follow from what changed (`counts` gets how many), mark who is behind, save."""
     scene.decide()
     if scene.hub.on_changes is not None:
-        counts.update(scene.hub.on_changes(scene, first_load=first_load))
+        followed = scene.hub.on_changes(scene, first_load=first_load)
+        if counts is not None:
+            counts.update(followed)
     scene.mark_behind()
     scene.save()
 

@@ -14,7 +14,7 @@ from functools import partial
 from hub.app.context import Connection, Hub
 from hub.app.freezing import release
 from hub.app.gone_back import GUARD as GONE_BACK
-from hub.app.ingest import ingest_page
+from hub.app.ingest import finish, ingest_page
 from hub.app.page import RECORD, stored_record
 from hub.app.removals import OUTGOING, decide_record
 from hub.app.runs import connection_of
@@ -52,15 +52,6 @@ class _Unset:
 
 
 UNSET = _Unset()
-
-
-def _conclude(scene: Scene) -> None:
-    """Decide, let events and grants follow from what changed, mark who is behind, save: as for a page."""
-    scene.decide()
-    if scene.hub.on_changes is not None:
-        scene.hub.on_changes(scene, first_load=False)
-    scene.mark_behind()
-    scene.save()
 
 
 # Conflicts
@@ -110,7 +101,7 @@ def resolve_conflict(
         tx.close_conflict(conflict_id, f"ruling:{ruling.id}", ruling.value, None, note)
         scene.rulings[root][conflict.field] = ruling
         scene.touch(root, conflict.field)
-        _conclude(scene)
+        finish(scene)
         tx.audit(by, "conflict resolved", f"conflict {conflict_id}", standing, ruling.value, scene.now)
         return ruling
 
@@ -130,7 +121,7 @@ def release_conflict(hub: Hub, conflict_id: int, *, by: str, note: str = "") -> 
         scene.load([conflict.entity_id])
         release(scene, conflict)
         tx.close_conflict(conflict_id, f"person:{by}", conflict.winner, conflict.winner_link, note or conflict.note)
-        _conclude(scene)
+        finish(scene)
         tx.audit(by, "conflict released", f"conflict {conflict_id}", conflict.field, None, scene.now)
         return tx.conflict(conflict_id)
 
@@ -147,7 +138,7 @@ def _decide_record(
         raise Drifted("this conflict has changed since it was shown, or is decided", where=where, fix=fix)
     chosen = None if isinstance(value, _Unset) else value
     choice = decide_record(scene, conflict, candidate=candidate, value=chosen, by=by, note=note)
-    _conclude(scene)
+    finish(scene)
     scene.tx.audit(by, "conflict resolved", f"conflict {conflict.id}", conflict.kind, choice, scene.now)
     return RulingRow(
         id=0, entity_id=conflict.entity_id, field="", value=choice, version=scene.version, by=by, at=scene.now
@@ -274,7 +265,7 @@ def _decide_cells(hub: Hub, hold: HoldRow, counts: Counter[str], *, release: boo
         links = tx.links_by_ids([link for link, _ in items], raw=False)
         scene.load({link.entity_id for link in links.values()})
         decided = 0 if hold.guard == "deletes" else _take_cells(scene, items, release=release)
-        _conclude(scene)
+        finish(scene)
         tx.drop_hold_items(hold.id, items)
         return decided, len(items)
 

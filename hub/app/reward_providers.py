@@ -77,8 +77,7 @@ def desk_of(
 
 def make_code_key(hub: Hub, tx: Tx, connection_name: str) -> None:
     """A grant of a code is about to be kept: what its code is made with is there from the same moment."""
-    connection = hub.connections.get(connection_name)
-    stream = giving_stream(connection) if connection is not None else None
+    stream = _stream_of(hub, connection_name)
     if stream is not None and stream.gives == CODE:
         tx.code_key()
 
@@ -89,10 +88,15 @@ def giving_stream(connection: Connection) -> Stream | None:
     return next(able, None)
 
 
+def _stream_of(hub: Hub, connection_name: str) -> Stream | None:
+    """The same by name; None, too, where the connection is gone from the configuration."""
+    connection = hub.connections.get(connection_name)
+    return giving_stream(connection) if connection is not None else None
+
+
 def can_cancel(hub: Hub, connection_name: str) -> bool:
     """Whether what was ordered there can be taken back."""
-    connection = hub.connections.get(connection_name)
-    stream = giving_stream(connection) if connection is not None else None
+    stream = _stream_of(hub, connection_name)
     return stream is not None and "delete" in stream.writes
 
 
@@ -106,7 +110,6 @@ def provider_of(connection: Connection, stream: Stream) -> Provider:
 
 def shown_code(hub: Hub, tx: Tx, grant: Grant) -> str:
     """The code that a grant's receiver types; "" where it is no code. It is worth money: told to him, kept nowhere."""
-    connection = hub.connections.get(grant.connection)
-    stream = giving_stream(connection) if connection is not None else None
+    stream = _stream_of(hub, grant.connection)
     known = tx.setting(CODE_KEY) if stream is not None and stream.gives == CODE else None
     return code_of(str(known), grant.reference) if known else ""
