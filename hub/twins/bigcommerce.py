@@ -577,3 +577,6 @@ def make(**options: Json) -> TwinBigCommerce:
 
 
 TWIN = make
+
+
+PEOPLE: dict[str, Json] = {"coupons": {"add": {"num_uses": 0}, "unique": ["name", "code"]}}
