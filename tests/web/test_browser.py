@@ -273,8 +273,15 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
         yield found
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+FORMS = {"light-wide": (WIDE, "light"), "dark-phone": (PHONE, "dark")}
+OTHERS = {"dark-wide": (WIDE, "dark"), "light-phone": (PHONE, "light")}
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [*FORMS.values(), *(pytest.param(*each, marks=pytest.mark.long) for each in OTHERS.values())],
+    ids=[*FORMS, *OTHERS],
+)
 def test_every_page_is_accessible_and_fits(shown: Company, chromium: Browser, size: Any, scheme: Any) -> None:
     page = enter(shown, chromium, "admin", viewport=size, color_scheme=scheme)
     page.goto("/conflicts")
