@@ -7,7 +7,6 @@ not the vendor's, a mapping that never passed) is kept with its fault, and the o
 
 from __future__ import annotations
 
-import gc
 import getpass
 import os
 from collections.abc import Iterator, Mapping
@@ -30,6 +29,7 @@ from hub.errors import ConfigFault, Fault
 from hub.runtime.alerts import Alerts
 from hub.runtime.clock import Clock, SystemClock
 from hub.runtime.log import configure
+from hub.runtime.memory import suit_pages
 from hub.runtime.outgoing import Outgoing
 from hub.runtime.registry import SETTINGS_FILE, Project, load_project
 from hub.runtime.secrets import Vault
@@ -38,7 +38,6 @@ from hub.store import Store
 
 STORE_FILE = "hub.db"
 URL_SETTING = "HUB_DATABASE_URL"
-COLLECT_AFTER = 200_000  # new containers between two searches for circles; CPython's own figure is 700
 
 
 def find_project(start: Path) -> Path:
@@ -77,13 +76,6 @@ def opened(project: Path, *, publish: bool = False, connect: bool = True) -> Ite
         hub.store.close()
 
 
-def _collect_seldom() -> None:
-    """A page makes some hundred thousand objects that die with it, none of them in a circle: a third of the time of
-    taking it in would go into looking for circles. They are still looked for, whenever that many objects have stayed.
-    """
-    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
-
-
 def open_hub(
     project_dir: Path,
     *,
@@ -107,7 +99,7 @@ def open_hub(
     Raises:
         ConfigFault: what all connections share is broken; or the store is of another version.
     """
-    _collect_seldom()
+    suit_pages()
     clock, environ = clock or SystemClock(), os.environ if environ is None else environ
     project = load_project(project_dir)
     store = Store(url or store_url(project_dir, project.settings.store_url, environ))

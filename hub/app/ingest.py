@@ -22,7 +22,16 @@ from hub.app.forgotten import without_erased
 from hub.app.gone import is_buried, is_dead, revive, settle_later, take_gone, take_unknown
 from hub.app.gone_back import may_go_back
 from hub.app.matching import LIVING, link_for, link_of_tombstone, moved_ids, rulings_on
-from hub.app.page import PageContext, body_of, content_hash, live_links, packed, quarantine_cells, quarantine_row
+from hub.app.page import (
+    PageContext,
+    body_of,
+    canonical_json,
+    content_hash,
+    live_links,
+    packed,
+    quarantine_cells,
+    quarantine_row,
+)
 from hub.app.parents import other_names, wake, with_references
 from hub.app.removals import contest
 from hub.app.scene import Cells, Scene
@@ -222,7 +231,11 @@ def _is_news(page: PageContext, record: SourceRecord, external_id: str) -> bool:
         return True
     if link.state in (LinkState.GONE, LinkState.WANTED) or page.released or page.dropped:
         return True
-    return link.hash != content_hash(record, body_of(page, record))
+    body = canonical_json(record)
+    if link.hash == content_hash(record, body):
+        return False  # its body is not kept: the next one is written into the same memory, which is warm
+    page.bodies[id(record)] = body
+    return True
 
 
 def _load(page: PageContext, news: Sequence[tuple[str, SourceRecord]], mapped: Mapping[int, MappedRecord]) -> None:

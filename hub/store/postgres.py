@@ -143,7 +143,16 @@ class PostgresDatabase:
             lent.close()
 
     def listed(self, values: list[Any]) -> Any:
-        return values
+        """An array as PostgreSQL reads it out of text ("Array Input and Output Syntax"): the driver would look at each
+        element by itself.
+        """
+        if not values or not isinstance(values[0], str):
+            return f"{{{','.join(map(str, values))}}}"
+        whole = "".join(values)
+        if '"' in whole or "\\" in whole:
+            values = [each.replace("\\", "\\\\").replace('"', '\\"') for each in values]
+        joined = '","'.join(values)
+        return f'{{"{joined}"}}'
 
     def lock_numbers(self, cursor: psycopg.Cursor[Row], numbers: Sequence[int]) -> None:
         locks = "SELECT pg_advisory_xact_lock(%s, number) FROM unnest(%s::int[]) AS number"
