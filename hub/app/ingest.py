@@ -406,8 +406,7 @@ def _odd(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json])
         return []
     marks, alike, found = page.matched_marks, [], []
     for name, value in shown.items():
-        stands = values.get(name)
-        if stands is None or value is None or name not in marks:
+        if value is None or (stands := values.get(name)) is None or name not in marks:
             continue
         if value == stands and value and not (page.released and (link.id, name) in page.released):
             if value.__class__ is not dict or not is_empty(value):

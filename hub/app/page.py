@@ -49,7 +49,7 @@ class PageContext:
     hints: list[tuple[str, str, str, float | None, float, str]] = field(default_factory=list)
     waited: Mapping[str, int] = field(default_factory=dict)  # external id -> how often it was read to find its parent
     fresh: list[str] = field(default_factory=list)  # external ids that had no link before
-    listed_since: float | None = None  # `known_since` as the cursor tells it, where this read is none of the stream
+    shown_until: float | None = None  # what `known_since` says, or the cursor where this read is none of the stream
     tombstones: list[TombstoneRow] = field(default_factory=list)
     buried: Mapping[str, TombstoneRow] = field(default_factory=dict)  # external id -> proof, for records without a link
     held_back: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # (guard, field) -> links
@@ -83,11 +83,13 @@ class PageContext:
         What a complete pull did not show had not changed when the pull began, its look-back aside: that counts for
         records that are read by id, too. Else an edit made this minute would pass for one as old as the last change.
         """
-        since = self.known_since
-        if since is None and self.listed_since is None:
-            state = self.scene.tx.cursor(self.connection.name, self.mapping.source) or {}
-            self.listed_since = (state.get("since") or LONG_AGO) - self.stream.lookback_s
-        return max(each for each in (link.read_at, since, self.listed_since, LONG_AGO) if each is not None)
+        if self.shown_until is None:
+            since = self.known_since
+            if since is None:
+                state = self.scene.tx.cursor(self.connection.name, self.mapping.source) or {}
+                since = (state.get("since") or LONG_AGO) - self.stream.lookback_s
+            self.shown_until = max(since, LONG_AGO)
+        return self.shown_until if link.read_at is None else max(link.read_at, self.shown_until)
 
 
 def canonical_json(record: SourceRecord) -> bytes:

@@ -51,6 +51,9 @@ def first_held(kinds: Mapping[str, str], shown: Mapping[str, Json]) -> tuple[dic
             if value:
                 filled.append(name)
             continue
+        if value is None and kind != "set":
+            held[name] = None
+            continue
         if kind == "set":
             value = sorted(value or ())
             if len(value) != len(set(value)):
@@ -79,18 +82,15 @@ def values_alone(
 
     None where no field has the short form, so that there is no default to write down.
     """
-    values: dict[str, Json] = {}
+    values: dict[str, Json] = dict(zip(filled, map(held.__getitem__, filled), strict=True))
     exceptions: dict[str, Json] = {}
     version = own[4]
-    for name in filled:
-        value = held[name]
-        if value.__class__ is dict and (field := fields[name]).kind == "group":
-            if [*value] != [*field.parts]:
-                whole = {part: value.get(part) for part in field.parts}
-                if whole != value:
-                    exceptions[name] = [version, {WHOLE: [own[0], value, *own[1:]]}, None]
-                value = whole
-        values[name] = value
+    for name, value in values.items():
+        if value.__class__ is dict and (field := fields[name]).kind == "group" and [*value] != [*field.parts]:
+            whole = {part: value.get(part) for part in field.parts}
+            if whole != value:
+                exceptions[name] = [version, {WHOLE: [own[0], value, *own[1:]]}, None]
+            values[name] = whole
     if len(exceptions) == len(values):
         return None
     document: dict[str, Json] = {"v": version, "m": own}
@@ -121,7 +121,7 @@ def undecided(
     values: Mapping[str, Json],
     old: Mapping[str, Json],
     new: Mapping[str, Json],
-    filled: Iterable[str],
+    filled: Sequence[str],
     precedences: Mapping[str, str],
 ) -> list[str]:
     """Fields that a second record's first contact may change in an entity with one other link; mostly none.
@@ -138,6 +138,13 @@ def undecided(
     exceptions, odd, before, now = entity.get("x"), old.get("x"), old["held"], new["held"]
     earlier = memory[2] < own[2]
     if not exceptions and not odd:
+        claimed = [*map(now.__getitem__, filled)]
+        if [*map(before.get, filled)] == claimed == [*map(values.get, filled)]:  # mostly, and told without a loop
+            return [
+                name
+                for name in filled
+                if not ((order := precedences[name]) is STAYS or (earlier and order is BY_TIME))
+            ]
         return [
             name
             for name in filled

@@ -27,7 +27,12 @@ def is_empty(value: Json) -> bool:
         return not value
     if value is None or value == []:
         return True
-    return isinstance(value, dict) and not any(part is not None for part in value.values())
+    if not isinstance(value, dict):
+        return False
+    for part in value.values():  # asked for each group of each record: no generator
+        if part is not None:
+            return False
+    return True
 
 
 def pack_claims(value: Json, claims: Mapping[str, Claim]) -> Json:
