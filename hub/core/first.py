@@ -141,9 +141,7 @@ def undecided(
         claimed = [*map(now.__getitem__, filled)]
         if [*map(before.get, filled)] == claimed == [*map(values.get, filled)]:  # mostly, and told without a loop
             return [
-                name
-                for name in filled
-                if not ((order := precedences[name]) is STAYS or (earlier and order is BY_TIME))
+                name for name in filled if not ((order := precedences[name]) is STAYS or (earlier and order is BY_TIME))
             ]
         return [
             name

@@ -27,12 +27,7 @@ def is_empty(value: Json) -> bool:
         return not value
     if value is None or value == []:
         return True
-    if not isinstance(value, dict):
-        return False
-    for part in value.values():  # asked for each group of each record: no generator
-        if part is not None:
-            return False
-    return True
+    return isinstance(value, dict) and [*value.values()].count(None) == len(value)  # asked of each group: no generator
 
 
 def pack_claims(value: Json, claims: Mapping[str, Claim]) -> Json:
