@@ -144,10 +144,12 @@ class PostgresDatabase:
 
     def listed(self, values: list[Any]) -> Any:
         """An array as PostgreSQL reads it out of text ("Array Input and Output Syntax"): the driver would look at each
-        element by itself.
+        element by itself. A list that holds something else than texts or numbers is left to the driver.
         """
-        if not values or not isinstance(values[0], str):
+        if {*map(type, values)} <= {int, float}:
             return f"{{{','.join(map(str, values))}}}"
+        if {*map(type, values)} != {str}:
+            return values
         whole = "".join(values)
         if '"' in whole or "\\" in whole:
             values = [each.replace("\\", "\\\\").replace('"', '\\"') for each in values]
