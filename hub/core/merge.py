@@ -402,5 +402,7 @@ def is_open(cell: Cell, field: CanonicalField, ruling: RulingRow | None, expecte
     if is_empty(cell.held) or not (ruling is not None or field.survivorship.rule == "manual"):
         return False
     bar = ruling.version if ruling else NO_VERSION
-    young = any(claim.taken > bar for claim in cell.own.values())
-    return young and not same(field, cell.held, expected)
+    young = {part: claim for part, claim in cell.own.items() if claim.taken > bar}
+    if field.kind == "set":  # an element that is wanted, too, asks nothing on behalf of the others
+        return any(claim.value != (part in (expected or ())) for part, claim in young.items())
+    return bool(young) and not same(field, cell.held, expected)

@@ -116,6 +116,18 @@ def test_a_ruling_stands_against_any_machine_and_a_younger_claim_opens_a_conflic
     assert is_open(cell, text(), ruling, "ruled")
 
 
+def test_a_younger_element_that_a_ruling_wants_opens_nothing_on_behalf_of_an_old_one() -> None:
+    tags = CanonicalField(name="tags", type="set", kind="set", survivorship=Survivorship(rule="union"))
+    ruling = RulingRow(id=7, entity_id=1, field="tags", value=["partner"], version=3, by="ann", at=0.0)
+    old, young = claim(1, True, 0, 10, taken=2), claim(1, True, 20, 30, taken=5)
+    calm = Cell(held=["partner", "press"], own={"press": old, "partner": young})
+    decision = decide_field(tags, {1: calm}, FieldState(value=["partner"]), VOICES, version=5, ruling=ruling)
+    assert (decision.open, is_open(calm, tags, ruling, ["partner"])) == (False, False)
+    asking = Cell(held=["partner", "press"], own={"press": young})
+    decision = decide_field(tags, {1: asking}, FieldState(value=["partner"]), VOICES, version=5, ruling=ruling)
+    assert (decision.open, is_open(asking, tags, ruling, ["partner"])) == (True, True)
+
+
 def test_memory_speaks_when_its_link_is_gone_and_is_silent_when_the_link_says_otherwise() -> None:
     won = decided(text(), [claim(1, "mine", 0, 10)]).state
     gone = {**VOICES, 1: Voice(link=1, connection="salesforce", connector="salesforce", rank=0, speaks=False)}
