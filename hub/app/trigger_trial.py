@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from hub.app.context import Hub
 from hub.app.drafts import drafted
 from hub.app.listings import Dict, iso
+from hub.app.past import begin_of_trial
 from hub.app.titles import cards
 from hub.app.trigger_clock import silence_of
 from hub.app.triggers import cause_of_change, cause_of_event, concerned, person_zone_of, was_there
@@ -32,14 +33,14 @@ from hub.core.triggers import (
     decide,
     total_of,
 )
-from hub.errors import NeedsReview, NotFound
+from hub.errors import NotFound
 from hub.model import EntityRow, EventRow, HistoryRow, Json
 from hub.runtime.registry import TRIGGERS_FILE
 from hub.runtime.slots import slot_after
 from hub.store import Tx
 
 DAY_S = 86_400.0
-DAYS_MOST = 3660
+REMEMBERED_S = 3660 * DAY_S  # so far back values are taken from the history
 CAUSES_MOST = 100_000
 PAGE = 500
 SHOWN = 50
@@ -166,7 +167,7 @@ def predict(
         raise NotFound(f"there is no trigger {name[:80]}", where=TRIGGERS_FILE, fix="hub trigger list")
     found: list[Predicted] = []
     with hub.store.reading() as tx:
-        trial = Trial(rule=rule, triggers=triggers, past=Past(tx=tx, since=since - DAYS_MOST * DAY_S))
+        trial = Trial(rule=rule, triggers=triggers, past=Past(tx=tx, since=since - REMEMBERED_S))
         silent = 0
         whole = True
         for number, (cause, later) in enumerate(_causes(hub, tx, trial, since, until)):
@@ -295,37 +296,41 @@ def _slot_causes(
 # For people
 
 
-def try_trigger(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
+def try_trigger(hub: Hub, name: str, *, days: int = 0, since: float | None = None, draft: bool = False) -> Dict:
     """What a rule would have done.
 
     Args:
-        days: back from now.
+        days: back from now; or `since`: from that moment on.
         draft: the rule as it stands in the draft of triggers.yaml.
 
     Returns:
-        {"rule", "days", "draft", "fires", "people", "minor", "currency", "approvals", "put_off", "refused": {code: n},
-         "silent": causes of a first load, "whole", "rows": the newest}
+        {"rule", "since", "days", "draft", "fires", "people", "minor", "currency", "approvals", "put_off",
+         "refused": {code: n}, "refused_people": {code: how many people}, "silent": causes of a first load, "whole",
+         "persons": those for whom it would have fired or been refused most, "rows": the newest}
 
     Raises:
-        NotFound: no such rule. NeedsReview: days out of range. ConfigFault: the draft cannot be read.
+        NotFound: no such rule. NeedsReview: out of range. ConfigFault: the draft cannot be read.
     """
-    if not 1 <= days <= DAYS_MOST:
-        raise NeedsReview("that is no number of days", where="days", fix=f"1 to {DAYS_MOST}")
-    triggers, now = _triggers(hub, draft=draft), hub.clock.now()
-    found, silent, whole = predict(hub, triggers, name, since=now - days * DAY_S, until=now)
+    now = hub.clock.now()
+    begin, triggers = begin_of_trial(now, days=days, since=since), _triggers(hub, draft=draft)
+    found, silent, whole = predict(hub, triggers, name, since=begin, until=now)
     fires = [each for each in found if each.decision.state in COUNTED]
+    refusals = [(_code(each), each.subject) for each in found if each.decision.state not in COUNTED]
     states = Counter(each.decision.state for each in fires)
     total = total_of(triggers.rules[name], len(fires))
-    shown = found[-SHOWN:][::-1]
+    shown, persons = found[-SHOWN:][::-1], _persons(found)
+    asked = {one for each in shown for one in (each.cause.entity_id, each.subject)} | {row["id"] for row in persons}
     with hub.store.reading() as tx:
-        named = cards(tx, {one for each in shown for one in (each.cause.entity_id, each.subject) if one is not None})
-    refused = Counter(each.decision.reason.partition(":")[0] for each in found if each.decision.state not in COUNTED)
+        named = cards(tx, {each for each in asked if each is not None})
     return {
-        "rule": name, "days": days, "draft": draft, "fires": len(fires),
+        "rule": name, "since": iso(begin), "days": round((now - begin) / DAY_S), "draft": draft, "fires": len(fires),
         "people": len({each.subject for each in fires}),
         "minor": total.minor if total is not None else 0, "currency": total.currency if total is not None else "",
         "approvals": states[FiringState.HELD], "put_off": states[FiringState.WAITING],
-        "refused": dict(refused.most_common()), "silent": silent, "whole": whole,
+        "refused": dict(Counter(code for code, _ in refusals).most_common()),
+        "refused_people": dict(Counter(code for code, _ in set(refusals)).most_common()),
+        "silent": silent, "whole": whole,
+        "persons": [{"person": named.get(row.pop("id")), **row} for row in persons],
         "rows": [
             {
                 "at": iso(each.cause.at), "entity": named.get(each.cause.entity_id),
@@ -335,6 +340,24 @@ def try_trigger(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
             for each in shown
         ],
     }  # fmt: skip
+
+
+def _code(predicted: Predicted) -> str:
+    return predicted.decision.reason.partition(":")[0]
+
+
+def _persons(found: Sequence[Predicted]) -> list[Dict]:
+    """Who it is about, whoever was refused most first, then whoever it would have fired for most."""
+    told: dict[int, Dict] = {}
+    for each in found:
+        if each.subject is not None:
+            row = told.setdefault(each.subject, {"id": each.subject, "fires": 0, "refused": Counter()})
+            if each.decision.state in COUNTED:
+                row["fires"] += 1
+            else:
+                row["refused"][_code(each)] += 1
+    ordered = sorted(told.values(), key=lambda row: (-row["refused"].total(), -row["fires"], row["id"]))
+    return [{**row, "refused": dict(row["refused"].most_common())} for row in ordered[:SHOWN]]
 
 
 def _triggers(hub: Hub, *, draft: bool) -> Triggers:
