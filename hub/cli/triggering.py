@@ -53,6 +53,7 @@ def try_trigger(
     days: Days = 90,
     since: Since = "",
     draft: Annotated[bool, typer.Option("--draft", help="The rule as the console's draft has it.")] = False,
+    loaded: Annotated[bool, typer.Option("--loaded", help="A first load, too, as if it had happened live.")] = False,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
@@ -61,7 +62,8 @@ def try_trigger(
 
     moment = past.parse_moment(since) if since else None
     with bootstrap.opened(project(folder), connect=False) as hub:
-        show.record(trigger_trial.try_trigger(hub, trigger, days=days, since=moment, draft=draft), json=json)
+        found = trigger_trial.try_trigger(hub, trigger, days=days, since=moment, draft=draft, loaded=loaded)
+        show.record(found, json=json)
 
 
 def approve_firing(firing: Id, folder: Folder = HERE, json: AsJson = False) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.app import drafts, firings, trigger_desk, trigger_drafts, trigger_trial
 from hub.app.own import own_firing
 from hub.app.past import parse_moment
-from hub.web.api import ROUTER, Admin, After, Answered, Approver, Body, Hubs, Id, Name, Reader, Word
-
-Days = Annotated[int, Query(ge=1, le=3660)]
-Since = Annotated[str | None, Query(max_length=40, description="A day or moment, instead of `days`.")]
+from hub.web.api import ROUTER, Admin, After, Answered, Approver, Body, Days, Hubs, Id, Name, Reader, Since, Word
 
 
 class RuleSaid(BaseModel):
@@ -76,11 +72,12 @@ def take_trigger_out(service: Hubs, person: Admin, rule: Name) -> Body:
 
 @ROUTER.get("/triggers/{rule}/trial")
 def get_trigger_trial(
-    service: Hubs, _: Admin, rule: Name, days: Days = 90, since: Since = None, draft: bool = False
+    service: Hubs, _: Admin, rule: Name, days: Days = 90, since: Since = None, draft: bool = False,
+    loaded: bool = False,
 ) -> Body:  # fmt: skip
     """What a trigger would have done in the last days, or since a moment."""
     moment = parse_moment(since) if since else None
-    return trigger_trial.try_trigger(service.hub, rule, days=days, since=moment, draft=draft)
+    return trigger_trial.try_trigger(service.hub, rule, days=days, since=moment, draft=draft, loaded=loaded)
 
 
 @ROUTER.get("/firings")

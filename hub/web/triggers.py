@@ -9,13 +9,12 @@ from starlette.responses import Response
 from hub.app import drafts, firings, trigger_drafts
 from hub.app.listings import Dict
 from hub.app.own import own_firing
-from hub.app.past import parse_moment
 from hub.app.people import Right
 from hub.app.trigger_desk import HELD, STATES, firing_case, firings_named, trigger_case, trigger_rules
 from hub.app.trigger_drafts import EMPTY_FORM, FILE, INPUTS
 from hub.app.trigger_trial import try_trigger
 from hub.errors import ConfigFault, HubError
-from hub.web.site import Ask, Routes, status_of
+from hub.web.site import Ask, Routes, status_of, trial_of
 
 ROUTES = Routes()
 
@@ -144,11 +143,7 @@ def one(ask: Ask) -> Response:
 @ROUTES.post("/triggers/{rule}/trial", Right.CONFIGURE)
 def trial(ask: Ask) -> Response:
     """What it would have done; it looks through all that happened since."""
-    days, since = ask.said("days"), ask.said("since").strip()
-    found = try_trigger(
-        ask.hub, ask.path("rule"), days=int(days) if days.isdigit() and len(days) < 6 else 0,
-        since=parse_moment(since) if since else None, draft=ask.said("draft") == "yes",
-    )  # fmt: skip
+    found = try_trigger(ask.hub, ask.path("rule"), **trial_of(ask))
     return ask.page("trigger_trial.html", it=found)
 
 
