@@ -34,7 +34,10 @@ TIMES = 5
 ADMIN = "bench"
 # Pages that read many stored records because that is what they are for, or speak to a system; each says how far it is.
 # What the bench's project declares none of: figures, segments, triggers.
-NOT_DECLARED = frozenset({"/figures/{kpi}", "/figures/{kpi}/csv", "/segments/{segment}", "/triggers/{rule}/trial"})
+NOT_DECLARED = frozenset({
+    "/figures/{kpi}", "/figures/{kpi}/csv", "/segments/{segment}", "/triggers/{rule}/trial", "/triggers/{rule}",
+    "/triggers/{rule}/draft", "/firings/{firing}",
+})  # fmt: skip
 NOT_LISTINGS = frozenset({"/mappings/{file}/change", "/data/report"}) | NOT_DECLARED
 AS_THEY_ARE = {"/codes/{code}": "/codes/NET-429", "/records/{target}/as-of": "/records/{target}/as-of?at=2030-01-01"}
 NOT_CALLED = frozenset({"/rewards/rules/{rule}/trial", "/figures"}) | NOT_DECLARED  # of the API, for the same reasons
@@ -45,6 +48,7 @@ API = (
     "/plans/{plan}?field=phone", "/audit?limit=200", "/conflicts/{conflict}/policies", "/views",
     "/mappings/{file}/fields",
     "/data-audits", "/firings", "/goals", "/records/{record}/timeline", "/reward-report", "/segments", "/triggers",
+    "/triggers/draft",
 )  # fmt: skip
 # What people do with lists: narrow them, and go on to a page far behind.
 DEEPER = (

@@ -50,6 +50,7 @@ entities:
       phone: {type: phone}
       name: {type: group, parts: {first_name: text, last_name: text}}
       country: {type: country}
+      timezone: {type: text}
       lifetime_value: {type: decimal, derived: paid_orders_total}
       mood: {type: text, derived: trigger}
     events: {big_spender: {when: "lifetime_value >= 1000"}}
@@ -111,7 +112,8 @@ streams:
   customers:
     entity: contact
     create: never
-    fields: {email: {remote: email}, phone: {remote: phone}, first_name: {remote: name}, country: {remote: country}}
+    fields: {email: {remote: email}, phone: {remote: phone}, first_name: {remote: name}, country: {remote: country},
+             timezone: {remote: timezone}}
   orders:
     entity: order
     acts: true

@@ -35,7 +35,7 @@ from hub.core.paths import MISSING, Getter, make_getter
 from hub.core.values import same
 from hub.errors import ConfigFault, Drifted, Fault, NotFound
 from hub.model import Json, LinkRow, SourceRecord
-from hub.runtime.registry import MAPPINGS, Project, load_project
+from hub.runtime.registry import MAPPINGS, TRIGGERS_FILE, Project, load_project
 from hub.runtime.settings_edit import replace_file
 from hub.store import Tx
 from hub.store.rows import DraftRow
@@ -59,6 +59,7 @@ def files(hub: Hub) -> list[Dict]:
         newest = {row.name: row for row in reversed(tx.mapping_versions())}
     names = ["canonical.yaml", *dict.fromkeys(each.mapping for each in project.settings.connections.values())]
     names += [name for name in ("derived.yaml", "rewards.yaml", "kpis.yaml", "goals.yaml") if name in project.documents]
+    names.append(TRIGGERS_FILE)  # also where there is none yet: its first rule may be written in the console
     found = []
     for name in names:
         version, draft = newest.get(stem_of(name)), drafts.get(name)
@@ -219,22 +220,32 @@ def map_field(hub: Hub, file: str, stream: str, name: str, remote: str, *, by: s
     edit_draft(hub, file, put, by=by, lacks=f"{file} has no stream {stream[:80]}")
 
 
-def edit_draft(hub: Hub, file: str, change: Callable[[Json], None], *, by: str, lacks: str) -> None:
+def edit_draft(
+    hub: Hub, file: str, change: Callable[[Json], None], *, by: str, lacks: str, begin: str = ""
+) -> None:  # fmt: skip
     """Change one thing in the draft, begun from the file if there is none; everything else stays as it is written.
 
     Args:
         change: alters the document; a KeyError means that the place is not there.
         lacks: what to say then.
+        begin: what to begin with where the file has nothing in it yet.
 
     Raises:
         NotFound: the place is not there. ConfigFault: the draft cannot be read as YAML.
     """
+    save_draft(hub, file, edited(file, draft_text(hub, file) or begin, change, lacks=lacks), by=by)
+
+
+def draft_text(hub: Hub, file: str) -> str:
+    """The draft, or the file as it is if nobody is editing it. Raises NotFound."""
     with hub.store.reading() as tx:
         draft = tx.draft(file)
-    text = draft.content if draft else text_of_file(hub, file)
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 4096
+    return draft.content if draft else text_of_file(hub, file)
+
+
+def edited(file: str, text: str, change: Callable[[Json], None], *, lacks: str) -> str:
+    """The text with one thing changed, comments and all else as they are. Raises as `edit_draft`."""
+    editor = yaml_editor()
     try:
         data = editor.load(text)
         change(data)
@@ -246,7 +257,15 @@ def edit_draft(hub: Hub, file: str, change: Callable[[Json], None], *, by: str, 
         raise NotFound(lacks, where=file) from None
     written = io.StringIO()
     editor.dump(data, written)
-    save_draft(hub, file, written.getvalue(), by=by)
+    return written.getvalue()
+
+
+def yaml_editor() -> YAML:
+    """Reads and writes YAML and keeps what people wrote beside the data."""
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 4096
+    return editor
 
 
 # What a draft would do

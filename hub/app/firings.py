@@ -122,7 +122,7 @@ def _grant(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
     if "email" not in recipient:
         _refuse(firing, str(NO_ADDRESS))
         return
-    label, budget = NO_BUDGET, _budget(hub, rule.do.budget)
+    label, budget = NO_BUDGET, budget_of(hub, rule)
     if budget is not None:
         label = budget_label(budget, scene.now, hub.triggers.zone)
     cap = budget.amount.minor if budget is not None else 0
@@ -141,8 +141,9 @@ def _grant(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
     firing.result = f"grant {grant.id}"
 
 
-def _budget(hub: Hub, name: str) -> Budget | None:
-    rewards = hub.projects.rewards if hub.projects is not None else None
+def budget_of(hub: Hub, rule: TriggerRule) -> Budget | None:
+    """What a rule's rewards are paid from; none for what has no price."""
+    rewards, name = hub.rewards, rule.do.budget
     return rewards.budgets.get(name) if rewards is not None and name else None
 
 

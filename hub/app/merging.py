@@ -327,6 +327,8 @@ def unmerge_row(hub: Hub, tx: Tx, row: IdentityRow, *, by: str, note: str = "", 
         _restore_links(parted, root, row["before"])
     _reopen_conflicts(tx, row, ends)
     parted.decide()
+    for root in (ends.survivor, ends.alias):
+        _tell_history(parted, root)
     _follow(parted, [ends.survivor, ends.alias])
     parted.mark_behind()
     for root in (ends.survivor, ends.alias):
@@ -397,6 +399,18 @@ def _part_sums(scene: Scene, root: int, joint: Mapping[str, FieldState], own: Ma
             states[name] = joint[name]
             moved = left != derivation.number(before)  # something was bought since the merge
             scene.set_value(root, name, add_to(derivation, None, left) if moved else before)
+
+
+def _tell_history(scene: Scene, root: int) -> None:
+    """What merely is again as it was has changed, too: the past is rebuilt from what history tells."""
+    stood, told = scene.entities[root].values, scene.history[root]
+    for name, state in scene.states(root).items():
+        if (
+            name not in told
+            and stood.get(name) != state.value
+            and not (is_empty(stood.get(name)) and is_empty(state.value))
+        ):
+            told[name] = {"old": stood.get(name), "new": state.value, "connection": None, "rule": UNMERGE}
 
 
 def _restore_links(scene: Scene, root: int, before: Mapping[str, Json]) -> None:

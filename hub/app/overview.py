@@ -12,6 +12,7 @@ from hub.app.restored import COPIED
 from hub.app.syncing import count_waiting
 from hub.app.webhooks import takes_webhooks
 from hub.core.rewards import GrantState
+from hub.core.triggers import FiringState
 from hub.model import RunRow
 from hub.store import Tx
 
@@ -31,7 +32,7 @@ def overview(hub: Hub) -> Dict:
         runs = tx.runs(limit=RUNS_LOOKED_AT)
         entities = count_entities(hub, tx)
         pairs = tx.count_identities().get(("review", "open"), 0)
-        approvals = sum(len(tx.grants(state, limit=COUNTED_TO)) for state in ASKED)
+        approvals, held = _asked(tx), _held(tx)
         budgets = tx.budgets()
     resting = paused(hub)
     return {
@@ -40,7 +41,7 @@ def overview(hub: Hub) -> Dict:
         "connections": [_health(hub.connections[row["connection"]], row, runs, resting, now) for row in rows],
         "needs": {
             "conflicts": waiting.conflicts, "holds": waiting.holds, "quarantine": waiting.quarantine, "pairs": pairs,
-            "rewards": approvals, "plans": waiting.plans,
+            "rewards": approvals, "triggers": held, "plans": waiting.plans,
         },
         "entities": dict(sorted(entities.items(), key=lambda each: -each[1])),
         "hours": _by_hour(runs, now),
@@ -120,9 +121,14 @@ def waiting_counts(hub: Hub) -> dict[str, int]:
         waiting = count_waiting(tx)
         return {
             "conflicts": waiting.conflicts, "holds": waiting.holds, "quarantine": waiting.quarantine,
-            "identity": tx.count_identities().get(("review", "open"), 0), "rewards": _asked(tx), "plans": waiting.plans,
+            "identity": tx.count_identities().get(("review", "open"), 0), "rewards": _asked(tx), "triggers": _held(tx),
+            "plans": waiting.plans,
         }  # fmt: skip
 
 
 def _asked(tx: Tx) -> int:
     return sum(len(tx.grants(state, limit=COUNTED_TO)) for state in ASKED)
+
+
+def _held(tx: Tx) -> int:
+    return tx.count_firings_in(FiringState.HELD, COUNTED_TO)

@@ -1,7 +1,7 @@
 """Four eyes: nobody approves what he brought about himself, as long as somebody else could.
 
 Brought about: a plan by whoever had it made, a plan and a hold by whoever published the mapping that they come from, a
-reward by whoever published its rule. In a hub with a single approver there is nobody to ask.
+reward and a firing by whoever published their rule. In a hub with a single approver there is nobody to ask.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hub.app.publishing import stem_of
 from hub.errors import NotAllowed
 from hub.store import Tx
 
-REWARDS = "rewards"
+REWARDS, TRIGGERS = "rewards", "triggers"
 
 
 def own_grant(hub: Hub, grant_id: int, *, by: str) -> None:
@@ -25,6 +25,19 @@ def own_grant(hub: Hub, grant_id: int, *, by: str) -> None:
             raise NotAllowed("this reward is for you", code="AUTH-OWN", where=where, fix="ask another approver")
         if by in _publishers(tx, [REWARDS]):
             _refuse(tx, by, "you published the rules that this reward comes from", where)
+
+
+def own_firing(hub: Hub, firing_id: int, *, by: str) -> None:
+    """Raises NotFound; NotAllowed AUTH-OWN: the trigger is his, or it is for him, whoever else could approve."""
+    with hub.store.reading() as tx:
+        firing, where = tx.firing(firing_id), f"firing {firing_id}"
+        subject = firing.subject_id if firing.subject_id is not None else firing.entity_id
+        root = tx.roots([subject]).get(subject, subject)
+        row = tx.entities([root]).get(root)
+        if row is not None and by.casefold() == str(row.values.get("email") or "").casefold():
+            raise NotAllowed("this is for you", code="AUTH-OWN", where=where, fix="ask another approver")
+        if by in _publishers(tx, [TRIGGERS]):
+            _refuse(tx, by, "you published the triggers that this comes from", where)
 
 
 def own_plan(hub: Hub, plan_id: int, *, by: str) -> None:

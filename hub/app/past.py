@@ -19,6 +19,8 @@ from hub.model import EntityRow, HistoryRow, Json
 from hub.store import Tx
 
 PAGE = 50
+DAY_S = 86_400.0
+TRIAL_DAYS_MOST = 3660
 GRAIN_S = 0.001
 FIRST = "first read"  # rule of the rows that tell an entity's first values
 COLUMNS = ["at", "field", "old", "new", "connection", "external_id", "rule", "run", "actor", "version"]
@@ -36,6 +38,15 @@ def parse_moment(text: str) -> float:
             f"{text} is no moment", code="WHY-TIME", where="--as-of", fix="such as 2026-11-02 or 2026-11-02T08:10:00Z"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() + GRAIN_S
+
+
+def begin_of_trial(now: float, *, days: int = 0, since: float | None = None) -> float:
+    """Where a trial on the past begins: so many days back, or at a moment. Raises NeedsReview: out of range."""
+    begin = since if since is not None else now - days * DAY_S
+    if not 0 < now - begin <= TRIAL_DAYS_MOST * DAY_S:
+        where = "days" if since is None else "since"
+        raise NeedsReview("that is no time to try a rule on", where=where, fix=f"1 to {TRIAL_DAYS_MOST} days back")
+    return begin
 
 
 # Changes

@@ -1,19 +1,24 @@
 """A rule held against what happened: what it would have given in the last days, before it is switched on.
 
-Stored events are gone through in the order in which they happened, also those of the first load, which never pay; each
-is judged by the values of today, as if this rule were alone and every budget full at the beginning of its period.
-Nothing is granted and nothing is kept.
+What the hub learned is gone through in the order in which it learned it; each event is judged by the values of that
+moment, with the steps of hub.app.rewards: as if this rule were alone, every budget full at the beginning of its period,
+and everything ordered as soon as it may be. What a first load brought never pays; it can be tried as if it had been
+noticed when it happened. Nothing is granted and nothing is kept.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from hub.app.context import Hub
 from hub.app.drafts import drafted
 from hub.app.listings import Dict, iso
+from hub.app.past import begin_of_trial
+from hub.app.past_events import PastEvents, events_named, moment_of
+from hub.app.past_values import Moment, Past
+from hub.app.reward_providers import can_cancel
 from hub.app.titles import cards
 from hub.app.transact import commit
 from hub.core.conditions import Condition
@@ -22,6 +27,7 @@ from hub.core.rewards import (
     NO_ADDRESS,
     NO_COUNTRY,
     NOBODY,
+    Refusal,
     Rewards,
     Rule,
     budget_label,
@@ -35,17 +41,48 @@ from hub.core.rewards import (
     triggers_of,
 )
 from hub.core.uplift import is_held_out
-from hub.errors import NeedsReview, NotFound
-from hub.model import EntityRow, EventRow, Json
+from hub.errors import NotFound
+from hub.model import EventRow, Json
 from hub.runtime.registry import REWARDS_FILE
 from hub.store import Tx
 
 DAY_S = 86_400.0
-DAYS_MOST = 3660
+REMEMBERED_S = 3660 * DAY_S  # so far back values are taken from the history
 EVENTS_MOST = 100_000
-PAGE = 1000
 SHOWN = 50
 PAYS, CONDITION, TWICE, TAKEN_BACK = "pays", "condition", "once", "taken back"  # outcomes beside refusals
+PAYING, NAMED, BACK = range(3)  # in one transaction in this order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """Something at which a rule is asked."""
+
+    kind: int  # PAYING: an event; NAMED: it found its receiver; BACK: what takes its reward back
+    event: EventRow
+    moment: Moment
+    at: float  # when the hub learned of it
+
+
+@dataclass(slots=True, kw_only=True)
+class Given:
+    """One grant that would have been made."""
+
+    key: str
+    event: EventRow
+    receiver: int
+    at: float
+    label: str  # budget and period
+    outcome: str = PAYS
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What became of one event."""
+
+    event: EventRow
+    receiver: int | None
+    outcome: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,88 +93,196 @@ class Trial:
     rewards: Rewards
     instance: str
     code_key: str  # what decides who is left out
-    reverses: Sequence[Condition]  # of the events that take it back
-    outcomes: Counter[str] = field(default_factory=Counter)
-    given: set[str] = field(default_factory=set)  # keys of grants
-    by_person: Counter[tuple[int, float]] = field(default_factory=Counter)  # (person, period) -> grants
+    reverses: Collection[Condition]  # of the events that take it back
+    cancels: bool  # its provider takes orders back
+    past: Past
+    told: PastEvents
+    given: dict[str, Given] = field(default_factory=dict)  # by key
+    of_event: dict[int | None, Given] = field(default_factory=dict)
     spent: Counter[str] = field(default_factory=Counter)  # budget and period -> minor units
-    rows: list[Dict] = field(default_factory=list)
+    outcomes: dict[int | None, Outcome] = field(default_factory=dict)  # event -> the last word on it
 
-    def settle(self, event: EventRow, receiver: int | None, values: Mapping[str, Json], people: Sequence[int]) -> str:
-        """One event whose condition holds, with the steps of hub.app.rewards: pays, or the code of a refusal."""
+    def judge(self, it: Occasion) -> None:
+        """The steps of hub.app.rewards, over the past."""
+        if it.kind == BACK:
+            self._take_back(it)
+            return
+        receiver, outcome = self._settled(it)
+        if it.kind == PAYING or outcome == PAYS:
+            self.outcomes[it.event.id] = Outcome(event=it.event, receiver=receiver, outcome=outcome)
+
+    def _settled(self, it: Occasion) -> tuple[int | None, str]:
+        rule, past = self.rule, self.past
+        past.load([it.event.entity_id])
+        values = past.values(it.event.entity_id, it.moment)
+        names = [name for name in (rule.who, *(rule.when.parents if rule.when else ())) if name]
+        past.load(values[name] for name in names if isinstance(values.get(name), int))
+        if any(condition(values) for condition in self.reverses):
+            return None, TAKEN_BACK
+        parents = {name: past.values(values[name], it.moment) for name in names if values.get(name) in past.rows}
+        if rule.when is not None and not rule.when(values, parents):
+            return None, CONDITION
+        named = values.get(rule.who, -1) if rule.who else it.event.entity_id
+        if named not in past.rows:
+            return None, NOBODY.code
+        receiver = past.root(named, it.moment)
+        return receiver, self._owed(it, receiver, past.members(receiver, it.moment))
+
+    def _owed(self, it: Occasion, receiver: int, people: Collection[int]) -> str:
         rule, zone = self.rule, self.rewards.zone
-        recipient, country = recipient_of(values), values.get("country")
-        if receiver is None:
-            return NOBODY.code
-        key = grant_key(self.instance, rule, receiver, event, zone)
-        if key in self.given:
+        event = replace(it.event, at=self.told.at(it.event, it.moment))
+        keys = [grant_key(self.instance, rule, each, event, zone) for each in people]
+        if event.id in self.of_event or any(key in self.given for key in keys):
             return TWICE
-        if rule.hold_out and is_held_out(self.code_key, rule.name, min(people), rule.hold_out):
-            return HELD_OUT.code
-        limit = rule.per_person
-        person = (receiver, period_start(limit.per, event.at, zone)) if limit else (receiver, 0.0)
-        if limit and self.by_person[person] >= limit.count:
-            return over_limit(limit).code
-        if rule.give.needs_address and "email" not in recipient:
-            return NO_ADDRESS.code
-        if not rule.give.product_for(country):
-            return NO_COUNTRY.code
+        values = self.past.values(receiver, it.moment)
+        refusal = self._refusal(values, people, it.at)
+        if refusal is not None:
+            return refusal.code
         budget = self.rewards.budgets[rule.budget]
-        label = budget_label(budget, event.at, zone)
+        label = budget_label(budget, it.at, zone)
         if self.spent[label] + rule.give.amount.minor > budget.amount.minor:
             return over_budget(budget).code
-        self.given.add(key)
-        self.by_person[person] += 1
         self.spent[label] += rule.give.amount.minor
+        key = grant_key(self.instance, rule, receiver, event, zone)
+        made = Given(key=key, event=it.event, receiver=receiver, at=it.at, label=label)
+        self.given[key] = self.of_event[event.id] = made
         return PAYS
 
+    def _refusal(self, values: Mapping[str, Json], people: Collection[int], at: float) -> Refusal | None:
+        rule, limit = self.rule, self.rule.per_person
+        if rule.hold_out and is_held_out(self.code_key, rule.name, min(people), rule.hold_out):
+            return HELD_OUT
+        if limit is not None:
+            since = period_start(limit.per, at, self.rewards.zone)
+            had = sum(
+                each.receiver in people and each.at > since and each.outcome == PAYS for each in self.given.values()
+            )
+            if had >= limit.count:
+                return over_limit(limit)
+        if rule.give.needs_address and "email" not in recipient_of(values):
+            return NO_ADDRESS
+        return None if rule.give.product_for(values.get("country")) else NO_COUNTRY
 
-def try_rule(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
+    def _take_back(self, it: Occasion) -> None:
+        """What was not ordered by then is free again; what was ordered stays, unless its provider takes it back."""
+        people = self.past.members(self.past.root(it.event.entity_id, it.moment), it.moment)
+        for made in self.given.values():
+            open_ = self.cancels or it.at < made.at + self.rule.wait_s
+            if made.event.entity_id in people and made.outcome == PAYS and open_:
+                made.outcome = self.outcomes[made.event.id].outcome = TAKEN_BACK
+                self.spent[made.label] -= self.rule.give.amount.minor
+
+
+def try_rule(
+    hub: Hub, name: str, *, days: int = 0, since: float | None = None, draft: bool = False, loaded: bool = False
+) -> Dict:  # fmt: skip
     """What a rule would have given.
 
     Args:
-        days: back from now.
+        days: back from now; or `since`: from that moment on.
         draft: the rule as it stands in the draft of rewards.yaml.
+        loaded: events of a first load, too, as if they had been noticed when they happened.
 
     Returns:
-        {"rule", "days", "events", "silent": how many of them are of a first load, "outcomes": {outcome or code: n},
-         "pays", "minor", "currency", "approvals": how many a person would have to let go, "periods": [{budget, period,
-         minor, cap_minor}], "rows": the newest that paid or were refused, "whole"}
+        {"rule", "since", "days", "draft", "loaded", "events", "silent": how many of them are of a first load,
+         "outcomes": {outcome or code: n}, "pays", "people", "minor", "currency", "approvals": how many a person would
+         have to let go, "periods": [{budget, period, minor, cap_minor}], "rows": the newest that paid or were refused,
+         "whole"}
 
     Raises:
-        NotFound: no such rule. NeedsReview: days out of range. ConfigFault: the draft cannot be read.
+        NotFound: no such rule. NeedsReview: out of range. ConfigFault: the draft cannot be read.
     """
-    if not 1 <= days <= DAYS_MOST:
-        raise NeedsReview("that is no number of days", where="days", fix=f"1 to {DAYS_MOST}")
-    rewards = _rewards(hub, draft=draft)
+    now = hub.clock.now()
+    begin, rewards = begin_of_trial(now, days=days, since=since), _rewards(hub, draft=draft)
     rule = rewards.rules.get(name) if rewards is not None else None
     if rewards is None or rule is None:
         raise NotFound(f"there is no rule {name[:80]}", where=REWARDS_FILE)
-    conditions = {
-        trigger.name: trigger.condition
-        for triggers in triggers_of(hub.canonical, currency=rewards.currency).values()
-        for trigger in triggers
-    }
-    trial = Trial(
-        rule=rule, rewards=rewards, instance=hub.instance, code_key=_code_key(hub) if rule.hold_out else "",
-        reverses=[conditions[each] for each in rule.reverse_on if each in conditions],
-    )  # fmt: skip
-    events, whole = _events(hub, rule.on, since=hub.clock.now() - days * DAY_S)
-    for start in range(0, len(events), PAGE):
-        _judge(hub, trial, events[start : start + PAGE])
+    trial, silent, whole = predict(hub, rewards, rule, since=begin, until=now, loaded=loaded)
+    told = Counter(each.outcome for each in trial.outcomes.values())
+    rows = [each for each in trial.outcomes.values() if each.outcome != CONDITION]
+    shown = rows[-SHOWN:][::-1]
+    asked = {one for each in shown for one in (each.event.entity_id, each.receiver) if one is not None}
     with hub.store.reading() as tx:
-        shown = trial.rows[-SHOWN:][::-1]
-        named = cards(tx, {each for row in shown for each in (row["entity"], row["receiver"]) if each is not None})
-    pays = trial.outcomes[PAYS]
+        named = cards(tx, asked)
+    pays = told[PAYS]
     return {
-        "rule": name, "days": days, "draft": draft, "events": len(events),
-        "silent": sum(event.silent for event in events), "outcomes": dict(trial.outcomes.most_common()), "pays": pays,
+        "rule": name, "since": iso(begin), "days": round((now - begin) / DAY_S), "draft": draft, "loaded": loaded,
+        "events": len(trial.outcomes) + (0 if loaded else silent), "silent": silent,
+        "outcomes": dict(told.most_common()), "pays": pays,
+        "people": len({each.receiver for each in rows if each.outcome == PAYS}),
         "minor": pays * rule.give.amount.minor, "currency": rule.give.amount.currency,
         "approvals": pays if needs_approval(rule) else 0, "periods": _periods(trial), "whole": whole,
         "rows": [
-            {**row, "entity": named.get(row["entity"]), "receiver": named.get(row["receiver"] or 0)} for row in shown
+            {
+                "at": iso(each.event.at), "entity": named.get(each.event.entity_id), "outcome": each.outcome,
+                "silent": each.event.silent, "receiver": named.get(each.receiver or 0),
+            }
+            for each in shown
         ],
     }  # fmt: skip
+
+
+def predict(
+    hub: Hub, rewards: Rewards, rule: Rule, *, since: float, until: float, loaded: bool = False
+) -> tuple[Trial, int, bool]:  # fmt: skip
+    """What a rule would have given for what the hub learned in [since, until].
+
+    Returns:
+        The trial with every grant and every outcome; how many events are of a first load; whether all was looked at.
+    """
+    code_key = _code_key(hub) if rule.hold_out else ""
+    with hub.store.reading() as tx:
+        trial = _trial(hub, tx, rewards, rule, since, code_key)
+        occasions = sorted(
+            (each for each in _occasions(trial, loaded=loaded) if since <= each.at <= until),
+            key=lambda each: (each.at, each.moment.version or 0, each.kind, each.event.id),
+        )
+        for each in occasions[:EVENTS_MOST]:
+            trial.judge(each)
+    paying = [event for event in trial.told.events if event.name == rule.on]
+    silent = sum(event.silent and since <= _learned(event) <= until for event in paying)
+    return trial, silent, len(occasions) <= EVENTS_MOST
+
+
+def _trial(hub: Hub, tx: Tx, rewards: Rewards, rule: Rule, since: float, code_key: str) -> Trial:
+    past = Past(tx=tx, since=since - REMEMBERED_S)
+    grouped = triggers_of(hub.canonical, currency=rewards.currency)
+    told = {each.name: each for group in grouped.values() for each in group}
+    events = events_named(tx, [rule.on, *rule.reverse_on])
+    return Trial(
+        rule=rule, rewards=rewards, instance=hub.instance, code_key=code_key,
+        reverses=[told[each].condition for each in rule.reverse_on if each in told],
+        cancels=can_cancel(hub, rule.give.connection), past=past,
+        told=PastEvents(past=past, triggers=told, events=events),
+    )  # fmt: skip
+
+
+def _learned(event: EventRow) -> float:
+    """When the hub learned of it; of a first load: when it happened."""
+    return event.at if event.silent else event.noticed_at or event.at
+
+
+def _occasions(trial: Trial, *, loaded: bool) -> Iterator[Occasion]:
+    rule = trial.rule
+    for event in trial.told.events:
+        if event.name != rule.on:
+            moment = Moment(version=event.version) if event.version is not None else Moment(at=event.at)
+            yield Occasion(kind=BACK, event=event, moment=moment, at=event.noticed_at or event.at)
+        elif loaded or not event.silent:
+            yield Occasion(kind=PAYING, event=event, moment=moment_of(event), at=_learned(event))
+            if not event.silent and rule.who:
+                yield from _named_later(trial, event)
+
+
+def _named_later(trial: Trial, event: EventRow) -> Iterator[Occasion]:
+    """Whoever it is for became known after the event: then it is held against the rule again."""
+    past, name = trial.past, trial.rule.who
+    for each in past.kin_of(event.entity_id):
+        for row in past.changes.get(each, ()):
+            change, moment = row.changes.get(name), Moment(version=row.version)
+            named = change is not None and change.get("old") is None and change.get("new") is not None
+            if named and row.version > (event.version or 0) and trial.told.stands(event, moment):
+                yield Occasion(kind=NAMED, event=event, moment=moment, at=row.at)
 
 
 def _code_key(hub: Hub) -> str:
@@ -166,57 +311,6 @@ def _rewards(hub: Hub, *, draft: bool) -> Rewards | None:
     with drafted(hub, REWARDS_FILE, row.content) as (project, _):
         found: Rewards | None = project.rewards if project is not None else None
         return found
-
-
-def _events(hub: Hub, name: str, *, since: float) -> tuple[list[EventRow], bool]:
-    """Events of that name since then, in the order in which they happened; a bounded number of them."""
-    found: list[EventRow] = []
-    after_id = 0
-    while True:
-        with hub.store.reading() as tx:
-            rows = tx.events_page(after_id=after_id, limit=PAGE, name=name)
-        found += [row for row in rows if row.at >= since]
-        if len(rows) < PAGE or len(found) >= EVENTS_MOST:
-            return sorted(found, key=lambda event: event.at), len(rows) < PAGE
-        after_id = rows[-1].id or 0
-
-
-def _judge(hub: Hub, trial: Trial, events: Sequence[EventRow]) -> None:
-    rule = trial.rule
-    with hub.store.reading() as tx:
-        own = _rows(tx, {event.entity_id for event in events})
-        parents = {name for name in (rule.who, *(rule.when.parents if rule.when else ())) if name}
-        asked = {row.values[name] for row in own.values() for name in parents if isinstance(row.values.get(name), int)}
-        others = _rows(tx, asked)
-        names = tx.alias_closure({row.id for row in (*own.values(), *others.values())}) if rule.hold_out else {}
-    for event in events:
-        row = own.get(event.entity_id)
-        values: Mapping[str, Json] = row.values if row is not None else {}
-        seen = {name: others[values[name]].values for name in parents if values.get(name) in others}
-        receiver = others.get(values.get(rule.who, -1)) if rule.who else row
-        if row is None or (rule.when is not None and not rule.when(values, seen)):
-            outcome = CONDITION
-        elif any(condition(values) for condition in trial.reverses):
-            outcome = TAKEN_BACK
-        else:
-            told = receiver.values if receiver is not None else {}
-            own_names = names.get(receiver.id, [receiver.id]) if receiver is not None else []
-            outcome = trial.settle(event, receiver.id if receiver is not None else None, told, own_names)
-        trial.outcomes[outcome] += 1
-        if outcome != CONDITION:
-            trial.rows.append(
-                {
-                    "at": iso(event.at), "entity": event.entity_id, "outcome": outcome, "silent": event.silent,
-                    "receiver": receiver.id if receiver is not None else None,
-                }
-            )  # fmt: skip
-
-
-def _rows(tx: Tx, ids: Iterable[int]) -> dict[int, EntityRow]:
-    """Entity -> the row of the one that speaks for it after all merges."""
-    roots = tx.roots(ids)
-    rows = tx.entities(set(roots.values()))
-    return {each: rows[root] for each, root in roots.items() if root in rows}
 
 
 def _periods(trial: Trial) -> list[Dict]:

@@ -7,16 +7,23 @@ the very function that the running hub asks. `active_from` is left aside: that i
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 
 from hub.app.context import Hub
 from hub.app.drafts import drafted
+from hub.app.firings import budget_of
 from hub.app.listings import Dict, iso
+from hub.app.past import begin_of_trial
+from hub.app.past_events import PastEvents, events_named, moment_of
+from hub.app.past_values import Moment, Past
 from hub.app.titles import cards
 from hub.app.trigger_clock import silence_of
-from hub.app.triggers import cause_of_change, cause_of_event, concerned, person_zone_of, was_there
+from hub.app.triggers import cause_of_change, cause_of_event, concerned, person_zone_of
+from hub.core.rewards import NO_ADDRESS, Budget, Refusal, budget_label, over_budget, recipient_of, triggers_of
 from hub.core.triggers import (
     CHANGE,
     COUNTED,
@@ -32,20 +39,20 @@ from hub.core.triggers import (
     decide,
     total_of,
 )
-from hub.errors import NeedsReview, NotFound
-from hub.model import EntityRow, EventRow, HistoryRow, Json
+from hub.errors import NotFound
+from hub.model import EventRow, Json
 from hub.runtime.registry import TRIGGERS_FILE
 from hub.runtime.slots import slot_after
 from hub.store import Tx
 
 DAY_S = 86_400.0
-DAYS_MOST = 3660
+REMEMBERED_S = 3660 * DAY_S  # so far back values are taken from the history
 CAUSES_MOST = 100_000
 PAGE = 500
 SHOWN = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Predicted:
     """One cause, and what would have become of it."""
 
@@ -54,41 +61,9 @@ class Predicted:
     decision: Decision
     topic: str = ""
 
-
-@dataclass(slots=True, kw_only=True)
-class Past:
-    """Values as they were."""
-
-    tx: Tx
-    since: float
-    rows: dict[int, EntityRow] = field(default_factory=dict)  # by any name
-    changes: dict[int, list[HistoryRow]] = field(default_factory=dict)  # root -> newest first
-
-    def load(self, ids: Iterable[int]) -> None:
-        """One query per table for all that are not known yet."""
-        wanted = {each for each in ids if each not in self.rows}
-        if not wanted:
-            return
-        roots = self.tx.roots(wanted)
-        rows = self.tx.entities(set(roots.values()))
-        self.rows |= {each: rows[root] for each, root in roots.items() if root in rows}
-        fresh = set(rows) - set(self.changes)
-        told: dict[int, list[HistoryRow]] = {root: [] for root in fresh}
-        for row in self.tx.history(fresh, since=self.since):
-            told[row.entity_id].append(row)
-        self.changes |= {root: rows_[::-1] for root, rows_ in told.items()}
-
-    def values(self, entity_id: int, later: Callable[[HistoryRow], bool]) -> dict[str, Json]:
-        """The values of an entity without the changes that came later."""
-        row = self.rows.get(entity_id)
-        if row is None:
-            return {}
-        values = dict(row.values)
-        for change in self.changes[row.id]:
-            if not later(change):
-                break
-            values |= {name: each.get("old") for name, each in change.changes.items()}
-        return values
+    @property
+    def counts(self) -> bool:
+        return self.decision.state in COUNTED
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,62 +73,132 @@ class Trial:
     rule: TriggerRule
     triggers: Triggers
     past: Past
-    events: Mapping[int, Sequence[EventRow]] = field(default_factory=dict)  # root -> events of the rule's name
-    fired: list[tuple[float, int | None, str]] = field(default_factory=list)  # (when, person, topic) that count
+    told: PastEvents
+    budget: Budget | None  # that its rewards are paid from, full at the beginning of each period
+    loaded: bool  # what a first load brought counts, too
+    found: list[Predicted] = field(default_factory=list)
+    of_person: dict[int, list[Predicted]] = field(default_factory=lambda: defaultdict(list))
+    in_all: tuple[float, int] = (math.inf, 0)  # since then so many count; limits ask for the same again and again
+    put_off: list[tuple[float, int, Predicted, Moment]] = field(
+        default_factory=list
+    )  # a heap: done when its time comes
+    spent: Counter[str] = field(default_factory=Counter)  # budget and period -> minor units
 
-    def judge(self, cause: Cause, later: Callable[[HistoryRow], bool]) -> Predicted | None:
+    def judge(self, cause: Cause, moment: Moment) -> None:
         """The steps of hub.app.triggers.fire, over the past."""
         rule, past = self.rule, self.past
+        self.settle(cause.noticed_at)
         past.load([cause.entity_id])
-        values = past.values(cause.entity_id, later)
+        values = past.values(cause.entity_id, moment)
         past.load(concerned(rule, values))
         names = [name for name in (rule.when.parents if rule.when else ()) if values.get(name) in past.rows]
-        if rule.when is not None and not rule.when(values, {name: past.values(values[name], later) for name in names}):
-            return None
-        home = past.rows.get(values.get(rule.who, -1) if rule.who else cause.entity_id)
-        subject = home.id if home is not None else None
-        topic = self._topic(cause, subject, values, later)
+        if rule.when is not None and not rule.when(values, {name: past.values(values[name], moment) for name in names}):
+            return
+        named = values.get(rule.who, -1) if rule.who else cause.entity_id
+        subject = past.root(named, moment) if named in past.rows else None
+        people = past.members(subject, moment) if subject is not None else set()
+        topic = self._topic(cause, people, values, moment)
         if topic is None:
-            return None
-        zone = self.triggers.zone
-        person = past.values(subject, later) if subject is not None else {}
+            return
+        zone, person = self.triggers.zone, past.values(subject, moment) if subject is not None else {}
         decision = decide(
-            rule, cause, subject=subject, counted=lambda since, one: self._count(since, subject if one else None),
+            rule, cause, subject=subject,
+            counted=lambda since, one: self._count(since, people) if one else self._count_all(since),
             zone=zone, person_zone=person_zone_of(rule, person, zone),
         )  # fmt: skip
-        if decision.state in COUNTED:
-            self.fired.append((cause.noticed_at, subject, topic))
-        return Predicted(cause=cause, subject=subject, decision=decision, topic=topic)
+        predicted = Predicted(cause=cause, subject=subject, decision=decision, topic=topic)
+        self._keep(predicted)
+        if decision.state in (FiringState.DUE, FiringState.WAITING) and rule.do.give is not None:
+            at = decision.not_before
+            then = moment if at == cause.noticed_at else Moment(at=at)
+            heappush(self.put_off, (at, len(self.found), predicted, then))
+            self.settle(cause.noticed_at)
 
-    def _count(self, since: float, subject: int | None, topic: str | None = None) -> int:
+    def _keep(self, predicted: Predicted) -> None:
+        self.found.append(predicted)
+        if predicted.subject is not None:
+            self.of_person[predicted.subject].append(predicted)
+        since, count = self.in_all
+        self.in_all = since, count + (predicted.counts and predicted.cause.noticed_at > since)
+
+    def settle(self, now: float) -> None:
+        """What is done by then: a reward to nobody's address, or beyond its budget, is refused and counts no more."""
+        while self.put_off and self.put_off[0][0] <= now:
+            _, _, predicted, moment = heappop(self.put_off)
+            refusal = self._unpaid(predicted, moment)
+            if refusal is not None:
+                predicted.decision = replace(
+                    predicted.decision, state=FiringState.REFUSED, reason=str(refusal)
+                )  # fmt: skip
+                self.in_all = (math.inf, 0)
+
+    def _unpaid(self, predicted: Predicted, moment: Moment) -> Refusal | None:
+        """The steps of hub.app.firings when it makes the grant; the money is taken."""
+        at, give = predicted.decision.not_before, self.rule.do.give
+        values = self.past.values(predicted.subject or 0, moment)
+        if "email" not in recipient_of(values):
+            return NO_ADDRESS
+        if self.budget is None or give is None:
+            return None
+        label = budget_label(self.budget, at, self.triggers.zone)
+        if self.spent[label] + give.amount.minor > self.budget.amount.minor:
+            return over_budget(self.budget)
+        self.spent[label] += give.amount.minor
+        return None
+
+    def _count(self, since: float, people: Iterable[int], topic: str | None = None) -> int:
+        """Of these people, also under names that they had not then."""
         return sum(
-            at > since and subject in (None, whom) and topic in (None, about) for at, whom, about in self.fired
-        )  # fmt: skip
+            each.counts and each.cause.noticed_at > since and topic in (None, each.topic)
+            for one in people
+            for each in self.of_person.get(one, ())
+        )
+
+    def _count_all(self, since: float) -> int:
+        if self.in_all[0] != since:
+            self.in_all = since, sum(each.counts and each.cause.noticed_at > since for each in self.found)
+        return self.in_all[1]
 
     def _topic(
-        self, cause: Cause, subject: int | None, values: Mapping[str, Json], later: Callable[[HistoryRow], bool]
-    ) -> str | None:
+        self, cause: Cause, people: Collection[int], values: Mapping[str, Json], moment: Moment
+    ) -> str | None:  # fmt: skip
         repeated = self.rule.repeated
         if repeated is None:
             return ""
-        since = cause.at - repeated.within_s
-        told = [event for event in self.events.get(subject or 0, ()) if was_there(event, cause, since)]
-        topic = ""
-        if repeated.same:
-            value = values.get(repeated.same)
-            if value is None:
-                return None
-            self.past.load(event.entity_id for event in told)
-            told = [e for e in told if self.past.values(e.entity_id, later).get(repeated.same) == value]
-            topic = str(value)
-        again = self._count(cause.noticed_at - repeated.within_s, subject, topic)
-        return topic if len(told) >= repeated.count and not again else None
+        since, same = cause.at - repeated.within_s, repeated.same
+        value = values.get(same) if same else None
+        if same and value is None:
+            return None
+        times = sum(
+            self._happened(event, cause, since, people, moment)
+            and (not same or self.past.values(event.entity_id, moment).get(same) == value)
+            for event in self.told.of(min(people, default=0))
+        )
+        topic = str(value) if same else ""
+        again = self._count(cause.noticed_at - repeated.within_s, people, topic)
+        return topic if times >= repeated.count and not again else None
+
+    def _happened(
+        self, event: EventRow, cause: Cause, since: float, people: Collection[int], moment: Moment
+    ) -> bool:  # fmt: skip
+        """Whether an event counts beside a cause: known by then, of these people, within the span, and standing."""
+        known = self.loaded or (not event.silent and (event.id or 0) <= (cause.event_id or 0))
+        told = self.told
+        return (
+            known
+            and told.subject(event, moment) in people
+            and since < told.at(event, moment) <= cause.at
+            and told.stands(event, moment)
+        )
 
 
 def predict(
-    hub: Hub, triggers: Triggers, name: str, *, since: float, until: float
+    hub: Hub, triggers: Triggers, name: str, *, since: float, until: float, loaded: bool = False
 ) -> tuple[list[Predicted], int, bool]:  # fmt: skip
     """What a rule would have done with what the hub learned in [since, until].
+
+    Args:
+        loaded: events of a first load, too, as if they had been noticed when they happened.
 
     Returns:
         The predictions in order; how many causes are of a first load, which never fires; whether all was looked at.
@@ -164,168 +209,173 @@ def predict(
     rule = triggers.rules.get(name)
     if rule is None:
         raise NotFound(f"there is no trigger {name[:80]}", where=TRIGGERS_FILE, fix="hub trigger list")
-    found: list[Predicted] = []
     with hub.store.reading() as tx:
-        trial = Trial(rule=rule, triggers=triggers, past=Past(tx=tx, since=since - DAYS_MOST * DAY_S))
+        trial = _trial(hub, tx, triggers, rule, since, loaded=loaded)
         silent = 0
         whole = True
-        for number, (cause, later) in enumerate(_causes(hub, tx, trial, since, until)):
+        for number, (cause, moment) in enumerate(_causes(trial, since, until, loaded=loaded)):
             if number >= CAUSES_MOST:
                 whole = False
                 break
-            if later is None:
+            if moment is None:
                 silent += 1
-                continue
-            predicted = trial.judge(cause, later)
-            if predicted is not None:
-                found.append(predicted)
-    return found, silent, whole
+            else:
+                trial.judge(cause, moment)
+        trial.settle(math.inf)
+    return trial.found, silent, whole
 
 
-Later = Callable[[HistoryRow], bool]
+def _trial(hub: Hub, tx: Tx, triggers: Triggers, rule: TriggerRule, since: float, *, loaded: bool) -> Trial:
+    past = Past(tx=tx, since=since - REMEMBERED_S)
+    currency = hub.rewards.currency if hub.rewards is not None else ""
+    told = {each.name: each for group in triggers_of(hub.canonical, currency=currency).values() for each in group}
+    names = [rule.event] if rule.event else rule.silent_events
+    events = PastEvents(past=past, triggers=told, events=events_named(tx, names))
+    return Trial(rule=rule, triggers=triggers, past=past, told=events, budget=budget_of(hub, rule), loaded=loaded)
 
 
-def _causes(hub: Hub, tx: Tx, trial: Trial, since: float, until: float) -> Iterator[tuple[Cause, Later | None]]:
+def _causes(
+    trial: Trial, since: float, until: float, *, loaded: bool
+) -> Iterator[tuple[Cause, Moment | None]]:  # fmt: skip
     """Causes in the order in which they were noticed; None for one of a first load."""
-    rule = trial.rule
-    if rule.cause == EVENT:
-        yield from _event_causes(tx, trial, since, until)
-    elif rule.cause in (CHANGE, CROSSING):
-        yield from _change_causes(tx, rule, since, until)
-    elif rule.cause == SILENCE:
-        yield from _silence_causes(tx, rule, since, until)
+    cause = trial.rule.cause
+    if cause == EVENT:
+        yield from _event_causes(trial, since, until, loaded=loaded)
+    elif cause in (CHANGE, CROSSING):
+        yield from _change_causes(trial, since, until)
+    elif cause == SILENCE:
+        yield from _silence_causes(trial, since, until)
     else:
-        yield from _slot_causes(hub, tx, rule, since, until)
+        yield from _slot_causes(trial, since, until)
 
 
-def _event_causes(tx: Tx, trial: Trial, since: float, until: float) -> Iterator[tuple[Cause, Later | None]]:
-    rule = trial.rule
-    events = _events(tx, [rule.event])
-    if rule.repeated is not None:
-        subjects = {event.subject_id for event in events if event.subject_id is not None}
-        roots = tx.roots(subjects)
-        told: dict[int, list[EventRow]] = defaultdict(list)
-        for event in events:
-            if event.subject_id in roots:
-                told[roots[event.subject_id]].append(event)
-        trial.events = told
-    for event in events:
-        cause = cause_of_event(event)
+def _event_causes(
+    trial: Trial, since: float, until: float, *, loaded: bool
+) -> Iterator[tuple[Cause, Moment | None]]:  # fmt: skip
+    found: list[tuple[Cause, Moment | None]] = []
+    for event in trial.told.events:
+        moment = moment_of(event)
+        cause = replace(cause_of_event(event), at=trial.told.at(event, moment))
+        if event.silent:
+            cause = replace(cause, noticed_at=event.at)
         if since <= cause.noticed_at <= until:
-            version = event.version
-            later = _later_than(version) if version is not None else _never
-            yield cause, None if event.silent else later
+            found.append((cause, None if event.silent and not loaded else moment))
+    yield from sorted(found, key=lambda each: (each[0].noticed_at, each[0].event_id))
 
 
-def _later_than(version: int) -> Later:
-    return lambda row: row.version > version
-
-
-def _later_in_time(at: float) -> Later:
-    return lambda row: row.at > at
-
-
-def _never(_: HistoryRow) -> bool:
-    return False
-
-
-def _events(tx: Tx, names: Iterable[str]) -> list[EventRow]:
-    """All events of these names in the order in which they became known."""
-    found: list[EventRow] = []
-    for name in names:
-        after_id = 0
-        while rows := tx.events_page(after_id=after_id, limit=PAGE, name=name):
-            found += rows
-            after_id = rows[-1].id or 0
-    return sorted(found, key=lambda event: event.id or 0)
-
-
-def _change_causes(tx: Tx, rule: TriggerRule, since: float, until: float) -> Iterator[tuple[Cause, Later | None]]:
-    found = []
-    for ids in _entities(tx, rule.of):
-        for row in tx.history(ids, field=rule.field, since=since):
+def _change_causes(trial: Trial, since: float, until: float) -> Iterator[tuple[Cause, Moment | None]]:
+    found: list[tuple[int, Cause, bool]] = []
+    rule, past = trial.rule, trial.past
+    joined = past.merge_versions
+    for ids in _entities(trial):
+        for row in past.tx.history(ids, field=rule.field, since=since):
             change = row.changes[rule.field]
-            if row.at <= until and answers_change(rule, change.get("old"), change.get("new")):
+            if (
+                row.at > until
+                or row.version in joined
+                or past.root(row.entity_id, Moment(version=row.version)) != row.entity_id
+            ):
+                continue
+            if answers_change(rule, change.get("old"), change.get("new")):
                 cause = cause_of_change(row.entity_id, rule.field, row.version, row.at)
                 found.append((row.version, cause, bool(change.get("loaded"))))
     for version, cause, loaded in sorted(found, key=lambda each: (each[0], each[1].entity_id)):
-        yield cause, None if loaded else _later_than(version)
+        yield cause, None if loaded else Moment(version=version)
 
 
-def _entities(tx: Tx, kind: str) -> Iterator[list[int]]:
+def _entities(trial: Trial) -> Iterator[list[int]]:
     after_id = 0
-    while rows := tx.entities_page(kind, after_id=after_id, limit=PAGE):
+    while rows := trial.past.tx.entities_page(trial.rule.of, after_id=after_id, limit=PAGE):
         yield [row.id for row in rows]
         after_id = rows[-1].id
 
 
-def _silence_causes(tx: Tx, rule: TriggerRule, since: float, until: float) -> Iterator[tuple[Cause, Later | None]]:
-    told: dict[int, list[float]] = defaultdict(list)
-    events = [event for event in _events(tx, rule.silent_events) if event.withdrawn_at is None]
-    roots = tx.roots({event.subject_id for event in events if event.subject_id is not None})
-    for event in events:
-        if event.subject_id in roots:
-            told[roots[event.subject_id]].append(event.at)
-    found = []
-    kinds = {root: row.type for root, row in tx.entities(told).items()}
-    for root, moments in told.items():
-        ordered = sorted(set(moments))
-        for last, following in zip(ordered, [*ordered[1:], until + rule.silent_s + 1], strict=True):
-            ends = last + rule.silent_s
-            if kinds.get(root) == rule.of and following > ends and since <= ends <= until:
-                found.append(silence_of(root, last, rule, ends))
-    for cause in sorted(found, key=lambda each: (each.at, each.entity_id)):
-        yield cause, _later_in_time(cause.at)
+def _silence_causes(trial: Trial, since: float, until: float) -> Iterator[tuple[Cause, Moment | None]]:
+    """The end of each span in which nobody of a person's names did anything, taken to be noticed at once."""
+    rule, past, told = trial.rule, trial.past, trial.told
+    past.load(event.subject_id for event in told.events if event.subject_id is not None)
+    found: dict[str, tuple[Cause, Moment]] = {}
+    spans = [(event, at + rule.silent_s) for event in told.events for at in told.ever_at(event)]
+    for event, ends in spans:
+        moment = Moment(at=ends)
+        last, subject = told.at(event, moment), told.subject(event, moment)
+        if not since <= ends <= until or last + rule.silent_s != ends or subject is None:
+            continue
+        past.load([subject])
+        root = past.root(subject, moment)
+        row = past.rows.get(root)
+        if row is not None and row.type == rule.of and _is_last(trial, event, last, root, moment):
+            cause = silence_of(root, last, rule, ends)
+            found[cause.key] = (cause, moment)
+    yield from sorted(found.values(), key=lambda each: (each[0].at, each[0].entity_id))
 
 
-def _slot_causes(
-    hub: Hub, tx: Tx, rule: TriggerRule, since: float, until: float
-) -> Iterator[tuple[Cause, Later | None]]:
-    moment = since
-    while (slot := slot_after(rule.slots, moment, hub.triggers.zone)) is not None and slot <= until:
-        moment = slot
-        for ids in _entities(tx, rule.of):
-            rows = tx.entities(ids)
+def _is_last(trial: Trial, event: EventRow, last: float, root: int, moment: Moment) -> bool:
+    """Whether the event was known then, stood, and was the last that any of their names did."""
+    told, people, now = trial.told, trial.past.members(root, moment), moment.at or 0.0
+
+    def known(each: EventRow) -> bool:
+        return (each.noticed_at or each.at) < now and told.stands(each, moment)
+
+    others = (each for each in told.of(root) if each is not event and told.subject(each, moment) in people)
+    return known(event) and not any(known(each) and told.at(each, moment) > last for each in others)
+
+
+def _slot_causes(trial: Trial, since: float, until: float) -> Iterator[tuple[Cause, Moment | None]]:
+    """Every slot, taken to be noticed at once, for everybody who was there and stood for themselves."""
+    moment, past = since, trial.past
+    while (slot := slot_after(trial.rule.slots, moment, trial.triggers.zone)) is not None and slot <= until:
+        moment, then = slot, Moment(at=slot)
+        for ids in _entities(trial):
+            past.load(ids)
             for each in ids:
-                if rows[each].state == "live" and rows[each].created_at <= slot:
-                    cause = Cause(key=f"slot:{int(slot)}:{each}", entity_id=each, at=slot, noticed_at=slot)
-                    yield cause, _later_in_time(slot)
+                row = past.rows[each]
+                if row.state in ("live", "alias") and row.created_at <= slot and past.root(each, then) == each:
+                    yield Cause(key=f"slot:{int(slot)}:{each}", entity_id=each, at=slot, noticed_at=slot), then
 
 
 # For people
 
 
-def try_trigger(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
+def try_trigger(
+    hub: Hub, name: str, *, days: int = 0, since: float | None = None, draft: bool = False, loaded: bool = False
+) -> Dict:  # fmt: skip
     """What a rule would have done.
 
     Args:
-        days: back from now.
+        days: back from now; or `since`: from that moment on.
         draft: the rule as it stands in the draft of triggers.yaml.
+        loaded: events of a first load, too, as if they had been noticed when they happened.
 
     Returns:
-        {"rule", "days", "draft", "fires", "people", "minor", "currency", "approvals", "put_off", "refused": {code: n},
-         "silent": causes of a first load, "whole", "rows": the newest}
+        {"rule", "since", "days", "draft", "loaded", "fires", "people", "minor", "currency", "approvals", "put_off",
+         "refused": {code: n}, "refused_people": {code: how many people}, "silent": causes of a first load, "whole",
+         "persons": those for whom it would have fired or been refused most, "rows": the newest}
 
     Raises:
-        NotFound: no such rule. NeedsReview: days out of range. ConfigFault: the draft cannot be read.
+        NotFound: no such rule. NeedsReview: out of range. ConfigFault: the draft cannot be read.
     """
-    if not 1 <= days <= DAYS_MOST:
-        raise NeedsReview("that is no number of days", where="days", fix=f"1 to {DAYS_MOST}")
-    triggers, now = _triggers(hub, draft=draft), hub.clock.now()
-    found, silent, whole = predict(hub, triggers, name, since=now - days * DAY_S, until=now)
-    fires = [each for each in found if each.decision.state in COUNTED]
+    now = hub.clock.now()
+    begin, triggers = begin_of_trial(now, days=days, since=since), _triggers(hub, draft=draft)
+    found, silent, whole = predict(hub, triggers, name, since=begin, until=now, loaded=loaded)
+    fires = [each for each in found if each.counts]
+    refusals = [(_code(each), each.subject) for each in found if not each.counts]
     states = Counter(each.decision.state for each in fires)
     total = total_of(triggers.rules[name], len(fires))
-    shown = found[-SHOWN:][::-1]
+    shown, persons = found[-SHOWN:][::-1], _persons(found)
+    asked = {one for each in shown for one in (each.cause.entity_id, each.subject)} | {row["id"] for row in persons}
     with hub.store.reading() as tx:
-        named = cards(tx, {one for each in shown for one in (each.cause.entity_id, each.subject) if one is not None})
-    refused = Counter(each.decision.reason.partition(":")[0] for each in found if each.decision.state not in COUNTED)
+        named = cards(tx, {each for each in asked if each is not None})
     return {
-        "rule": name, "days": days, "draft": draft, "fires": len(fires),
+        "rule": name, "since": iso(begin), "days": round((now - begin) / DAY_S), "draft": draft, "loaded": loaded,
+        "fires": len(fires),
         "people": len({each.subject for each in fires}),
         "minor": total.minor if total is not None else 0, "currency": total.currency if total is not None else "",
         "approvals": states[FiringState.HELD], "put_off": states[FiringState.WAITING],
-        "refused": dict(refused.most_common()), "silent": silent, "whole": whole,
+        "refused": dict(Counter(code for code, _ in refusals).most_common()),
+        "refused_people": dict(Counter(code for code, _ in set(refusals)).most_common()),
+        "silent": silent, "whole": whole,
+        "persons": [{"person": named.get(row.pop("id")), **row} for row in persons],
         "rows": [
             {
                 "at": iso(each.cause.at), "entity": named.get(each.cause.entity_id),
@@ -335,6 +385,24 @@ def try_trigger(hub: Hub, name: str, *, days: int, draft: bool = False) -> Dict:
             for each in shown
         ],
     }  # fmt: skip
+
+
+def _code(predicted: Predicted) -> str:
+    return predicted.decision.reason.partition(":")[0]
+
+
+def _persons(found: Sequence[Predicted]) -> list[Dict]:
+    """Who it is about, whoever was refused most first, then whoever it would have fired for most."""
+    told: dict[int, Dict] = {}
+    for each in found:
+        if each.subject is not None:
+            row = told.setdefault(each.subject, {"id": each.subject, "fires": 0, "refused": Counter()})
+            if each.counts:
+                row["fires"] += 1
+            else:
+                row["refused"][_code(each)] += 1
+    ordered = sorted(told.values(), key=lambda row: (-row["refused"].total(), -row["fires"], row["id"]))
+    return [{**row, "refused": dict(row["refused"].most_common())} for row in ordered[:SHOWN]]
 
 
 def _triggers(hub: Hub, *, draft: bool) -> Triggers:

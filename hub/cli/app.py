@@ -156,7 +156,7 @@ rewards.command("wallet")(rewarding.wallet)
 rewards.command("screen")(rewarding.screen)
 rewards.command("report")(rewarding.report)
 rewards.command("milestones")(rewarding.milestones)
-rewards.command("try")(rewarding.try_milestone)
+rewards.command("try")(rewarding.try_rule)
 app.add_typer(rewards, name="rewards")
 
 trigger = _group("What the hub does when something happens.")

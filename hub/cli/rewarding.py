@@ -137,15 +137,24 @@ def milestones(folder: Folder = HERE, json: AsJson = False) -> None:
     show.table(rows, columns, json=json, none="rewards.yaml declares none")
 
 
-def try_milestone(
-    milestone: Annotated[str, typer.Argument(help="Name in rewards.yaml.")],
-    day: Annotated[str, typer.Argument(help="A day in the period, such as 2026-11-02.")],
+def try_rule(
+    name: Annotated[str, typer.Argument(help="A rule, or a milestone, of rewards.yaml.")],
+    day: Annotated[str, typer.Argument(help="Of a milestone: a day in the period, such as 2026-11-02.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=3660, help="Of a rule: how many days back.")] = 90,
+    since: Annotated[str, typer.Option(help="A day or moment, instead of --days.")] = "",
+    draft: Annotated[bool, typer.Option("--draft", help="The rule as the console's draft has it.")] = False,
+    loaded: Annotated[bool, typer.Option("--loaded", help="A first load, too, as if it had happened live.")] = False,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
-    """Who would reach a milestone in the period around a day, by what is known now; nothing is granted."""
-    from hub.app import bootstrap, reward_milestones
+    """What a rule would have given in the last days; or who would reach a milestone around a day. Nothing is given."""
+    from hub.app import bootstrap, past, reward_milestones, reward_trial
 
+    moment = past.parse_moment(since) if since else None
     with bootstrap.opened(project(folder), connect=False) as hub:
-        rows = reward_milestones.try_milestone(hub, milestone, day)
+        if not day:
+            found = reward_trial.try_rule(hub, name, days=days, since=moment, draft=draft, loaded=loaded)
+            show.record(found, json=json)
+            return
+        rows = reward_milestones.try_milestone(hub, name, day)
     show.table(rows, ["person", "period", "value", "of"], json=json, none="nobody would")

@@ -11,6 +11,7 @@ from hub.cli.options import HERE, MANY, AsJson, Folder, Limit, project
 
 Id = Annotated[int, typer.Argument(min=1, help="Number of the firing.")]
 Days = Annotated[int, typer.Option(min=1, max=3660, help="How many days back.")]
+Since = Annotated[str, typer.Option(help="A day or moment, instead of --days.")]
 FIRED = ["firing", "trigger", "does", "state", "subject", "at", "not_before", "result", "reason"]
 
 
@@ -50,15 +51,19 @@ def show_firing(firing: Id, folder: Folder = HERE, json: AsJson = False) -> None
 def try_trigger(
     trigger: Annotated[str, typer.Argument(help="Name of the rule.")],
     days: Days = 90,
+    since: Since = "",
     draft: Annotated[bool, typer.Option("--draft", help="The rule as the console's draft has it.")] = False,
+    loaded: Annotated[bool, typer.Option("--loaded", help="A first load, too, as if it had happened live.")] = False,
     folder: Folder = HERE,
     json: AsJson = False,
 ) -> None:
     """What a trigger would have done in the last days, judged by the values of that time. Nothing is done."""
-    from hub.app import bootstrap, trigger_trial
+    from hub.app import bootstrap, past, trigger_trial
 
+    moment = past.parse_moment(since) if since else None
     with bootstrap.opened(project(folder), connect=False) as hub:
-        show.record(trigger_trial.try_trigger(hub, trigger, days=days, draft=draft), json=json)
+        found = trigger_trial.try_trigger(hub, trigger, days=days, since=moment, draft=draft, loaded=loaded)
+        show.record(found, json=json)
 
 
 def approve_firing(firing: Id, folder: Folder = HERE, json: AsJson = False) -> None:

@@ -16,6 +16,8 @@ from hub.model import Json
 from hub.runtime.settings_schema import read_settings
 from hub.runtime.yaml import load_yaml, parse_yaml
 
+NEW_MODE = 0o644
+
 
 def add_connection(path: Path, name: str, section: Mapping[str, Json]) -> None:
     """Add a section to `connections:`, wholly or not at all.
@@ -69,12 +71,12 @@ def _edit(path: Path, name: str, edit: Callable[[dict[str, Json]], None]) -> Non
 
 
 def replace_file(path: Path, text: str) -> None:
-    """New text in the place of the old, at once or not at all."""
+    """New text in the place of the old, at once or not at all; a file that was not there yet is readable as others."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        Path(name).chmod(path.stat().st_mode & 0o777)
+        Path(name).chmod(path.stat().st_mode & 0o777 if path.exists() else NEW_MODE)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -32,6 +32,17 @@ DUE = Statement(
         .limit(bindparam("limit", type_=Integer()))
     )
 )
+NEWEST = Statement(
+    lambda d: (
+        select(FIRING)
+        .where(FIRING.c.rule == bindparam("rule"))
+        .order_by(FIRING.c.created_at.desc(), FIRING.c.id.desc())
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
+IN_STATE = Statement(
+    lambda d: select(FIRING.c.id).where(FIRING.c.state == bindparam("state")).limit(bindparam("most", type_=Integer()))
+)
 LISTED = Listing(FIRING, "rule", "state", "subject_id")
 CHANGED = Update("firing", CHANGING)
 SINCE = bindparam("since", type_=Float())
@@ -123,6 +134,14 @@ class Firings(Session):
         if topic is None:
             return int(self._rows(COUNT_OF, rule=rule, since=since, subjects=subjects)[0][0])
         return int(self._rows(COUNT_TOPIC, rule=rule, since=since, subjects=subjects, topic=topic)[0][0])
+
+    def newest_firings(self, rule: str, limit: int) -> list[Firing]:
+        """What a rule did last, newest first."""
+        return [_firing(row) for row in self._rows(NEWEST, rule=rule, limit=limit)]
+
+    def count_firings_in(self, state: str, most: int) -> int:
+        """How many are in a state; no more than `most` are counted."""
+        return len(self._rows(IN_STATE, state=state, most=most))
 
     def tally_firings(self) -> dict[tuple[str, str], int]:
         """(rule, state) -> how many."""

@@ -38,6 +38,7 @@ from hub.app import (
 )
 from hub.app.notes import add_note
 from hub.app.own import own_grant, own_hold, own_plan
+from hub.app.past import parse_moment
 from hub.app.people import Person, Right
 from hub.app.plan_pages import Narrowed, plan_page
 from hub.app.reward_desk import reward_page
@@ -52,6 +53,8 @@ After = Annotated[int | None, Query(ge=0, lt=2**62, description="`next` of the p
 Limit = Annotated[int, Query(ge=1, le=200)]
 Name = Annotated[str, InPath(min_length=1, max_length=80)]
 Word = Annotated[str | None, Query(max_length=80)]
+Days = Annotated[int, Query(ge=1, le=3660)]
+Since = Annotated[str | None, Query(max_length=40, description="A day or moment, instead of `days`.")]
 Code = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,60}$")]
 
 File = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_.-]{1,80}$")]
@@ -384,10 +387,12 @@ def get_fields(service: Hubs, _: Admin, file: File) -> Body:
 
 @ROUTER.get("/rewards/rules/{rule}/trial")
 def get_trial(
-    service: Hubs, _: Admin, rule: Name, days: Annotated[int, Query(ge=1, le=3660)] = 90, draft: bool = False
+    service: Hubs, _: Admin, rule: Name, days: Days = 90, since: Since = None, draft: bool = False,
+    loaded: bool = False,
 ) -> Body:  # fmt: skip
-    """What a reward rule would have given in the last days."""
-    return reward_trial.try_rule(service.hub, rule, days=days, draft=draft)
+    """What a reward rule would have given in the last days, or since a moment."""
+    moment = parse_moment(since) if since else None
+    return reward_trial.try_rule(service.hub, rule, days=days, since=moment, draft=draft, loaded=loaded)
 
 
 @ROUTER.get("/audit")

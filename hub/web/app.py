@@ -31,6 +31,7 @@ from hub.web import (
     reward_report,
     rewards,
     settings,
+    triggers,
 )
 from hub.web.api import create_api
 from hub.web.show import STATIC, asset, static
@@ -45,6 +46,7 @@ TOPICS = (
     mappings,
     rewards,
     reward_report,
+    triggers,
     identity,
     plans,
     figures,

@@ -12,7 +12,7 @@ from hub.app.people import Right
 from hub.app.reward_desk import reward_page, reward_rules
 from hub.app.reward_providers import can_cancel
 from hub.app.reward_trial import rules_in_draft, try_rule
-from hub.web.site import Ask, Routes
+from hub.web.site import Ask, Routes, trial_of
 
 ROUTES = Routes()
 
@@ -62,9 +62,5 @@ def confirm(ask: Ask) -> Response:
 @ROUTES.post("/rewards/rules/{rule}/trial", Right.CONFIGURE)
 def trial(ask: Ask) -> Response:
     """What a rule would have given; it looks through all events of its name."""
-    days = ask.said("days")
-    found = try_rule(
-        ask.hub, ask.path("rule"), days=int(days) if days.isdigit() and len(days) < 6 else 0,
-        draft=ask.said("draft") == "yes",
-    )  # fmt: skip
+    found = try_rule(ask.hub, ask.path("rule"), **trial_of(ask))
     return ask.page("trial.html", it=found)

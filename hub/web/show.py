@@ -51,6 +51,8 @@ DONE: Mapping[str, str] = {
     "cancelled": "The provider will be asked to take it back.",
     "declined": "Declined. Its money is free again.",
     "confirmed": "Noted as ordered.",
+    "firing": "It is let go, and done at once.",
+    "firing-dropped": "Dropped. It is not done.",
     "user": "Kept.",
     "token-dropped": "The token opens nothing from now on.",
     "looked": "The systems described {n} fields.",

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from hub.app.context import Hub
+from hub.app.past import parse_moment
 from hub.app.people import Person, Right
 from hub.app.service import Service
 from hub.app.sessions import who
@@ -237,6 +238,15 @@ def local_path(text: str) -> str:
     """A path of this site, so that a link cannot send people elsewhere after they signed in."""
     plain = text if text.startswith("/") and not text.startswith(("//", "/\\")) else "/"
     return plain if all(" " < each < "\x7f" and each != "\\" for each in plain) else "/"
+
+
+def trial_of(ask: Ask) -> dict[str, Any]:
+    """What a form says of a trial on the past: days back, or a day; the draft's rule; a first load, too."""
+    days, since = ask.said("days"), ask.said("since").strip()
+    return {
+        "days": int(days) if days.isdigit() and len(days) < 6 else 0, "since": parse_moment(since) if since else None,
+        "draft": ask.said("draft") == "yes", "loaded": ask.said("loaded") == "yes",
+    }  # fmt: skip
 
 
 @contextmanager

@@ -39,6 +39,10 @@ TABLE = {
     ("POST", "/conflicts/{conflict}/notes"): "decide", ("POST", "/quarantine/{code}/retry"): "retry",
     ("POST", "/holds/{hold}/release"): "approve", ("POST", "/holds/{hold}/drop"): "approve",
     ("GET", "/triggers"): "read", ("GET", "/firings"): "read", ("GET", "/triggers/{rule}/trial"): "configure",
+    ("GET", "/triggers/{rule}"): "read", ("GET", "/firings/{firing}"): "read", ("GET", "/triggers/draft"): "configure",
+    ("GET", "/triggers/{rule}/draft"): "configure", ("POST", "/triggers/{rule}/draft"): "configure",
+    ("DELETE", "/triggers/{rule}/draft"): "configure", ("POST", "/triggers/draft/publish"): "configure",
+    ("POST", "/triggers/draft/drop"): "configure",
     ("POST", "/firings/{firing}/approve"): "approve", ("POST", "/firings/{firing}/drop"): "approve",
     ("POST", "/rewards/{grant}/approve"): "approve", ("POST", "/rewards/{grant}/decline"): "approve",
     ("GET", "/figures"): "read", ("GET", "/figures/{kpi}"): "read", ("GET", "/goals"): "read",
@@ -52,7 +56,8 @@ PLACES = {"{conflict}": "99999", "{record}": "contact:99999", "{field}": "name",
           "{file}": "nothing.yaml", "{segment}": "nothing", "{rule}": "nothing"}  # fmt: skip
 BODIES: Mapping[str, Any] = {  # nothing that changes anything
     "/policy": {"policy": "newest"}, "/merge": {"other": "contact:99998"}, "/erase": {"entity": "contact:99999"},
-    "/views": {"name": " "}, "/unmerge": {"sure": True}, "/conflicts/99999/release": {"sure": True},
+    "/views": {"name": " "}, "/triggers/draft/publish": {"sure": True},
+    "/unmerge": {"sure": True}, "/conflicts/99999/release": {"sure": True},
     "/decision": {"candidate": 0}, "/notes": {"text": "x"}, "/confirm": {"order": "1"},
                              "/plans": {"connections": ["nobody"]}}  # fmt: skip
 

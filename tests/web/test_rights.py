@@ -63,12 +63,18 @@ TABLE = {
     ("POST", "/users"): "people", ("POST", "/users/{name}"): "people", ("POST", "/users/{name}/link"): "people",
     ("POST", "/tokens"): "people", ("POST", "/tokens/{token}/drop"): "people", ("GET", "/settings"): "read",
     ("GET", "/codes/{code}"): "read",
+    ("GET", "/triggers"): "read", ("POST", "/triggers/draft"): "configure", ("GET", "/triggers/add"): "configure",
+    ("POST", "/triggers/add"): "configure", ("GET", "/triggers/{rule}"): "read",
+    ("GET", "/triggers/{rule}/draft"): "configure", ("POST", "/triggers/{rule}/draft"): "configure",
+    ("POST", "/triggers/{rule}/preview"): "configure", ("POST", "/triggers/{rule}/trial"): "configure",
+    ("GET", "/firings"): "read", ("GET", "/firings/{firing}"): "read", ("POST", "/firings/{firing}/approve"): "approve",
+    ("POST", "/firings/{firing}/drop"): "approve",
 }  # fmt: skip
 NOT_THERE = {
     "conflict": "99999", "target": "contact:99999", "field": "name", "run": "99999", "hold": "99999",
     "code": "NET-429", "name": "nobody", "file": "nothing.yaml", "version": "99", "grant": "99999", "kpi": "none",
     "token": "0" * 16,
-    "pair": "99999", "rule": "nothing", "plan": "99999",
+    "pair": "99999", "firing": "99999", "rule": "nothing", "plan": "99999",
 }  # fmt: skip
 GUARDED = [route for route in ROUTES if route.right is not None]
 
