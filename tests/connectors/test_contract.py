@@ -143,8 +143,9 @@ def test_a_door_that_believes_everybody_is_found_out() -> None:
 
 
 REWARDS = (
-    "what is offered can be named in a rule", "the same number again is one order", "what cannot be ordered fails alone",
-    "what becomes of an order is told", "the balance is told", "a lost create is settled to one record",
+    "what is offered can be named in a rule", "the same number again is one order",
+    "what cannot be ordered fails alone", "what becomes of an order is told", "the balance is told",
+    "a lost create is settled to one record",
 )  # fmt: skip
 
 
