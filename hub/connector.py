@@ -310,7 +310,7 @@ class WebhookEvent:
     external_id: str
     at: float | None = None  # vendor's time of the change: the hint's not-before stamp
     kind: str = "changed"  # changed, deleted, merged
-    record: SourceRecord | None = None  # of a connector without `fetch` only
+    record: SourceRecord | None = None  # of a connector without `fetch`, or of a stream that is `delivered`, only
     fault: Mapping[str, Json] | None = None  # an entry that is unfit: {"code", "message", "fix", "value"}, quarantined
 
 
@@ -349,6 +349,7 @@ class Stream:
     page_size: int = 100
     parents: Sequence[str] = ()  # streams whose records should exist first
     acts: bool = False  # records of acts (forms, orders): many per entity, never written for a contact
+    delivered: bool = False  # only webhooks bring its records, whole; nothing of it can be read afterwards
     # of rewards. order: ordered here under our reference; code: a discount code that we make up is made here; goods:
     # lists what can be ordered
     gives: str = ""

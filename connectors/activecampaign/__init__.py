@@ -1,4 +1,4 @@
-"""ActiveCampaign, on the hub's door: users read; accounts, contacts and deals both ways; entries into automations read.
+"""ActiveCampaign, on the hub's door: users, automations and e-mails read; accounts, contacts and deals both ways.
 
 Docs: developers.activecampaign.com (pagination, rate limits, contacts, bulk import, deals, accounts, webhooks).
 
@@ -10,6 +10,9 @@ Custom fields of contacts stand under `fields.<PERSONALISATION TAG>`, tags by na
 list that the setting `list` names is the consent to e-mail: `subscription`. The account and the job title stand in the
 association that each contact has at most once: `account_id`, `job_title`.
 
+What people did with e-mails (opened, followed a link, left a list) only webhooks tell, once and never again; the lists
+of activities ignore filters silently, and would be read whole.
+
 Ten or more updates of plain values go as one import, which is asked for its end. Deletes are not told anywhere, and
 webhooks are not signed, are never sent again, and stay out for changes made through the API.
 """
@@ -18,7 +21,7 @@ from __future__ import annotations
 
 from connectors.activecampaign.account import check, discover, parse, subscribe
 from connectors.activecampaign.api import AT_ONCE, OVERLAP_S, PAGE, classify, connect
-from connectors.activecampaign.reading import fetch, find, pull
+from connectors.activecampaign.reading import EMAIL_EVENTS, fetch, find, pull
 from connectors.activecampaign.writing import push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
 from hub.model import Json
@@ -79,6 +82,7 @@ CONNECTOR = Connector(
             minimum={"read": PAGE, "write": 1, "fetch": 1},
         ),
         _stream("contactAutomations", cursor="snapshot", deletes="listing", acts=True, parents=("contacts",)),
+        _stream(EMAIL_EVENTS, cursor="none", acts=True, delivered=True, parents=("contacts",), minimum={}),
     ),
     settings=(
         Setting(name="account", text="Name before .api-us1.com, or set base_url", required=True),

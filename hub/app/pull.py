@@ -191,7 +191,7 @@ def serve_hints(
 def _serve(
     hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
 ) -> Counter[str]:
-    if connection.connector.fetch is None:
+    if connection.connector.fetch is None or connection.streams[source].delivered:
         return _take_delivered(hub, connection, source, hints, run_id=run_id, tally=tally)
     read_at = hub.clock.now()
     records = connection.connector.fetch(connection.api, source, [hint.external_id for hint in hints])
@@ -268,7 +268,7 @@ def fetch_now(
     answers: frozenset[int] = frozenset(),
 ) -> Counter[str]:
     """Read records by id and take them in; a strong read."""
-    if connection.connector.fetch is None or not external_ids:
+    if connection.connector.fetch is None or connection.streams[source].delivered or not external_ids:
         return Counter()
     read_at = hub.clock.now()
     records = connection.connector.fetch(connection.api, source, list(external_ids))

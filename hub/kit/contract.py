@@ -77,6 +77,7 @@ def _check_stream(connector: Connector, stream: Stream, names: Sequence[str]) ->
     assert stream.lookback_s >= 0, f"{where}: lookback_s"
     assert stream.consistency in ("strong", "lagging"), f"{where}: consistency {stream.consistency}"
     assert stream.completeness in ("full", "thin"), f"{where}: completeness {stream.completeness}"
+    assert not stream.delivered or (stream.cursor == "none" and not stream.writes), f"{where}: delivered, and read"
     assert stream.completeness == "full" or connector.fetch is not None, f"{where}: thin records, and no fetch"
     assert stream.deletes in ("tombstone", "event", "archived", "absent", "listing"), (
         f"{where}: deletes {stream.deletes}"

@@ -3,6 +3,8 @@
 Ids and flags are texts; times carry the account's own zone. Limits of a page above 100 silently give 100, unknown
 filters are ignored, a bad key is 403, and an import answers later.
 
+People act by ``user_action``: open_mail, click_link, leave_list (with a contact's id), complete_automation.
+
 Options of `make` beside the kit's: `import_polls` (1: how often an import says it is under way), `account_id`.
 
 Not played: campaigns, forms, notes, tasks, e-commerce, custom objects, the older APIs.
@@ -18,6 +20,7 @@ from urllib.parse import urlencode
 
 from hub.twins.activecampaign_company import sketch as sketch
 from hub.twins.activecampaign_shapes import (
+    AUTOMATIONS,
     DEFINED,
     LISTS,
     OPTIONS,
@@ -39,10 +42,13 @@ CALLS_PER_S = 5
 IMPORTS_PER_MINUTE, SINGLE_IMPORTS_PER_MINUTE = 100, 20
 IMPORT_ROWS, IMPORT_BYTES = 250, 399_999
 PER_PAGE, MOST_PER_PAGE = 20, 100
-FIXED = {"dealStages": STAGES, "dealGroups": PIPELINES, "lists": LISTS, "fields": DEFINED}
+FIXED = {
+    "dealStages": STAGES, "dealGroups": PIPELINES, "lists": LISTS, "fields": DEFINED, "automations": AUTOMATIONS,
+}  # fmt: skip
 HOOK_EVENTS = {
     "subscribe", "unsubscribe", "update", "contact_tag_added", "contact_tag_removed", "account_add", "account_update",
     "account_contact_add", "account_contact_update", "list_add", "bounce", "deal_add", "deal_update", "sent", "open",
+    "click", "reply", "forward", "share",
 }  # fmt: skip
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -467,6 +473,33 @@ class TwinActiveCampaign(Twin):
         return urlencode(events[0].payload).encode(), headers
 
     # --- people ------------------------------------------------------------------------------------------------
+
+    def act_open_mail(self, contact: str) -> None:
+        """Somebody opens the campaign; nothing of it can be read afterwards."""
+        self._mail_act("open", contact)
+
+    def act_click_link(self, contact: str, url: str = "https://acme.example/new") -> None:
+        self._mail_act("click", contact, {"link[id]": "7", "link[url]": url})
+
+    def _mail_act(self, kind: str, contact: str, more: Fields | None = None) -> None:
+        held, at = self.records.get("contacts", contact), self.now()
+        payload = {
+            "type": kind, "date_time": moment(at), "initiated_from": "public", "initiated_by": "public", "list": "0",
+            "contact[id]": contact, "contact[email]": held.fields["email"], "campaign[id]": "5",
+            "campaign[name]": "May", "campaign[message][subject]": "News in May", **(more or {}),
+        }  # fmt: skip
+        event = HookEvent(topic=f"public:{kind}", payload=payload, at=at, stream="contacts", record_id=contact)
+        self.hooks.emit([event])
+
+    def act_leave_list(self, contact: str) -> None:
+        """By the link in a campaign."""
+        row = next(each for each in self.records.lookup("contactLists", "contact", contact) if not each.deleted)
+        left = {"status": "2", "udate": moment(self.now())}
+        self.records.update("contactLists", row.id, left, by="public")
+
+    def act_complete_automation(self, entry: str) -> None:
+        at = moment(self.now())
+        self.records.update("contactAutomations", entry, {"status": "2", "remdate": at, "lastdate": at}, by="system")
 
     def completed(self, stream: str, fields: Fields) -> Fields:
         row = {**blank_row(stream), **fields}
