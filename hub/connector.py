@@ -351,7 +351,8 @@ class Stream:
     acts: bool = False  # records of acts (forms, orders): many per entity, never written for a contact
     delivered: bool = False  # only webhooks bring its records, whole; nothing of it can be read afterwards
     # of rewards. order: ordered here under our reference; code: a discount code that we make up is made here; goods:
-    # lists what can be ordered
+    # lists what can be ordered. arrival: webhooks tell of what was ordered here whether it arrived, under the order's
+    # id: {"status": delivered, read or failed, "code"}
     gives: str = ""
     minimum: Mapping[str, int] = field(default_factory=dict)  # records per call: read, write, fetch; for the report
 
@@ -439,6 +440,8 @@ class Connector:
     # raises SignatureError. None beside a `parse`: the vendor signs nothing, and only the secret path proves anything
     verify: Callable[[Settings, WebhookRequest], None] | None = None
     parse: Callable[[Settings, WebhookRequest], Sequence[WebhookEvent]] | None = None
+    # what is answered to a GET at the webhooks' address: vendors ask so whether it is ours. Raises SignatureError
+    greet: Callable[[Settings, Mapping[str, str]], str] | None = None
     subscribe: Callable[[Api, str], Mapping[str, Json]] | None = (
         None  # (api, target url) -> what was set up, with secret
     )

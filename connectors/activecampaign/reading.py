@@ -237,8 +237,8 @@ def fetch(api: ActiveCampaignApi, stream: str, ids: Sequence[str]) -> list[Sourc
     asked = [external_id for external_id in dict.fromkeys(ids) if ID.fullmatch(external_id)]
     if stream not in ONE:  # lists without a read by id
         rows = table(api, stream, anew=True) if asked else {}
-        gone = {each: SourceRecord(external_id=each, data={}, op="delete") for each in asked}
-        return [shape(api, stream)(rows[each]) if each in rows else gone[each] for each in asked]
+        missing = [SourceRecord(external_id=each, data={}, op="delete") for each in asked if each not in rows]
+        return [*(shape(api, stream)(rows[each]) for each in asked if each in rows), *missing]
     if stream != "contacts":
         return [each for external_id in asked if (each := _single(api, stream, external_id)) is not None]
     records: list[SourceRecord] = []

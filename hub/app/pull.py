@@ -17,6 +17,7 @@ from hub.app.deliveries import delivered
 from hub.app.ingest import again, ingest_page
 from hub.app.parents import waited
 from hub.app.parts import is_split, may_split, read_whole, split
+from hub.app.reward_arrivals import serve_arrivals
 from hub.app.suspects import one_by_one
 from hub.connector import Page
 from hub.core.planted import PLANTED
@@ -174,7 +175,7 @@ def serve_hints(
     hub: Hub, connection: Connection, *, run_id: int | None, tally: Counter, closely: bool = False
 ) -> Counter[str]:
     """Read the records that webhooks (or waiting references) asked for, parents first; `closely`: one by one."""
-    total: Counter[str] = Counter()
+    total = serve_arrivals(hub, connection)
     for source in connection.in_order():
         read: set[str] = set()  # each record once: what must be read yet again waits for the next time
         while True:

@@ -50,6 +50,7 @@ DONE: Mapping[str, str] = {
     "approved": "Approved. It goes out with the next run.",
     "cancelled": "The provider will be asked to take it back.",
     "declined": "Declined. Its money is free again.",
+    "resent": "It goes out another way with the next run; the reward stays one.",
     "confirmed": "Noted as ordered.",
     "user": "Kept.",
     "token-dropped": "The token opens nothing from now on.",
