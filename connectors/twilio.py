@@ -18,8 +18,9 @@ say so in the rule, `when: "contact.consent.sms == 'opted_in'"`.
 
 Twilio knows no idempotency keys. If an answer is lost a person decides; nothing is sent twice by itself.
 
-Whether a message arrived is told to the address in `callback`: `hub connections hooks` shows it, and it must be written
-as shown, since Twilio signs it. The secret is the account's primary token: `webhooks: {secret: env:TWILIO_TOKEN}`.
+Whether a message arrived is told to the address that `hub connections hooks` shows, if Twilio is given it, letter by
+letter, since Twilio signs it: `webhooks: {secret: env:TWILIO_TOKEN, callback: env:TWILIO_CALLBACK}`. The secret is the
+account's primary token.
 """
 
 from __future__ import annotations
@@ -98,8 +99,6 @@ def connect(door: Door, settings: Settings) -> TwilioApi:
         wrong("account", "is no account", "its SID, which begins with AC")
     if not sender.startswith(("+", "MG")):
         wrong("sender", "is no sender", "a number in international form, or a messaging service (MG…)")
-    if not str(values.get("callback") or "https://").startswith("https://"):
-        wrong("callback", "is no address", "as `hub connections hooks` shows it")
     if channel not in CHANNELS:
         wrong("channel", f"is none of {', '.join(CHANNELS)}", "default: sms")
     if faults:
@@ -134,8 +133,8 @@ def _form(api: TwilioApi, template: Template, change: ChangeSet) -> dict[str, st
     service = api.sender.startswith("MG")
     form = {"To": prefix + phone_of(change)}
     form |= {"MessagingServiceSid": api.sender} if service else {"From": prefix + api.sender}
-    if api.settings.values.get("callback"):
-        form["StatusCallback"] = str(api.settings.values["callback"])
+    if api.settings.webhooks.get("callback"):
+        form["StatusCallback"] = str(api.settings.webhooks["callback"])
     if template.remote:
         slots = {str(number): filled(text, facts) for number, text in enumerate(template.parameters, 1)}
         return form | {"ContentSid": template.remote, "ContentVariables": orjson.dumps(slots).decode()}
@@ -216,7 +215,6 @@ CONNECTOR = Connector(
         Setting(name="account", text="SID of the account: AC…", required=True),
         Setting(name="sender", text="Number in international form, or a messaging service: MG…", required=True),
         Setting(name="channel", text="sms or whatsapp", default="sms"),
-        Setting(name="callback", text="Where it is told whether a message arrived; `hub connections hooks` shows it"),
         Setting(name="link", text="Address of a claim, with {reference} in it"),
         Setting(name="templates", text="What can be sent: name: {text}, or {remote, parameters}"),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
-from connectors.activecampaign.api import ActiveCampaignApi, call, id_by, read, table
+from connectors.activecampaign.api import EVENTS, ActiveCampaignApi, call, id_by, read, table
 from connectors.activecampaign.reading import EMAIL_EVENTS, ID, LOST, WON
 from hub.connector import Field, Settings, WebhookEvent, WebhookRequest
 from hub.errors import RecordRejected
@@ -13,7 +13,7 @@ from hub.kit.reading import parse_time, to_iso
 from hub.model import Json, SourceRecord
 
 # vendor docs, "Webhooks": those that tell of a record we read
-EVENTS = (
+TOLD = (
     "subscribe", "unsubscribe", "update", "contact_tag_added", "contact_tag_removed", "account_add", "account_update",
     "account_contact_add", "account_contact_update", "list_add", "bounce", "deal_add", "deal_update", "open", "click",
 )  # fmt: skip
@@ -88,6 +88,11 @@ _FIELDS: Mapping[str, Sequence[Field]] = {
         *(_field(name, "instant", writable=False) for name in ("adddate", "remdate", "lastdate")),
         _field("automation_name", writable=False),
         *(_field(name, "instant", writable=False) for name in ("entered_at", "completed_at")),
+    ),
+    EVENTS: (
+        _field("event", required=True, max_length=32),
+        _field("contact", "ref", required=True, ref_to="contacts"),
+        _field("eventdata"),
     ),
     EMAIL_EVENTS: (
         *(_field(name, writable=False) for name in ("id", "type", "campaign_id", "campaign", "subject")),
@@ -186,6 +191,6 @@ def subscribe(api: ActiveCampaignApi, url: str) -> dict[str, Json]:
     for row in table(api, "webhooks", anew=True).values():
         if row.get("url") == url:
             return {"url": url, "id": str(row["id"]), "made": False}
-    wanted = {"name": "hub", "url": url, "events": list(EVENTS), "sources": list(SOURCES)}
+    wanted = {"name": "hub", "url": url, "events": list(TOLD), "sources": list(SOURCES)}
     made = call(api, "POST", "webhooks", "subscribe", json={"webhook": wanted}, writes=True).json()["webhook"]
     return {"url": url, "id": str(made["id"]), "made": True}

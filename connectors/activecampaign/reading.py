@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from connectors.activecampaign.api import (
+    EVENTS,
     INCLUDE,
     MULTIPLE,
     ONE,
@@ -26,6 +27,7 @@ from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.model import Json, SourceRecord
 
 EMAIL_EVENTS = "emailEvents"  # told by webhooks alone: filters on the lists of activities are ignored silently
+UNREAD = (EMAIL_EVENTS, EVENTS)
 ID = re.compile(r"[0-9]{1,19}")
 REMEMBERED = 2000  # contacts read by id, whose associations the next write needs
 MARKER_DAYS = 2.0  # a create is looked for among the contacts of so many days
@@ -162,7 +164,7 @@ def pull(api: ActiveCampaignApi, stream: str, cursor: Json) -> Page:
     Cursor at rest: {"since": epoch s}. Under way also {"from": start of this read}, and for contacts {"id": the last
     one}, for the others {"offset", "total"}.
     """
-    if stream == EMAIL_EVENTS:
+    if stream in UNREAD:
         return Page(records=(), next_cursor={}, complete=True)
     at = cursor or {"since": None}
     return _contacts(api, at) if stream == "contacts" else _by_offset(api, stream, at)
@@ -230,9 +232,9 @@ def _by_offset(api: ActiveCampaignApi, stream: str, at: Mapping[str, Json]) -> P
 def fetch(api: ActiveCampaignApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:
     """Contacts a hundred at once, others one call each. What is missing is asked for alone: only a 404 is a delete.
 
-    Of what became of e-mails webhooks alone tell: nothing is said of them here.
+    Of what became of e-mails webhooks alone tell, and of events nobody: nothing is said of them here.
     """
-    if stream == EMAIL_EVENTS:
+    if stream in UNREAD:
         return []
     asked = [external_id for external_id in dict.fromkeys(ids) if ID.fullmatch(external_id)]
     if stream not in ONE:  # lists without a read by id

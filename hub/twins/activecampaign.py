@@ -18,6 +18,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+import orjson
+
 from hub.twins.activecampaign_company import sketch as sketch
 from hub.twins.activecampaign_shapes import (
     AUTOMATIONS,
@@ -50,6 +52,7 @@ HOOK_EVENTS = {
     "account_contact_add", "account_contact_update", "list_add", "bounce", "deal_add", "deal_update", "sent", "open",
     "click", "reply", "forward", "share",
 }  # fmt: skip
+ACTID, EVENT_KEY, EVENT_NAME = "1001", "twin-event-key", 32
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -76,12 +79,12 @@ class TwinActiveCampaign(Twin):
     name = "activecampaign"
     streams: ClassVar[Sequence[str]] = (
         "users", "accounts", "contacts", "deals", "contactAutomations", "contactLists", "tags", "contactTags",
-        "accountContacts",
+        "accountContacts", "events",
     )  # fmt: skip
     hook_attempts = 1  # never sent again (vendor docs, "Webhooks")
 
     def __init__(self, **options: Json) -> None:
-        super().__init__(**{"import_polls": 1, **options})
+        super().__init__(**{"import_polls": 1, "actid": ACTID, "event_key": EVENT_KEY, **options})
         self.records.add_index("contacts", "email", lambda fields: [fields["email"].lower()])
         for stream in ("contactLists", "contactTags", "accountContacts"):
             self.records.add_index(stream, "contact", lambda fields: [str(fields["contact"])])
@@ -111,6 +114,8 @@ class TwinActiveCampaign(Twin):
         return f"{request.method.lower()} {noun}", request.method != "GET"
 
     def authorise(self, request: Request) -> Response | None:
+        if request.path == "/event":  # another host: its key stands in the form
+            return None
         if self.tokens.is_valid(request.headers.get("api-token", ""), self.now()):
             return None
         return self.unauthorised(request)
@@ -142,6 +147,8 @@ class TwinActiveCampaign(Twin):
             return Response.json({"message": "The request body is not valid JSON"}, 400)
 
     def _answer_to(self, request: Request) -> Response:
+        if (request.method, request.path) == ("POST", "/event"):
+            return self._track({name: values[0] for name, values in request.form().items()})
         if not request.path.startswith("/api/3/"):
             raise Refused(404, {"message": "Not Found"})
         match request.method, request.path.removeprefix("/api/3/").split("/"):
@@ -167,6 +174,19 @@ class TwinActiveCampaign(Twin):
             case method, [name, number] if name in self.streams or name == "webhooks":
                 return self._by_id(method, name, number, request)
         raise Refused(404, {"errors": [{"status": 404, "title": "Not Found", "detail": "The route does not exist"}]})
+
+    def _track(self, form: dict[str, str]) -> Response:
+        """Event tracking (vendor's OpenAPI document "trackcmp"): every call that is taken is another event."""
+        try:
+            address = str(orjson.loads(form.get("visit", "")).get("email") or "")
+        except (orjson.JSONDecodeError, AttributeError):
+            address = ""
+        known = form.get("actid") == self.settings["actid"] and form.get("key") == self.settings["event_key"]
+        if not known or not form.get("event") or len(form["event"]) > EVENT_NAME or not _MAIL.fullmatch(address):
+            return Response.json({"success": 0, "message": "The event was not recorded"})
+        told = {"event": form["event"], "eventdata": form.get("eventdata", ""), "email": address}
+        self.records.create("events", told, by="api")
+        return Response.json({"success": 1, "message": "Event spawned"})
 
     def _wrapped(self, name: str, request: Request) -> Fields:
         given = request.json()
@@ -515,8 +535,8 @@ def _whole(request: Request, name: str, default: int) -> int:
 
 
 CONNECTION: dict[str, Json] = {
-    "auth": {"kind": "token", "token": "twin-token"},
-    "settings": {"account": "twin", "list": "1"},
+    "auth": {"kind": "token", "token": "twin-token", "event_key": EVENT_KEY},
+    "settings": {"account": "twin", "list": "1", "actid": ACTID},
 }
 
 

@@ -26,8 +26,8 @@ from tests.reward_world import World
 
 URL = "https://127.0.0.1:9/hooks/x"  # nobody answers there: what is sent is read from the log
 CASES = {
-    "twilio": ({"secret": "twin-token"}, {"callback": URL}, ("delivered", "undelivered", "30003", "TWILIO-30003")),
-    "whatsapp": ({"secret": "app-secret"}, {}, ("delivered", "failed", 131026, "WA-131026")),
+    "twilio": ({"secret": "twin-token", "callback": URL}, ("delivered", "undelivered", "30003", "TWILIO-30003")),
+    "whatsapp": ({"secret": "app-secret"}, ("delivered", "failed", 131026, "WA-131026")),
 }  # fmt: skip
 
 
@@ -37,7 +37,7 @@ class Story:
     def __init__(self, name: str, world: World, made: Desk) -> None:
         self.name, self.world, self.made = name, world, made
         made.twin.hook_attempts = 1
-        _, _, (self.good, self.bad, self.number, self.code) = CASES[name]
+        _, (self.good, self.bad, self.number, self.code) = CASES[name]
 
     @property
     def message(self) -> str:
@@ -75,10 +75,12 @@ class Story:
 @pytest.fixture(params=sorted(CASES))
 def story(request: pytest.FixtureRequest) -> Iterator[Story]:
     name = request.param
-    secrets, values, _ = CASES[name]
-    with calling(name, values=values) as (world, made):
+    secrets, _ = CASES[name]
+    with calling(name) as (world, made):
         found = world.hub.connections[name]
-        world.hub.connections[name] = replace(found, settings=replace(found.settings, webhooks=secrets))
+        settings = replace(found.settings, webhooks=secrets)
+        api = found.connector.connect(made.door, settings)
+        world.hub.connections[name] = replace(found, settings=settings, api=api)
         if name == "whatsapp":
             made.twin.set_webhook(URL, secrets["secret"])
         yield Story(name, world, made)

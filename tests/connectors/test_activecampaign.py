@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import responses
 
@@ -20,7 +22,7 @@ from hub.errors import NeedsReview, RecordRejected, RetryLater, SignInExpired
 from hub.model import Json
 from hub.runtime.clock import VirtualClock
 from hub.runtime.registry import SHIPPED
-from hub.twins.activecampaign import make
+from hub.twins.activecampaign import ACTID, EVENT_KEY, make
 from hub.twins.server import serve
 from tests.connectors.doors import NOW, Desk, call_in, change, desk, door_to, messages_of, twin_clock
 
@@ -241,7 +243,7 @@ def test_automations_and_mails_stand_on_a_persons_time_line(tmp_path: Path) -> N
         for name in ("canonical", "activecampaign"):
             (tmp_path / "mappings" / f"{name}.yaml").write_bytes((SHIPPED / f"{name}.yaml").read_bytes())
         clock = VirtualClock(NOW)
-        hub = open_hub(tmp_path, clock=clock, environ={"AC_TOKEN": "twin-token"}, publish=True)
+        hub = open_hub(tmp_path, clock=clock, environ={"AC_TOKEN": "twin-token", "AC_EVENTS": EVENT_KEY}, publish=True)
         sync(hub)
         twin.advance(60)
         clock.advance(60)
@@ -268,6 +270,66 @@ def sync(hub: Hub) -> None:
     assert [run.error for run in sync_now(hub, owner="test").runs if run.error] == []
 
 
+def test_an_event_is_told_to_the_tracking_without_the_accounts_key(made: Desk) -> None:
+    made.api = CONNECTOR.connect(made.door, replace(made.settings, values={**VALUES, "actid": ACTID}, auth=KEYS))
+    one, other = people(made, 2)
+    sent = [
+        change("create", {"event": "Checkout Started", "contact": one, "eventdata": "Tea"}, reference="hub:1"),
+        change("create", {"event": "x" * 40, "contact": other}, reference="hub:2"),
+        change("create", {"event": "Code Used", "contact": "999"}, reference="hub:3"),
+    ]
+    results = made.push("events", sent)
+    assert [(each.outcome, each.external_id) for each in results] == [
+        ("applied", "hub:1"), ("applied", "hub:2"), ("rejected", None),
+    ]  # fmt: skip
+    assert [row["fields"] for row in made.twin.snapshot("events").values()] == [
+        {"event": "Checkout Started", "eventdata": "Tea", "email": "p0@example.org"},
+        {"event": "x" * 32, "eventdata": "", "email": "p1@example.org"},
+    ]
+    made.twin.settings["event_key"] = "another"
+    (refused,) = made.push("events", [sent[0]])
+    assert (refused.outcome, refused.code) == ("rejected", "ACTIVECAMPAIGN-EVENT")
+    made.twin.set_faults(script=[{"match": "POST /event", "fault": "timeout_after"}])
+    assert [each.outcome for each in made.push("events", [sent[0]])] == ["unknown"]
+    made.start_again()  # without the settings
+    assert made.push("events", [sent[0]])[0].code == "ACTIVECAMPAIGN-TRACKING"
+
+
+def test_what_happens_on_the_site_is_pushed_once_for_whoever_did_it(tmp_path: Path) -> None:
+    twin = make(clock=twin_clock(), auto_hooks=False, limit_scale=0)
+    with serve(twin) as running:
+        project(tmp_path, running.base_url)
+        clock = VirtualClock(NOW)
+        hub = open_hub(tmp_path, clock=clock, environ={"AC_TOKEN": "twin-token", "AC_EVENTS": EVENT_KEY}, publish=True)
+        site = hub.connections["site"]
+        sync(hub)
+        identify = {"type": "identify", "userId": "C-1", "messageId": "m1", "traits": {"email": "kim@example.org"}}
+        viewed = {"type": "track", "userId": "C-1", "messageId": "m2", "event": "Checkout Started"}
+        other = {"type": "track", "userId": "C-1", "messageId": "m3", "event": "Product Viewed"}
+        body = orjson.dumps({"batch": [identify, viewed, other]})
+        accept_webhook(hub, site, call_in(body, {"content-type": "application/json"}, at=clock.now()))
+        for _ in range(4):
+            sync(hub)
+        assert [row["fields"]["email"] for row in twin.snapshot("contacts").values()] == ["kim@example.org"]
+        told = [row["fields"] for row in twin.snapshot("events").values()]
+        hub.store.close()
+    assert [(each["event"], each["email"]) for each in told] == [("Checkout Started", "kim@example.org")]
+
+
+def project(folder: Path, url: str) -> None:
+    """ActiveCampaign and a website; begun check-outs are pushed."""
+    (folder / "mappings").mkdir()
+    (folder / "hub.yaml").write_text(HUB_YAML.format(url=url).replace("observe", "live") + SITE_YAML, encoding="utf-8")
+    for name in ("canonical", "activecampaign", "website"):
+        text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
+        text = text.replace("create: never   ", "create: {when: \"kind == 'checkout_started'\"}   ")
+        (folder / "mappings" / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+KEYS = {"kind": "token", "token": "twin-token", "event_key": EVENT_KEY}
+SITE_YAML = """
+  site: {connector: website}
+"""
 AT = "2026-11-02T03:00:00-05:00"
 HUB_YAML = """
 hub: {{name: acme, currency: EUR, country: DE, timezone: UTC, public_url: "https://hub.example.com"}}
@@ -277,8 +339,8 @@ connections:
     mode: observe
     local: true
     base_url: "{url}"
-    auth: {{kind: token, token: "env:AC_TOKEN"}}
-    settings: {{account: twin, list: "1"}}
+    auth: {{kind: token, token: "env:AC_TOKEN", event_key: "env:AC_EVENTS"}}
+    settings: {{account: twin, list: "1", actid: "1001"}}
 """
 
 # --- at the wire -------------------------------------------------------------------------------------------------

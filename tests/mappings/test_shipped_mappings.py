@@ -108,8 +108,10 @@ def test_every_declared_event_is_one_that_rewards_can_ask_for() -> None:
 
 
 def test_only_what_crms_keep_is_ever_written() -> None:
-    written = {mapping.entity for file, _ in FILES.values() for mapping in file.streams.values() if mapping.out_fields}
-    assert written == {"contact", "company", "deal", "task", "ticket"}
+    out = [mapping for file, _ in FILES.values() for mapping in file.streams.values() if mapping.out_fields]
+    told = [mapping for mapping in out if mapping.entity == "activity"]
+    assert {mapping.entity for mapping in out} - {"activity"} == {"contact", "company", "deal", "task", "ticket"}
+    assert [(each.connector, each.name, each.create) for each in told] == [("activecampaign", "events", "never")]
 
 
 def test_only_tasks_that_the_hub_was_asked_for_are_made() -> None:
