@@ -17,8 +17,8 @@ Events of people (`events`) are pushed to the account's event tracking, a host o
 and the mapping says which: they cannot be read, changed or taken back, and each call is another event.
 
 Ten or more updates of plain values go as one import, which is asked for its end. New contacts are made one by one: an
-import tells the ids of those that it made or found, and neither whose they are nor which were there before. Deletes are not told anywhere, and
-webhooks are not signed, are never sent again, and stay out for changes made through the API.
+import tells the ids of those that it made or found, and neither whose they are nor which were there before. Deletes are
+not told anywhere, and webhooks are not signed, are never sent again, and stay out for changes made through the API.
 """
 
 from __future__ import annotations
