@@ -15,19 +15,35 @@ A conversation that we begin needs a template that Meta has approved; its text s
 in order. The receiver needs a telephone number, and must have agreed: `when: "contact.consent.whatsapp == 'opted_in'"`.
 
 There are no idempotency keys. If an answer is lost a person decides; nothing is sent twice by itself.
+
+Whether a message arrived is told by webhooks of the field `messages`. They are set up at the app's page, with the
+address of `hub connections hooks` and a word of your choice: `webhooks: {secret: env:META_APP_SECRET, verify_token:
+secret:whatsapp_verify}`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 
-from hub.connector import Auth, Connector, Door, HttpResponse, RateLimit, Setting, Settings
-from hub.errors import ConfigFault, Fault, OutcomeUnknown
+from hub.connector import (
+    Auth,
+    Connector,
+    Door,
+    HttpResponse,
+    RateLimit,
+    Setting,
+    Settings,
+    WebhookEvent,
+    WebhookRequest,
+)
+from hub.errors import ConfigFault, Fault, OutcomeUnknown, RecordRejected, SignatureError
 from hub.kit.messages import (
     Template,
+    arrival,
     facts_of,
     filled,
     message_fields,
@@ -38,12 +54,16 @@ from hub.kit.messages import (
     template_for,
     templates_of,
 )
+from hub.kit.signing import require_signature, secrets_of
 from hub.kit.statuses import Kind
 from hub.model import ChangeSet, Json, PushResult
 
 TAKES = ("remote", "language", "parameters")
 THROTTLED = (4, 80007, 130429, 131048, 131056)  # "Error codes": limits of app, account, number, pair
 SIGN_IN = (0, 190)
+ARRIVED = ("delivered", "read", "failed")  # "Webhooks", statuses; `sent` is a step on the way. Any order
+WHERE = "whatsapp webhook"
+LONGEST_ID = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,48 @@ def classify(response: HttpResponse) -> str | None:
     return Kind.THROTTLED if code in THROTTLED else Kind.SIGN_IN if code in SIGN_IN else None
 
 
+# --- what became of it ----------------------------------------------------------------------------------------------
+
+
+def verify(settings: Settings, request: WebhookRequest) -> None:
+    """``X-Hub-Signature-256: sha256=<hex>`` over the body, by the app's secret ("Webhooks", validating payloads)."""
+    given = request.headers.get("x-hub-signature-256", "")
+    found = given.removeprefix("sha256=") if given.startswith("sha256=") else ""
+    require_signature([found], request.body, secrets_of(settings.webhooks, where=WHERE), where=WHERE)
+
+
+def greet(settings: Settings, query: Mapping[str, str]) -> str:
+    """The challenge, if whoever asks knows our word ("Webhooks", verification requests)."""
+    wanted, given = str(settings.webhooks.get("verify_token") or ""), query.get("hub.verify_token", "")
+    known = bool(wanted) and hmac.compare_digest(wanted.encode(), given.encode("utf-8", "surrogatepass"))
+    challenge = query.get("hub.challenge", "")
+    if query.get("hub.mode") != "subscribe" or not known or not challenge.isalnum() or len(challenge) > LONGEST_ID:
+        fix = "webhooks.verify_token of the connection is the word that stands at the app's page"
+        raise SignatureError("the word is wrong", where=WHERE, fix=fix)
+    return challenge
+
+
+def parse(settings: Settings, request: WebhookRequest) -> Sequence[WebhookEvent]:
+    """Whether messages arrived; what people write to the number is not for the hub."""
+    try:
+        body = orjson.loads(request.body)
+        return tuple(_arrivals(body["entry"]))
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+        message = f"the body cannot be read ({type(error).__name__})"
+        raise RecordRejected(message, code="HOOK-BODY", where=WHERE) from None
+
+
+def _arrivals(entries: Sequence[Mapping[str, Json]]) -> Iterator[WebhookEvent]:
+    values = [change.get("value") or {} for entry in entries for change in entry.get("changes") or ()]
+    for status in (each for value in values for each in value.get("statuses") or ()):
+        message, word = str(status["id"]), status.get("status")
+        if word in ARRIVED and 0 < len(message) <= LONGEST_ID:
+            errors = status.get("errors") or [{}]
+            code = errors[0].get("code") if word == "failed" else None
+            at = float(status["timestamp"]) if str(status.get("timestamp") or "").isdigit() else None
+            yield arrival(message, str(word), code=f"WA-{code}" if code else "", at=at)
+
+
 push = one_by_one(_send)
 
 CONNECTOR = Connector(
@@ -127,7 +189,7 @@ CONNECTOR = Connector(
     hosts=("graph.facebook.com",),
     auth=(Auth(kind="token"),),
     limits=(RateLimit(name="messages", calls=80, per_s=1.0),),  # "Messages", throughput of a number
-    streams=message_streams(),
+    streams=message_streams(told=True),
     settings=(
         Setting(name="sender", text="Id of the sending number, digits only", required=True),
         Setting(name="version", text="Version of the interface", default="v23.0"),
@@ -139,6 +201,9 @@ CONNECTOR = Connector(
     discover=message_fields,
     pull=message_pull,
     push=push,
+    verify=verify,
+    greet=greet,
+    parse=parse,
     classify=classify,
     docs="https://developers.facebook.com/docs/whatsapp/cloud-api",
 )

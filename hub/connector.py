@@ -107,6 +107,7 @@ class Door(Protocol):
         writes: bool = False,
         expect: Sequence[int] = (),
         cost: int = 1,
+        signed: bool = True,  # False: without the sign-in, for a host of the vendor that has nothing to do with it
     ) -> HttpResponse: ...
 
     def session(self) -> Any:
@@ -310,7 +311,7 @@ class WebhookEvent:
     external_id: str
     at: float | None = None  # vendor's time of the change: the hint's not-before stamp
     kind: str = "changed"  # changed, deleted, merged
-    record: SourceRecord | None = None  # of a connector without `fetch` only
+    record: SourceRecord | None = None  # of a connector without `fetch`, or of a stream that is `delivered`, only
     fault: Mapping[str, Json] | None = None  # an entry that is unfit: {"code", "message", "fix", "value"}, quarantined
 
 
@@ -349,8 +350,10 @@ class Stream:
     page_size: int = 100
     parents: Sequence[str] = ()  # streams whose records should exist first
     acts: bool = False  # records of acts (forms, orders): many per entity, never written for a contact
+    delivered: bool = False  # only webhooks bring its records, whole; nothing of it can be read afterwards
     # of rewards. order: ordered here under our reference; code: a discount code that we make up is made here; goods:
-    # lists what can be ordered
+    # lists what can be ordered. arrival: webhooks tell of what was ordered here whether it arrived, under the order's
+    # id: {"status": delivered, read or failed, "code"}
     gives: str = ""
     minimum: Mapping[str, int] = field(default_factory=dict)  # records per call: read, write, fetch; for the report
 
@@ -438,6 +441,8 @@ class Connector:
     # raises SignatureError. None beside a `parse`: the vendor signs nothing, and only the secret path proves anything
     verify: Callable[[Settings, WebhookRequest], None] | None = None
     parse: Callable[[Settings, WebhookRequest], Sequence[WebhookEvent]] | None = None
+    # what is answered to a GET at the webhooks' address: vendors ask so whether it is ours. Raises SignatureError
+    greet: Callable[[Settings, Mapping[str, str]], str] | None = None
     subscribe: Callable[[Api, str], Mapping[str, Json]] | None = (
         None  # (api, target url) -> what was set up, with secret
     )

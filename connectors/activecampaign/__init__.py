@@ -1,4 +1,4 @@
-"""ActiveCampaign, on the hub's door: users read; accounts, contacts and deals both ways; entries into automations read.
+"""ActiveCampaign, on the hub's door: users, automations and e-mails read; accounts, contacts and deals both ways.
 
 Docs: developers.activecampaign.com (pagination, rate limits, contacts, bulk import, deals, accounts, webhooks).
 
@@ -10,15 +10,22 @@ Custom fields of contacts stand under `fields.<PERSONALISATION TAG>`, tags by na
 list that the setting `list` names is the consent to e-mail: `subscription`. The account and the job title stand in the
 association that each contact has at most once: `account_id`, `job_title`.
 
-Ten or more updates of plain values go as one import, which is asked for its end. Deletes are not told anywhere, and
-webhooks are not signed, are never sent again, and stay out for changes made through the API.
+What people did with e-mails (opened, followed a link, left a list) only webhooks tell, once and never again; the lists
+of activities ignore filters silently, and would be read whole.
+
+Events of people (`events`) are pushed to the account's event tracking, a host of its own, where its settings are given
+and the mapping says which: they cannot be read, changed or taken back, and each call is another event.
+
+Ten or more updates of plain values go as one import, which is asked for its end. New contacts are made one by one: an
+import tells the ids of those that it made or found, and neither whose they are nor which were there before. Deletes are
+not told anywhere, and webhooks are not signed, are never sent again, and stay out for changes made through the API.
 """
 
 from __future__ import annotations
 
 from connectors.activecampaign.account import check, discover, parse, subscribe
-from connectors.activecampaign.api import AT_ONCE, OVERLAP_S, PAGE, classify, connect
-from connectors.activecampaign.reading import fetch, find, pull
+from connectors.activecampaign.api import AT_ONCE, EVENTS, OVERLAP_S, PAGE, classify, connect
+from connectors.activecampaign.reading import EMAIL_EVENTS, fetch, find, pull
 from connectors.activecampaign.writing import push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
 from hub.model import Json
@@ -34,7 +41,7 @@ CONNECTOR = Connector(
     name="activecampaign",
     title="ActiveCampaign",
     base_url="https://{account}.api-us1.com",
-    hosts=(".api-us1.com",),  # as the account's page "Developer" shows it
+    hosts=(".api-us1.com", "trackcmp.net"),  # as the account's page "Developer" shows it; event tracking
     auth=(Auth(kind="token", header="Api-Token", scheme=""),),
     # vendor docs, "Rate limits": 5 calls a second for all keys and apps of an account; imports apart
     limits=(
@@ -79,10 +86,20 @@ CONNECTOR = Connector(
             minimum={"read": PAGE, "write": 1, "fetch": 1},
         ),
         _stream("contactAutomations", cursor="snapshot", deletes="listing", acts=True, parents=("contacts",)),
+        _stream(
+            EVENTS,
+            cursor="none",
+            writes=frozenset({"create"}),
+            max_batch=AT_ONCE,
+            parents=("contacts",),
+            minimum={"write": 1},
+        ),
+        _stream(EMAIL_EVENTS, cursor="none", acts=True, delivered=True, parents=("contacts",), minimum={}),
     ),
     settings=(
         Setting(name="account", text="Name before .api-us1.com, or set base_url", required=True),
         Setting(name="list", text="Id of the list whose membership is the consent to e-mail"),
+        Setting(name="actid", text="Number of the account for event tracking; its key is `event_key` beside the token"),
         Setting(name="marker", text="Personalisation tag of the contact field for the hub's id", default="HUB_ID"),
     ),
     connect=connect,

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
-from connectors.activecampaign.api import ActiveCampaignApi, call, id_by, read, table
-from connectors.activecampaign.reading import ID, LOST, WON
+from connectors.activecampaign.api import EVENTS, ActiveCampaignApi, call, id_by, read, table
+from connectors.activecampaign.reading import EMAIL_EVENTS, ID, LOST, WON
 from hub.connector import Field, Settings, WebhookEvent, WebhookRequest
 from hub.errors import RecordRejected
-from hub.kit.reading import parse_time
-from hub.model import Json
+from hub.kit.reading import parse_time, to_iso
+from hub.model import Json, SourceRecord
 
 # vendor docs, "Webhooks": those that tell of a record we read
-EVENTS = (
+TOLD = (
     "subscribe", "unsubscribe", "update", "contact_tag_added", "contact_tag_removed", "account_add", "account_update",
-    "account_contact_add", "account_contact_update", "list_add", "bounce", "deal_add", "deal_update",
+    "account_contact_add", "account_contact_update", "list_add", "bounce", "deal_add", "deal_update", "open", "click",
 )  # fmt: skip
+EMAIL_KINDS = ("open", "click", "unsubscribe")  # what somebody did with an e-mail of ours
 # Without `api` our own writes are not told (nor are those of other programs: the next read finds them)
 SOURCES = ("public", "admin", "system")
 
@@ -85,6 +86,19 @@ _FIELDS: Mapping[str, Sequence[Field]] = {
         _field("automation", writable=False),
         _field("status", writable=False),
         *(_field(name, "instant", writable=False) for name in ("adddate", "remdate", "lastdate")),
+        _field("automation_name", writable=False),
+        *(_field(name, "instant", writable=False) for name in ("entered_at", "completed_at")),
+    ),
+    EVENTS: (
+        _field("event", required=True, max_length=32),
+        _field("contact", "ref", required=True, ref_to="contacts"),
+        _field("eventdata"),
+    ),
+    EMAIL_EVENTS: (
+        *(_field(name, writable=False) for name in ("id", "type", "campaign_id", "campaign", "subject")),
+        _field("contact", "ref", writable=False, ref_to="contacts"),
+        _field("url", "url", writable=False),
+        _field("at", "instant", writable=False),
     ),
 }  # fmt: skip
 
@@ -141,11 +155,35 @@ def parse(settings: Settings, request: WebhookRequest) -> Sequence[WebhookEvent]
     ids = {stream: form[name][0] for stream, name in places if name in form}
     if kind.startswith("deal_"):
         ids.pop("contacts", None)  # the deal's contact did not change
-    return tuple(
+    told = _email_event(form, kind, when, at)
+    if kind in ("open", "click"):
+        return told  # nor did his: a campaign of many is opened by many
+    return told + tuple(
         WebhookEvent(key=f"{kind}:{stream}:{external_id}:{when}", stream=stream, external_id=external_id, at=at)
         for stream, external_id in ids.items()
         if ID.fullmatch(external_id)
     )
+
+
+def _email_event(form: Mapping[str, Sequence[str]], kind: str, when: str, at: float | None) -> tuple[WebhookEvent, ...]:
+    """What somebody did with an e-mail. It comes at least once, so the same moment at the same link is one."""
+    contact = form.get("contact[id]", [""])[0]
+    if kind not in EMAIL_KINDS or not ID.fullmatch(contact):
+        return ()
+    campaign, link = (form.get(name, [""])[0] for name in ("campaign[id]", "link[id]"))
+    key = f"{kind}:{contact}:{campaign}:{link}:{when}"
+    data = {
+        "id": key,
+        "type": kind,
+        "contact": contact,
+        "campaign_id": campaign or None,
+        "campaign": form.get("campaign[name]", [""])[0] or None,
+        "subject": form.get("campaign[message][subject]", [""])[0] or None,
+        "url": form.get("link[url]", [""])[0] or None,
+        "at": to_iso(at) if at is not None else None,
+    }
+    record = SourceRecord(external_id=key, data=data, stamp=at)
+    return (WebhookEvent(key=f"{EMAIL_EVENTS}:{key}", stream=EMAIL_EVENTS, external_id=key, at=at, record=record),)
 
 
 def subscribe(api: ActiveCampaignApi, url: str) -> dict[str, Json]:
@@ -153,6 +191,6 @@ def subscribe(api: ActiveCampaignApi, url: str) -> dict[str, Json]:
     for row in table(api, "webhooks", anew=True).values():
         if row.get("url") == url:
             return {"url": url, "id": str(row["id"]), "made": False}
-    wanted = {"name": "hub", "url": url, "events": list(EVENTS), "sources": list(SOURCES)}
+    wanted = {"name": "hub", "url": url, "events": list(TOLD), "sources": list(SOURCES)}
     made = call(api, "POST", "webhooks", "subscribe", json={"webhook": wanted}, writes=True).json()["webhook"]
     return {"url": url, "id": str(made["id"]), "made": True}

@@ -18,6 +18,7 @@ OVERLAP_S = 300.0  # whether "after" includes its moment is not told
 MULTIPLE = frozenset({"listbox", "checkbox"})  # fields of several values: "||Red||Blue||"
 NOTHING = ("", "0000-00-00", "0000-00-00 00:00:00")
 INCLUDE = "fieldValues,contactLists,contactTags,contactTags.tag,accountContacts"
+EVENTS = "events"  # of people on the site, as the account's event tracking takes them
 ONE = {"accounts": "account", "contacts": "contact", "deals": "deal"}
 
 
@@ -28,6 +29,7 @@ class ActiveCampaignApi:
     door: Door
     list_id: str  # of the list that stands for consent; "" without
     marker: str  # personalisation tag of the field for the hub's id
+    tracking: tuple[str, str]  # the account's number and key for events; both "" where they are not pushed
     names: dict[str, dict[str, dict[str, Json]]] = field(default_factory=dict)  # collection -> id -> row
     known: dict[str, dict[str, Json]] = field(default_factory=dict)  # contact -> its record as last read by id
 
@@ -35,7 +37,10 @@ class ActiveCampaignApi:
 def connect(door: Door, settings: Settings) -> ActiveCampaignApi:
     values = settings.values
     return ActiveCampaignApi(
-        door=door, list_id=str(values.get("list") or ""), marker=str(values.get("marker") or "HUB_ID")
+        door=door,
+        list_id=str(values.get("list") or ""),
+        marker=str(values.get("marker") or "HUB_ID"),
+        tracking=(str(values.get("actid") or ""), str(settings.auth.get("event_key") or "")),
     )
 
 

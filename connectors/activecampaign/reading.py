@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from connectors.activecampaign.api import (
+    EVENTS,
     INCLUDE,
     MULTIPLE,
     ONE,
@@ -25,9 +26,12 @@ from hub.kit.paging import batches, require_progress, rest_at
 from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.model import Json, SourceRecord
 
+EMAIL_EVENTS = "emailEvents"  # told by webhooks alone: filters on the lists of activities are ignored silently
+UNREAD = (EMAIL_EVENTS, EVENTS)
 ID = re.compile(r"[0-9]{1,19}")
 REMEMBERED = 2000  # contacts read by id, whose associations the next write needs
 MARKER_DAYS = 2.0  # a create is looked for among the contacts of so many days
+COMPLETED = "2"  # status of an entry; 1: under way (v1 docs, "contact_automation_list"; of v3 unconfirmed)
 WON, LOST = "Won", "Lost"  # words for the states of a deal, beside the stages of its pipeline
 
 
@@ -124,6 +128,21 @@ def account_of(row: dict[str, Json]) -> SourceRecord:
     return SourceRecord(external_id=_id(row), data=row, stamp=stamp)
 
 
+def entry_of(api: ActiveCampaignApi, row: dict[str, Json]) -> SourceRecord:
+    """A contact's way through an automation: its name, when he entered it, and when he came to its end."""
+    external_id, number = _id(row), str(row.get("automation") or row.get("seriesid") or "")
+    if number not in table(api, "automations"):
+        table(api, "automations", anew=True)  # made since they were listed
+    ended = clean(row.get("remdate")) or clean(row.get("lastdate"))
+    data = {
+        **row,
+        "automation_name": (table(api, "automations").get(number) or {}).get("name"),
+        "entered_at": clean(row.get("adddate")),
+        "completed_at": ended if str(row.get("status")) == COMPLETED else None,
+    }
+    return SourceRecord(external_id=external_id, data=data)
+
+
 def plain(row: dict[str, Json]) -> SourceRecord:
     return SourceRecord(external_id=_id(row), data=row)
 
@@ -131,6 +150,8 @@ def plain(row: dict[str, Json]) -> SourceRecord:
 def shape(api: ActiveCampaignApi, stream: str) -> Callable[[dict[str, Json]], SourceRecord]:
     if stream == "deals":
         return partial(deal_of, api)
+    if stream == "contactAutomations":
+        return partial(entry_of, api)
     return account_of if stream == "accounts" else plain
 
 
@@ -143,6 +164,8 @@ def pull(api: ActiveCampaignApi, stream: str, cursor: Json) -> Page:
     Cursor at rest: {"since": epoch s}. Under way also {"from": start of this read}, and for contacts {"id": the last
     one}, for the others {"offset", "total"}.
     """
+    if stream in UNREAD:
+        return Page(records=(), next_cursor={}, complete=True)
     at = cursor or {"since": None}
     return _contacts(api, at) if stream == "contacts" else _by_offset(api, stream, at)
 
@@ -207,8 +230,17 @@ def _by_offset(api: ActiveCampaignApi, stream: str, at: Mapping[str, Json]) -> P
 
 
 def fetch(api: ActiveCampaignApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:
-    """Contacts a hundred at once, others one call each. What is missing is asked for alone: only a 404 is a delete."""
+    """Contacts a hundred at once, others one call each. What is missing is asked for alone: only a 404 is a delete.
+
+    Of what became of e-mails webhooks alone tell, and of events nobody: nothing is said of them here.
+    """
+    if stream in UNREAD:
+        return []
     asked = [external_id for external_id in dict.fromkeys(ids) if ID.fullmatch(external_id)]
+    if stream not in ONE:  # lists without a read by id
+        rows = table(api, stream, anew=True) if asked else {}
+        missing = [SourceRecord(external_id=each, data={}, op="delete") for each in asked if each not in rows]
+        return [*(shape(api, stream)(rows[each]) for each in asked if each in rows), *missing]
     if stream != "contacts":
         return [each for external_id in asked if (each := _single(api, stream, external_id)) is not None]
     records: list[SourceRecord] = []
@@ -241,9 +273,6 @@ def _remember(api: ActiveCampaignApi, body: Mapping[str, Json], found: Mapping[s
 
 def _single(api: ActiveCampaignApi, stream: str, external_id: str) -> SourceRecord | None:
     """One record; a contact that a list left out and that is there after all is only late: None."""
-    if stream not in ONE:
-        row = table(api, stream, anew=True).get(external_id)
-        return plain(row) if row else SourceRecord(external_id=external_id, data={}, op="delete")
     answer = call(api, "GET", f"{stream}/{external_id}", "fetch", expect=(404,))
     if answer.status == 404:
         return SourceRecord(external_id=external_id, data={}, op="delete")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from connectors.activecampaign.api import (
+    EVENTS,
     IMPORT_FROM,
     IMPORT_MOST,
     MULTIPLE,
@@ -19,6 +20,7 @@ from connectors.activecampaign.api import (
     table,
 )
 from connectors.activecampaign.reading import ID, LOST, WON, fetch, find, shape
+from connectors.activecampaign.tracking import track
 from hub.connector import HttpResponse
 from hub.errors import HubError, RecordRejected
 from hub.kit.paging import batches
@@ -33,6 +35,8 @@ APART = ("tags", "subscription", "account_id", "job_title")  # stand in rows of 
 
 def push(api: ActiveCampaignApi, stream: str, changes: Sequence[ChangeSet]) -> list[PushResult]:
     """One call per change and association, or an import; written contacts are read back a hundred at a time."""
+    if stream == EVENTS:
+        return track(api, changes)
     imported = [index for index, change in enumerate(changes) if stream == "contacts" and _imports(api, change)]
     imported = imported if len(imported) >= IMPORT_FROM else []
     single = [index for index in range(len(changes)) if index not in set(imported)]

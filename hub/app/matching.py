@@ -51,7 +51,7 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     if match.outcome == "ambiguous":
         _review(page, record, external_id, match.candidates)
         return None
-    if match.outcome == "keyless" and page.mapping.name != page.mapping.source:
+    if match.outcome == "keyless" and page.mapping.needs_key:
         page.counts["keyless"] += 1
         return None
     if match.entity_id is not None and _create_in_flight(page, match.entity_id, external_id):

@@ -20,7 +20,7 @@ HOURS = 24
 DAY_S = 86_400.0
 RUNS_LOOKED_AT = 2000
 MOVES = ("new", "changed", "created", "updated")  # counts of a run that say that something moved
-ASKED = (GrantState.WAITING_APPROVAL, GrantState.NEEDS_PERSON)
+ASKED = (GrantState.WAITING_APPROVAL, GrantState.NEEDS_PERSON, GrantState.UNDELIVERED)
 COUNTED_TO = 1000  # beyond it, people read "many"
 
 

@@ -17,6 +17,7 @@ from hub.app.deliveries import delivered
 from hub.app.ingest import again, ingest_page
 from hub.app.parents import waited
 from hub.app.parts import is_split, may_split, read_whole, split
+from hub.app.reward_arrivals import serve_arrivals
 from hub.app.suspects import one_by_one
 from hub.connector import Page
 from hub.core.planted import PLANTED
@@ -174,7 +175,7 @@ def serve_hints(
     hub: Hub, connection: Connection, *, run_id: int | None, tally: Counter, closely: bool = False
 ) -> Counter[str]:
     """Read the records that webhooks (or waiting references) asked for, parents first; `closely`: one by one."""
-    total: Counter[str] = Counter()
+    total = serve_arrivals(hub, connection)
     for source in connection.in_order():
         read: set[str] = set()  # each record once: what must be read yet again waits for the next time
         while True:
@@ -191,7 +192,7 @@ def serve_hints(
 def _serve(
     hub: Hub, connection: Connection, source: str, hints: Sequence[Hint], *, run_id: int | None, tally: Counter
 ) -> Counter[str]:
-    if connection.connector.fetch is None:
+    if connection.connector.fetch is None or connection.streams[source].delivered:
         return _take_delivered(hub, connection, source, hints, run_id=run_id, tally=tally)
     read_at = hub.clock.now()
     records = connection.connector.fetch(connection.api, source, [hint.external_id for hint in hints])
@@ -268,7 +269,7 @@ def fetch_now(
     answers: frozenset[int] = frozenset(),
 ) -> Counter[str]:
     """Read records by id and take them in; a strong read."""
-    if connection.connector.fetch is None or not external_ids:
+    if connection.connector.fetch is None or connection.streams[source].delivered or not external_ids:
         return Counter()
     read_at = hub.clock.now()
     records = connection.connector.fetch(connection.api, source, list(external_ids))

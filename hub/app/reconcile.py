@@ -341,7 +341,7 @@ def _find(
 
 def _belongs(mapping: StreamMapping, mapped: MappedRecord) -> bool:
     """Records out of scope, and second readings without a key, are rightly without a link."""
-    keyless = mapping.name != mapping.source and not keys_of(mapping.entity_type, mapped.values)
+    keyless = mapping.needs_key and not keys_of(mapping.entity_type, mapped.values)
     return mapping.in_scope(mapped.values) and not keyless
 
 

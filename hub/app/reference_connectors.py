@@ -55,6 +55,7 @@ READS_BY = {
     "snapshot": "whole",
     "none": "no list: by id, when a webhook names it",
 }
+DELIVERED = "no list: webhooks bring it whole"
 DELETES = {
     "tombstone": "listed as deleted",
     "event": "told by an event",
@@ -199,7 +200,7 @@ def _streams(it: Described) -> str:
     facts: list[tuple[str, Callable[[Stream], str]]] = [
         ("entity type", lambda stream: _entities(it, stream)),
         ("direction", lambda stream: _direction(it, stream)),
-        ("reads by", lambda stream: READS_BY[stream.cursor]),
+        ("reads by", lambda stream: DELIVERED if stream.delivered else READS_BY[stream.cursor]),
         ("looks back", lambda stream: span(stream.lookback_s) if stream.lookback_s else ""),
         ("may be behind", lambda stream: f"up to {span(stream.lag_s)}" if stream.lag_s else "no"),
         ("deletes over there", lambda stream: DELETES[stream.deletes]),
@@ -328,7 +329,9 @@ def _webhooks(connector: Connector) -> str:
     made = "`hub connections hooks --subscribe NAME` sets them up." if connector.subscribe else (
         "They are set up by hand at the vendor, with the address of `hub connections hooks`."
     )  # fmt: skip
-    return f"{signed} {made} A webhook is only a reason to read the record again."
+    whole = [f"`{stream.name}`" for stream in connector.streams if stream.delivered]
+    brought = f" Only records of {', '.join(whole)} come whole: they cannot be read afterwards." if whole else ""
+    return f"{signed} {made} A webhook is only a reason to read the record again.{brought}"
 
 
 # What is not possible
@@ -354,6 +357,9 @@ def _lacks(connector: Connector) -> Iterator[str]:
 
 
 def _stream_lacks(connector: Connector, stream: Stream) -> Iterator[str]:
+    if stream.delivered:
+        yield "only webhooks tell of them: what happened before the hub was told to, or while none came, stays unknown."
+        return
     if connector.push is not None and not stream.writes:
         yield f"no writes; {'they are acts, and stay as they happened' if stream.acts else 'it is only read'}."
     if stream.deletes == "absent":

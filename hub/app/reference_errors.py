@@ -322,6 +322,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "RWD-COUNTRY": ("The rule names no product for the receiver's country.", "Add it, or `default`, to `products:`."),
     "RWD-POINTS": ("The person has not as many points, or that is no number of them.", "`hub rewards points`"),
     "RWD-STATE": ("This cannot be decided in the state that the reward is in.", ""),
+    "DLV-FAILED": (
+        "The provider took the message and says that it did not arrive.",
+        "Mend the address, or `hub rewards resend` another way; the reward stays one.",
+    ),
+    "DLV-WAY": ("There is no such connection and template to send a message by.", ""),
     "RWD-LEDGER": ("A reward and its budget do not add up; nothing was moved.", REPORT),
     "PLUM-OP": ("Plum takes orders, and no other writes.", REPORT),
     "PLUM-FIELD": ("An order lacks its product or denomination, or has a field that orders do not have.", REPORT),

@@ -142,7 +142,7 @@ def cancel(hub: Hub, grant_id: int, by: str) -> RewardRow:
     """Ask the provider to take an order back; the next run does. Raises NotFound, NeedsReview (it cannot be)."""
 
     def take_back(tx: Tx, grant: Grant, at: float) -> None:
-        _expect(grant, GrantState.ISSUED)
+        _expect(grant, GrantState.ISSUED, GrantState.UNDELIVERED)
         if not can_cancel(hub, grant.connection):
             raise NeedsReview(
                 f"what was ordered at {grant.connection} cannot be taken back from here", code="RWD-STATE",

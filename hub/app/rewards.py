@@ -48,6 +48,8 @@ from hub.core.rewards import (
 from hub.core.uplift import is_held_out
 from hub.model import EventRow, Grant, Json, LinkRow
 
+PLACED = (GrantState.ISSUED, GrantState.UNDELIVERED)
+
 Hook = Callable[..., Mapping[str, int]]  # (scene, *, first_load) -> counts
 
 
@@ -447,7 +449,7 @@ def _reverse(work: Work, grant: Grant, event: EventRow) -> None:
     if grant.state in (GrantState.RESERVED, GrantState.WAITING_APPROVAL):
         move(tx, grant, GrantState.REVERSED, Entry.REVERSAL, at=at, detail=f"taken back: {event.name}")
         work.counts["grants_reversed"] += 1
-    elif grant.state == GrantState.ISSUED and can_cancel(work.scene.hub, grant.connection):
+    elif grant.state in PLACED and can_cancel(work.scene.hub, grant.connection):
         text = f"{event.name}: order {grant.order_id} is to be taken back"
         move(tx, grant, GrantState.CANCELLING, Entry.REVERSAL, at=at, detail=text)
         withdraw_message(work.scene.hub, tx, grant, at)
@@ -455,7 +457,7 @@ def _reverse(work: Work, grant: Grant, event: EventRow) -> None:
     elif grant.state in (GrantState.SENDING, GrantState.UNKNOWN) and can_cancel(work.scene.hub, grant.connection):
         note(tx, grant, Entry.REVERSAL, at=at, detail=f"{event.name}: an order that may exist is to be taken back")
         work.counts["grants_cancelling"] += 1
-    elif grant.state in (GrantState.SENDING, GrantState.UNKNOWN, GrantState.NEEDS_PERSON, GrantState.ISSUED):
+    elif grant.state in (GrantState.SENDING, GrantState.UNKNOWN, GrantState.NEEDS_PERSON, *PLACED):
         what = f"order {grant.order_id}" if grant.order_id else "an order that may exist"
         note(
             tx, grant, Entry.REVERSAL, at=at,

@@ -18,6 +18,7 @@ from hub.app.context import Connection, Hub
 from hub.app.deliveries import as_document
 from hub.app.listings import Dict
 from hub.app.own_secrets import own_secret
+from hub.app.reward_arrivals import arrivals_stream
 from hub.app.runs import connection_of
 from hub.app.transact import commit
 from hub.connector import WebhookEvent, WebhookRequest
@@ -125,11 +126,26 @@ class Receiver:
         known = self._digests.get(connection, self._none)
         return hmac.compare_digest(known, _digest(token)) and connection in self._digests
 
-    def receive(self, connection: str, token: str, *, headers: Mapping[str, str], body: bytes) -> Accepted:
+    def greet(self, connection: str, token: str, query: Mapping[str, str]) -> str:
+        """What a vendor is answered that asks by GET whether the address is ours.
+
+        Raises:
+            NotFound: no such path, or this vendor does not ask.
+            SignatureError: it does not know what it must.
+        """
+        known = self._hub.connections[connection] if self.knows(connection, token) else None
+        if known is None or known.connector.greet is None:
+            raise NotFound("no such path", where="hooks")
+        return known.connector.greet(known.settings, query)
+
+    def receive(
+        self, connection: str, token: str, *, headers: Mapping[str, str], body: bytes, query: str = ""
+    ) -> Accepted:
         """Verify and store one delivery.
 
         Args:
             headers: lower-case names.
+            query: of the address as it was called, without "?"; some vendors sign it.
 
         Raises:
             NotFound: no such path.
@@ -138,7 +154,8 @@ class Receiver:
         """
         if not self.knows(connection, token):
             raise NotFound("no such path", where="hooks")
-        return self.take(connection, f"/hooks/{connection}/{token}", headers=headers, body=body)
+        path = f"/hooks/{connection}/{token}" + (f"?{query}" if query else "")
+        return self.take(connection, path, headers=headers, body=body)
 
     def tracker(self, write_key: str) -> str:
         """The connection of a write key, of those that the tracking API feeds; "" if there is none."""
@@ -199,6 +216,7 @@ def _store(tx: Tx, connection: Connection, events: list[WebhookEvent], request: 
         kept[0] = (kept[0][0], request.body)
     tx.add_deliveries(connection.name, kept, request.received_at)
     tx.add_quarantine([_unfit(connection, event, request.received_at) for event in fresh if event.fault is not None])
+    told_of_messages = arrivals_stream(connection)
     hints = [
         (
             connection.name,
@@ -209,7 +227,7 @@ def _store(tx: Tx, connection: Connection, events: list[WebhookEvent], request: 
             f"webhook:{event.kind}",
         )
         for event in fresh
-        if event.fault is None and connection.mappings_from(event.stream)
+        if event.fault is None and (connection.mappings_from(event.stream) or event.stream == told_of_messages)
     ]
     tx.add_hints(hints)
     return Accepted(events=len(events), fresh=len(fresh), hints=len(hints))

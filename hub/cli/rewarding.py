@@ -48,6 +48,19 @@ def cancel(grant: Grant, folder: Folder = HERE, json: AsJson = False) -> None:
         show.record(listings.cancel_reward(hub, grant, by=bootstrap.user_name()), json=json)
 
 
+def resend(
+    grant: Grant,
+    way: Annotated[str, typer.Argument(help="Connection and template, such as mail/thanks.")],
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Send the word of a reward whose message did not arrive another way; the reward stays one."""
+    from hub.app import bootstrap, reward_ways
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(reward_ways.resend(hub, grant, way, by=bootstrap.user_name()), json=json)
+
+
 def overspent(folder: Folder = HERE, json: AsJson = False) -> None:
     """What people were given twice, because they were known under several names."""
     from hub.app import bootstrap, reward_twice

@@ -209,6 +209,14 @@ class StreamMapping:
             return self.create_when is not None and bool(self.create_when(values))
         return self.create == "always"
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether a record without a key is nobody: it speaks for one who would have to be known by it.
+
+        Of what has no keys at all (an activity), every record is one of its own.
+        """
+        return self.name != self.source and bool(self.entity_type.keys)
+
     def in_scope(self, values: Mapping[str, Json]) -> bool:
         """True if an entity with these values belongs here; what cannot be told does not."""
         return self.scope is None or bool(self.scope(values))

@@ -52,6 +52,7 @@ class GrantState(StrEnum):
     UNKNOWN = "unknown"  # an order may or may not exist
     ISSUED = "issued"  # the provider has the order
     CANCELLING = "cancelling"  # the provider has the order, and is asked to take it back
+    UNDELIVERED = "undelivered"  # the provider has it, and says that it did not arrive; a person is asked
     REJECTED = "rejected"  # the provider, or a person, said no
     NEEDS_PERSON = "needs_person"  # no machine can tell
     REVERSED = "reversed"  # taken back: nothing was ordered, or the provider took the order back
@@ -59,14 +60,15 @@ class GrantState(StrEnum):
 
 _S = GrantState
 HOLDING = frozenset({_S.WAITING_APPROVAL, _S.RESERVED, _S.SENDING, _S.UNKNOWN, _S.NEEDS_PERSON})  # money set aside
-GIVEN = frozenset({_S.ISSUED, _S.CANCELLING})  # money spent
+GIVEN = frozenset({_S.ISSUED, _S.CANCELLING, _S.UNDELIVERED})  # money spent
 MOVES: Mapping[GrantState, frozenset[GrantState]] = {
     _S.WAITING_APPROVAL: frozenset({_S.RESERVED, _S.REJECTED, _S.REVERSED}),
     _S.RESERVED: frozenset({_S.SENDING, _S.REVERSED, _S.WAITING_APPROVAL}),
     _S.SENDING: frozenset({_S.SENDING, _S.RESERVED, _S.UNKNOWN, _S.ISSUED, _S.REJECTED, _S.NEEDS_PERSON, _S.REVERSED}),
     _S.UNKNOWN: frozenset({_S.SENDING, _S.RESERVED, _S.UNKNOWN, _S.ISSUED, _S.NEEDS_PERSON, _S.REVERSED}),
     _S.NEEDS_PERSON: frozenset({_S.ISSUED, _S.REJECTED}),
-    _S.ISSUED: frozenset({_S.CANCELLING}),
+    _S.ISSUED: frozenset({_S.CANCELLING, _S.UNDELIVERED}),
+    _S.UNDELIVERED: frozenset({_S.CANCELLING, _S.ISSUED}),
     _S.CANCELLING: frozenset({_S.CANCELLING, _S.ISSUED, _S.REVERSED}),
     _S.REJECTED: frozenset(),
     _S.REVERSED: frozenset(),
@@ -429,6 +431,10 @@ class Entry(StrEnum):
     SEEN = "seen"  # a website showed it, and its receiver put it away
     CANCELLING = "cancelling"  # the provider is asked to take the order back
     CANCELLED = "cancelled"  # it did: what was spent is free again
+    DELIVERED = "delivered"  # a message arrived, its provider says
+    READ = "read"  # and was looked at
+    UNDELIVERED = "undelivered"  # it did not arrive
+    RESENT = "resent"  # so it is sent another way
     KEPT = "kept"  # it did not: the code was used already, or the order cannot be taken back
 
 

@@ -15,12 +15,12 @@ from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from hub.connector import Field, Idempotency, Page, Settings, Stream
+from hub.connector import Field, Idempotency, Page, Settings, Stream, WebhookEvent
 from hub.errors import ConfigFault, Fault, RecordRejected
 from hub.kit.pushing import send_in_turn
 from hub.model import ChangeSet, Json, PushResult, SourceRecord
 
-TEMPLATES, ORDERS = "templates", "orders"
+TEMPLATES, ORDERS, ARRIVALS = "templates", "orders", "arrivals"
 NAMES = ("name", "amount", "currency", "link", "reference", "rule", "template", "code")  # that a text may name
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
@@ -138,16 +138,30 @@ def phone_of(change: ChangeSet) -> str:
 # --- what all such connections are -------------------------------------------------------------------------------
 
 
-def message_streams() -> tuple[Stream, ...]:
-    """What can be sent, and what was. Nobody can tell afterwards whether a message left, so a lost answer is a
-    person's to settle (class D).
+def message_streams(*, told: bool = False) -> tuple[Stream, ...]:
+    """What can be sent, what was, and where webhooks tell of it (`told`) whether it arrived.
+
+    Nobody can tell afterwards whether a message left, so a lost answer is a person's to settle (class D).
     """
     listed = Stream(name=TEMPLATES, cursor="snapshot", sorted=False, page_size=1000)
     sent = Stream(
         name=ORDERS, cursor="none", sorted=False, writes=frozenset({"create"}), idempotency=Idempotency.NONE, acts=True,
         answers_with_record=False, gives="order",
     )  # fmt: skip
-    return (listed, sent)
+    if not told:
+        return (listed, sent)
+    return (
+        listed,
+        sent,
+        Stream(name=ARRIVALS, cursor="none", sorted=False, acts=True, delivered=True, gives="arrival"),
+    )
+
+
+def arrival(message: str, status: str, *, code: str = "", at: float | None = None) -> WebhookEvent:
+    """What a provider says of a message that it took: status delivered, read or failed. Said twice, it is said once."""
+    data = {"id": message, "status": status, "code": code}
+    record = SourceRecord(external_id=message, data=data, stamp=at)
+    return WebhookEvent(key=f"{message}:{status}", stream=ARRIVALS, external_id=message, at=at, record=record)
 
 
 class Sender(Protocol):
@@ -179,5 +193,7 @@ def one_by_one(send: Callable[..., list[PushResult]]) -> Callable[[Any, str, Seq
 
 def message_fields(_api: Sender, stream: str) -> list[Field]:
     """Fields of either stream."""
-    names = ("id", "name") if stream == TEMPLATES else ("productId", "denomination", "email", "tag")
+    names = {TEMPLATES: ("id", "name"), ARRIVALS: ("id", "status", "code")}.get(
+        stream, ("productId", "denomination", "email", "tag")
+    )
     return [Field(name=name, label=name, type="text", writable=stream == ORDERS) for name in names]

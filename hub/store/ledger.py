@@ -102,6 +102,13 @@ TIMELINE = {whose: _timeline(whose) for whose in ("subject_id", "entity_id")}
 
 ADD_GRANT = Statement(_add_grant)
 ONE_GRANT = Statement(lambda d: select(GRANT).where(GRANT.c.id == bindparam("the_id")))
+BY_ORDERS = Statement(
+    lambda d: (
+        select(GRANT)
+        .where(GRANT.c.connection == bindparam("connection"), d.one_of(GRANT.c.order_id, "orders"))
+        .order_by(GRANT.c.id)
+    )
+)
 GRANTS = Listing(GRANT, "state", "connection", "rule", "subject_id", "key", "reference", "budget", "event_id")
 CHANGED_GRANTS = Update("grant", CHANGING)
 COUNT_GRANTS = Statement(
@@ -241,6 +248,12 @@ class Ledger(Session):
         }  # fmt: skip
         statement, chosen = GRANTS.narrowed(conditions)
         return [_grant(row) for row in self._rows(statement, limit=limit, after_id=after_id, **chosen)]
+
+    def grants_by_orders(self, connection: str, orders: Iterable[str]) -> dict[str, Grant]:
+        """Number of an order at that provider -> its grant; numbers that no grant has are left out."""
+        wanted = texts_of(orders)
+        found = self._rows(BY_ORDERS, connection=connection, orders=wanted) if wanted else ()
+        return {str(grant.order_id): grant for grant in map(_grant, found)}
 
     def update_grants(self, rows: Sequence[Grant]) -> None:
         """Writes what changes in a grant's life; who, what and how much never do."""

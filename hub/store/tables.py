@@ -486,6 +486,7 @@ class Grant(Base, table=True):
         UniqueConstraint("connection", "reference", name="uq_grant_reference"),
         Index("ix_grant_subject", "subject_id", "rule"),
         Index("ix_grant_state", "state", "id"),
+        Index("ix_grant_order", "connection", "order_id"),
     )
     id: int = _number(key=True)
     key: str = _words()

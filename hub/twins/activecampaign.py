@@ -3,6 +3,8 @@
 Ids and flags are texts; times carry the account's own zone. Limits of a page above 100 silently give 100, unknown
 filters are ignored, a bad key is 403, and an import answers later.
 
+People act by ``user_action``: open_mail, click_link, leave_list (with a contact's id), complete_automation.
+
 Options of `make` beside the kit's: `import_polls` (1: how often an import says it is under way), `account_id`.
 
 Not played: campaigns, forms, notes, tasks, e-commerce, custom objects, the older APIs.
@@ -16,8 +18,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+import orjson
+
 from hub.twins.activecampaign_company import sketch as sketch
 from hub.twins.activecampaign_shapes import (
+    AUTOMATIONS,
     DEFINED,
     LISTS,
     OPTIONS,
@@ -39,11 +44,15 @@ CALLS_PER_S = 5
 IMPORTS_PER_MINUTE, SINGLE_IMPORTS_PER_MINUTE = 100, 20
 IMPORT_ROWS, IMPORT_BYTES = 250, 399_999
 PER_PAGE, MOST_PER_PAGE = 20, 100
-FIXED = {"dealStages": STAGES, "dealGroups": PIPELINES, "lists": LISTS, "fields": DEFINED}
+FIXED = {
+    "dealStages": STAGES, "dealGroups": PIPELINES, "lists": LISTS, "fields": DEFINED, "automations": AUTOMATIONS,
+}  # fmt: skip
 HOOK_EVENTS = {
     "subscribe", "unsubscribe", "update", "contact_tag_added", "contact_tag_removed", "account_add", "account_update",
     "account_contact_add", "account_contact_update", "list_add", "bounce", "deal_add", "deal_update", "sent", "open",
+    "click", "reply", "forward", "share",
 }  # fmt: skip
+ACTID, EVENT_KEY, EVENT_NAME = "1001", "twin-event-key", 32
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -70,12 +79,12 @@ class TwinActiveCampaign(Twin):
     name = "activecampaign"
     streams: ClassVar[Sequence[str]] = (
         "users", "accounts", "contacts", "deals", "contactAutomations", "contactLists", "tags", "contactTags",
-        "accountContacts",
+        "accountContacts", "events",
     )  # fmt: skip
     hook_attempts = 1  # never sent again (vendor docs, "Webhooks")
 
     def __init__(self, **options: Json) -> None:
-        super().__init__(**{"import_polls": 1, **options})
+        super().__init__(**{"import_polls": 1, "actid": ACTID, "event_key": EVENT_KEY, **options})
         self.records.add_index("contacts", "email", lambda fields: [fields["email"].lower()])
         for stream in ("contactLists", "contactTags", "accountContacts"):
             self.records.add_index(stream, "contact", lambda fields: [str(fields["contact"])])
@@ -105,6 +114,8 @@ class TwinActiveCampaign(Twin):
         return f"{request.method.lower()} {noun}", request.method != "GET"
 
     def authorise(self, request: Request) -> Response | None:
+        if request.path == "/event":  # another host: its key stands in the form
+            return None
         if self.tokens.is_valid(request.headers.get("api-token", ""), self.now()):
             return None
         return self.unauthorised(request)
@@ -136,6 +147,8 @@ class TwinActiveCampaign(Twin):
             return Response.json({"message": "The request body is not valid JSON"}, 400)
 
     def _answer_to(self, request: Request) -> Response:
+        if (request.method, request.path) == ("POST", "/event"):
+            return self._track({name: values[0] for name, values in request.form().items()})
         if not request.path.startswith("/api/3/"):
             raise Refused(404, {"message": "Not Found"})
         match request.method, request.path.removeprefix("/api/3/").split("/"):
@@ -161,6 +174,19 @@ class TwinActiveCampaign(Twin):
             case method, [name, number] if name in self.streams or name == "webhooks":
                 return self._by_id(method, name, number, request)
         raise Refused(404, {"errors": [{"status": 404, "title": "Not Found", "detail": "The route does not exist"}]})
+
+    def _track(self, form: dict[str, str]) -> Response:
+        """Event tracking (vendor's OpenAPI document "trackcmp"): every call that is taken is another event."""
+        try:
+            address = str(orjson.loads(form.get("visit", "")).get("email") or "")
+        except (orjson.JSONDecodeError, AttributeError):
+            address = ""
+        known = form.get("actid") == self.settings["actid"] and form.get("key") == self.settings["event_key"]
+        if not known or not form.get("event") or len(form["event"]) > EVENT_NAME or not _MAIL.fullmatch(address):
+            return Response.json({"success": 0, "message": "The event was not recorded"})
+        told = {"event": form["event"], "eventdata": form.get("eventdata", ""), "email": address}
+        self.records.create("events", told, by="api")
+        return Response.json({"success": 1, "message": "Event spawned"})
 
     def _wrapped(self, name: str, request: Request) -> Fields:
         given = request.json()
@@ -468,6 +494,33 @@ class TwinActiveCampaign(Twin):
 
     # --- people ------------------------------------------------------------------------------------------------
 
+    def act_open_mail(self, contact: str) -> None:
+        """Somebody opens the campaign; nothing of it can be read afterwards."""
+        self._mail_act("open", contact)
+
+    def act_click_link(self, contact: str, url: str = "https://acme.example/new") -> None:
+        self._mail_act("click", contact, {"link[id]": "7", "link[url]": url})
+
+    def _mail_act(self, kind: str, contact: str, more: Fields | None = None) -> None:
+        held, at = self.records.get("contacts", contact), self.now()
+        payload = {
+            "type": kind, "date_time": moment(at), "initiated_from": "public", "initiated_by": "public", "list": "0",
+            "contact[id]": contact, "contact[email]": held.fields["email"], "campaign[id]": "5",
+            "campaign[name]": "May", "campaign[message][subject]": "News in May", **(more or {}),
+        }  # fmt: skip
+        event = HookEvent(topic=f"public:{kind}", payload=payload, at=at, stream="contacts", record_id=contact)
+        self.hooks.emit([event])
+
+    def act_leave_list(self, contact: str) -> None:
+        """By the link in a campaign."""
+        row = next(each for each in self.records.lookup("contactLists", "contact", contact) if not each.deleted)
+        left = {"status": "2", "udate": moment(self.now())}
+        self.records.update("contactLists", row.id, left, by="public")
+
+    def act_complete_automation(self, entry: str) -> None:
+        at = moment(self.now())
+        self.records.update("contactAutomations", entry, {"status": "2", "remdate": at, "lastdate": at}, by="system")
+
     def completed(self, stream: str, fields: Fields) -> Fields:
         row = {**blank_row(stream), **fields}
         if stream == "contacts":
@@ -482,8 +535,8 @@ def _whole(request: Request, name: str, default: int) -> int:
 
 
 CONNECTION: dict[str, Json] = {
-    "auth": {"kind": "token", "token": "twin-token"},
-    "settings": {"account": "twin", "list": "1"},
+    "auth": {"kind": "token", "token": "twin-token", "event_key": EVENT_KEY},
+    "settings": {"account": "twin", "list": "1", "actid": ACTID},
 }
 
 

@@ -18,6 +18,10 @@ LISTS: list[Fields] = [
     {"id": "1", "name": "Newsletter", "stringid": "newsletter", "channel": "email"},
     {"id": "2", "name": "Customers", "stringid": "customers", "channel": "email"},
 ]
+AUTOMATIONS: list[Fields] = [
+    {"id": "1", "name": "Welcome", "status": "1", "entered": "0", "exited": "0", "hidden": "0", "userid": "1"},
+    {"id": "2", "name": "Win back", "status": "1", "entered": "0", "exited": "0", "hidden": "0", "userid": "1"},
+]
 PIPELINES: list[Fields] = [{"id": "1", "title": "Sales", "currency": "eur"}]
 STAGES: list[Fields] = [
     {"id": str(place), "title": title, "group": "1", "order": str(place)}

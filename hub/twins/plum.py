@@ -555,6 +555,29 @@ def _known(fields: Fields) -> Fields:
     return fields
 
 
+def _bought(order: str, status: str) -> dict[str, Json]:
+    """An order that somebody placed at the vendor's own pages."""
+    fields = {
+        **BLANK_ORDER, "poNumber": f"desk-{order}", "denomination": 25, "email": "desk@example.com",
+        "orderDate": "2026-11-01 13:30:00", "orderTotal": 25, "amountCharged": 25, "deliveryStatus": status,
+    }  # fmt: skip
+    at = 1_793_520_000.0 + int(order) % 10  # the day before the company's history ends
+    return {"id": order, "fields": fields, "created": at, "modified": at}
+
+
+# For certifications: what people work on. Nobody places an order by hand, or takes one out of the book.
+ROWS = {"orders": [_bought("880001", DELIVERED), _bought("880002", PENDING)]}
+PEOPLE: dict[str, Json] = {
+    "orders": {
+        "edit": {"action": "deliver_order", "arguments": {"order": "$id"}},
+        "add": {"no": "orders are placed through the API"},
+        "remove": {"no": "an order stays in the book"},
+        "restore": {"no": "an order stays in the book"},
+        "unique": ["poNumber"],
+    },
+}
+
+
 def make(**options: Json) -> TwinPlum:
     return TwinPlum(**options)
 

@@ -12,6 +12,7 @@ from hub.app.people import Right
 from hub.app.reward_desk import reward_page, reward_rules
 from hub.app.reward_providers import can_cancel
 from hub.app.reward_trial import rules_in_draft, try_rule
+from hub.app.reward_ways import resend, ways
 from hub.web.site import Ask, Routes, trial_of
 
 ROUTES = Routes()
@@ -36,7 +37,16 @@ def all_of_them(ask: Ask) -> Response:
 @ROUTES.get("/rewards/{grant}")
 def one(ask: Ask) -> Response:
     found = listings.reward(ask.hub, ask.number("grant"))
-    return ask.page("reward.html", it=found, can_cancel=can_cancel(ask.hub, found["connection"]))
+    return ask.page(
+        "reward.html", it=found, can_cancel=can_cancel(ask.hub, found["connection"]), ways=ways(ask.hub)
+    )  # fmt: skip
+
+
+@ROUTES.post("/rewards/{grant}/resend", Right.APPROVE)
+def send_another_way(ask: Ask) -> Response:
+    resend(ask.hub, ask.number("grant"), ask.said("way")[:200], by=ask.by)
+    ask.service.poke()
+    return ask.go(f"/rewards/{ask.number('grant')}", "resent")
 
 
 @ROUTES.post("/rewards/{grant}/approve", Right.APPROVE)

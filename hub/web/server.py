@@ -68,7 +68,15 @@ def create_app(hub: Hub, *, poke: Poke, console: FastAPI | None = None) -> FastA
         except TimeoutError:
             return Response(status_code=408)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        return await run_in_threadpool(_take, receiver, poke, connection, token, headers, body)
+        return await run_in_threadpool(_take, receiver, poke, connection, token, headers, body, request.url.query)
+
+    @app.get("/hooks/{connection}/{token}")
+    def greeting(connection: str, token: str, request: Request) -> Response:
+        try:
+            said = receiver.greet(connection, token, request.query_params)
+        except (NotFound, SignatureError):
+            return _nothing()
+        return Response(said, media_type="text/plain")
 
     add_tracking(app, receiver, poke)
     add_screen(app, hub)
@@ -105,11 +113,11 @@ def _nothing() -> Response:
 
 
 def _take(
-    receiver: Receiver, poke: Poke, connection: str, token: str, headers: dict[str, str], body: bytes
+    receiver: Receiver, poke: Poke, connection: str, token: str, headers: dict[str, str], body: bytes, query: str
 ) -> Response:
     """2xx once it is stored; a refusal tells nothing; what may go through later asks to be sent again."""
     try:
-        accepted = receiver.receive(connection, token, headers=headers, body=body)
+        accepted = receiver.receive(connection, token, headers=headers, body=body, query=query)
     except NotFound:
         return _nothing()
     except SignatureError:

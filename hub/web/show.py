@@ -50,6 +50,7 @@ DONE: Mapping[str, str] = {
     "approved": "Approved. It goes out with the next run.",
     "cancelled": "The provider will be asked to take it back.",
     "declined": "Declined. Its money is free again.",
+    "resent": "It goes out another way with the next run; the reward stays one.",
     "confirmed": "Noted as ordered.",
     "firing": "It is let go, and done at once.",
     "firing-dropped": "Dropped. It is not done.",

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import responses
 
 from connectors.activecampaign import CONNECTOR
+from hub.app.bootstrap import open_hub
+from hub.app.context import Hub
+from hub.app.syncing import sync_now
+from hub.app.webhooks import accept_webhook
 from hub.connector import Settings
 from hub.errors import NeedsReview, RecordRejected, RetryLater, SignInExpired
 from hub.model import Json
-from hub.twins.activecampaign import make
+from hub.runtime.clock import VirtualClock
+from hub.runtime.registry import SHIPPED
+from hub.twins.activecampaign import ACTID, EVENT_KEY, make
+from hub.twins.server import serve
 from tests.connectors.doors import NOW, Desk, call_in, change, desk, door_to, messages_of, twin_clock
 
 VALUES = {"account": "twin", "list": "1"}
@@ -185,6 +196,152 @@ def test_a_webhook_is_made_once_and_names_its_records(made: Desk) -> None:
         with pytest.raises(RecordRejected, match="HOOK-BODY"):
             made.parse(call_in(body, {}))
 
+
+def test_what_people_do_with_mails_comes_whole_and_once(made: Desk) -> None:
+    (one,) = people(made, 1)
+    made.twin.user_create("contactLists", {"contact": one, "list": "1", "status": "1"})
+    CONNECTOR.subscribe(made.api, "https://hub.example.com/hooks/x")  # type: ignore[misc]
+    made.twin.user_action("open_mail", contact=one)
+    made.twin.user_action("click_link", contact=one)
+    made.twin.user_action("leave_list", contact=one)
+    opened, clicked, left = (made.parse(each) for each in messages_of(made.twin))
+    assert [(event.stream, event.record is not None) for event in opened] == [("emailEvents", True)]
+    assert [(event.stream, event.record is not None) for event in left] == [("emailEvents", True), ("contacts", False)]
+    (click,) = clicked
+    assert click.record is not None
+    assert click.record.stamp == NOW
+    assert {name: click.record.data[name] for name in ("type", "contact", "campaign", "subject", "url")} == {
+        "type": "click", "contact": one, "campaign": "May", "subject": "News in May", "url": "https://acme.example/new",
+    }  # fmt: skip
+    again = made.parse(messages_of(made.twin)[1])
+    assert [event.key for event in again] == [click.key], "it may come twice"
+    assert len({each.key for each in (*opened, *clicked, *left)}) == 4
+    assert list(made.fetch("emailEvents", [click.external_id])) == [], "nothing tells whether it is there"
+
+
+def test_an_automation_has_a_name_a_beginning_and_an_end(made: Desk) -> None:
+    (one,) = people(made, 1)
+    entry = made.twin.user_create("contactAutomations", {"contact": one, "automation": "2", "adddate": AT})
+    (record,), _, _ = made.pull_all("contactAutomations")
+    told = ("automation_name", "entered_at", "completed_at")
+    assert [record.data[name] for name in told] == ["Win back", AT, None]
+    made.advance(3 * 86_400)
+    made.twin.user_action("complete_automation", entry=entry)
+    calls = made.calls()
+    (record,) = made.fetch("contactAutomations", [entry])
+    assert [record.data[name] for name in told] == ["Win back", AT, "2026-11-05T03:00:00-05:00"]
+    assert made.calls() == calls + 1
+
+
+def test_automations_and_mails_stand_on_a_persons_time_line(tmp_path: Path) -> None:
+    twin = make(clock=twin_clock(), auto_hooks=False, limit_scale=0)
+    kim = twin.user_create("contacts", {"email": "kim@example.org"})
+    old = twin.user_create("contactAutomations", {"contact": kim, "automation": "1", "adddate": AT})
+    with serve(twin) as running:
+        (tmp_path / "mappings").mkdir()
+        (tmp_path / "hub.yaml").write_text(HUB_YAML.format(url=running.base_url), encoding="utf-8")
+        for name in ("canonical", "activecampaign"):
+            (tmp_path / "mappings" / f"{name}.yaml").write_bytes((SHIPPED / f"{name}.yaml").read_bytes())
+        clock = VirtualClock(NOW)
+        hub = open_hub(tmp_path, clock=clock, environ={"AC_TOKEN": "twin-token", "AC_EVENTS": EVENT_KEY}, publish=True)
+        sync(hub)
+        twin.advance(60)
+        clock.advance(60)
+        twin.set_webhook("https://hub.example.com/hooks/x", "")
+        twin.user_action("complete_automation", entry=old)
+        twin.user_create("contactAutomations", {"contact": kim, "automation": "2", "adddate": AT})
+        twin.user_action("open_mail", contact=kim)
+        for each in messages_of(twin):
+            accept_webhook(hub, hub.connections["ac"], each)
+            accept_webhook(hub, hub.connections["ac"], each)
+        sync(hub)
+        sync(hub)
+        with hub.store.reading() as tx:
+            (person,) = tx.entities_page("contact")
+            events = tx.events(subject_ids=[person.id])
+        hub.store.close()
+    assert Counter((event.name, event.silent) for event in events) == {
+        ("activity.automation_entered", True): 1, ("activity.automation_entered", False): 1,
+        ("activity.automation_completed", False): 1, ("activity.email_opened", False): 1,
+    }  # fmt: skip
+
+
+def sync(hub: Hub) -> None:
+    assert [run.error for run in sync_now(hub, owner="test").runs if run.error] == []
+
+
+def test_an_event_is_told_to_the_tracking_without_the_accounts_key(made: Desk) -> None:
+    made.api = CONNECTOR.connect(made.door, replace(made.settings, values={**VALUES, "actid": ACTID}, auth=KEYS))
+    one, other = people(made, 2)
+    sent = [
+        change("create", {"event": "Checkout Started", "contact": one, "eventdata": "Tea"}, reference="hub:1"),
+        change("create", {"event": "x" * 40, "contact": other}, reference="hub:2"),
+        change("create", {"event": "Code Used", "contact": "999"}, reference="hub:3"),
+    ]
+    results = made.push("events", sent)
+    assert [(each.outcome, each.external_id) for each in results] == [
+        ("applied", "hub:1"), ("applied", "hub:2"), ("rejected", None),
+    ]  # fmt: skip
+    assert [row["fields"] for row in made.twin.snapshot("events").values()] == [
+        {"event": "Checkout Started", "eventdata": "Tea", "email": "p0@example.org"},
+        {"event": "x" * 32, "eventdata": "", "email": "p1@example.org"},
+    ]
+    made.twin.settings["event_key"] = "another"
+    (refused,) = made.push("events", [sent[0]])
+    assert (refused.outcome, refused.code) == ("rejected", "ACTIVECAMPAIGN-EVENT")
+    made.twin.set_faults(script=[{"match": "POST /event", "fault": "timeout_after"}])
+    assert [each.outcome for each in made.push("events", [sent[0]])] == ["unknown"]
+    made.start_again()  # without the settings
+    assert made.push("events", [sent[0]])[0].code == "ACTIVECAMPAIGN-TRACKING"
+
+
+def test_what_happens_on_the_site_is_pushed_once_for_whoever_did_it(tmp_path: Path) -> None:
+    twin = make(clock=twin_clock(), auto_hooks=False, limit_scale=0)
+    with serve(twin) as running:
+        project(tmp_path, running.base_url)
+        clock = VirtualClock(NOW)
+        hub = open_hub(tmp_path, clock=clock, environ={"AC_TOKEN": "twin-token", "AC_EVENTS": EVENT_KEY}, publish=True)
+        site = hub.connections["site"]
+        sync(hub)
+        identify = {"type": "identify", "userId": "C-1", "messageId": "m1", "traits": {"email": "kim@example.org"}}
+        viewed = {"type": "track", "userId": "C-1", "messageId": "m2", "event": "Checkout Started"}
+        other = {"type": "track", "userId": "C-1", "messageId": "m3", "event": "Product Viewed"}
+        body = orjson.dumps({"batch": [identify, viewed, other]})
+        accept_webhook(hub, site, call_in(body, {"content-type": "application/json"}, at=clock.now()))
+        for _ in range(4):
+            sync(hub)
+        assert [row["fields"]["email"] for row in twin.snapshot("contacts").values()] == ["kim@example.org"]
+        told = [row["fields"] for row in twin.snapshot("events").values()]
+        hub.store.close()
+    assert [(each["event"], each["email"]) for each in told] == [("Checkout Started", "kim@example.org")]
+
+
+def project(folder: Path, url: str) -> None:
+    """ActiveCampaign and a website; begun check-outs are pushed."""
+    (folder / "mappings").mkdir()
+    (folder / "hub.yaml").write_text(HUB_YAML.format(url=url).replace("observe", "live") + SITE_YAML, encoding="utf-8")
+    for name in ("canonical", "activecampaign", "website"):
+        text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
+        text = text.replace("create: never   ", "create: {when: \"kind == 'checkout_started'\"}   ")
+        (folder / "mappings" / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+KEYS = {"kind": "token", "token": "twin-token", "event_key": EVENT_KEY}
+SITE_YAML = """
+  site: {connector: website}
+"""
+AT = "2026-11-02T03:00:00-05:00"
+HUB_YAML = """
+hub: {{name: acme, currency: EUR, country: DE, timezone: UTC, public_url: "https://hub.example.com"}}
+connections:
+  ac:
+    connector: activecampaign
+    mode: observe
+    local: true
+    base_url: "{url}"
+    auth: {{kind: token, token: "env:AC_TOKEN", event_key: "env:AC_EVENTS"}}
+    settings: {{account: twin, list: "1", actid: "1001"}}
+"""
 
 # --- at the wire -------------------------------------------------------------------------------------------------
 

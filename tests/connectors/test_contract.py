@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import replace
+from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -139,6 +140,39 @@ def test_a_door_that_believes_everybody_is_found_out() -> None:
         "no secret set: refused", "two secrets: both good",
     )))  # fmt: skip
     assert len(found) == 6
+
+
+REWARDS = (
+    "what is offered can be named in a rule", "the same number again is one order",
+    "what cannot be ordered fails alone", "what becomes of an order is told", "the balance is told",
+    "a lost create is settled to one record",
+)  # fmt: skip
+
+
+def test_a_provider_of_rewards_is_asked_for_orders_balance_catalogue_and_what_becomes_of_them() -> None:
+    certificate = certify(candidate("plum"), named(*REWARDS))
+    assert [row.status for row in certificate.rows] == ["passed"] * len(REWARDS)
+
+
+def test_a_provider_that_gives_twice_or_tells_nothing_is_found_out() -> None:
+    real = candidate("plum").connector
+    assert real.push is not None
+    assert real.parse is not None
+    numbers = count()
+
+    def push(api: Any, stream: str, changes: Any) -> Any:
+        others = [replace(each, reference=f"{each.reference}-{next(numbers)}") for each in changes]
+        return real.push(api, stream, others)  # type: ignore[misc]
+
+    names = ("the same number again is one order", "what cannot be ordered fails alone",
+             "a lost create is settled to one record")  # fmt: skip
+    assert len(failures(certify(broken("plum", push=push), named(*names)))) == 3
+    deaf = broken("plum", parse=lambda settings, request: ())
+    (found,) = failures(certify(deaf, named("what becomes of an order is told")))
+    assert "none tells of it" in found
+    poor = broken("plum", check=lambda api: {**real.check(api), "balance": {"value": "7", "currency": "EUR"}})
+    (found,) = failures(certify(poor, named("the balance is told")))
+    assert "7 are left of 7" in found
 
 
 def test_a_bug_is_a_failed_check_and_no_end_of_the_table() -> None:

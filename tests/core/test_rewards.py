@@ -400,7 +400,7 @@ def test_what_was_taken_back_is_never_sent_again() -> None:
 
 def test_an_end_has_no_way_on() -> None:
     assert {state for state, following in MOVES.items() if not following} == {"rejected", "reversed", "refused"}
-    assert MOVES[GrantState.ISSUED] == {"cancelling"}, "what was ordered can only be asked back"
+    assert MOVES[GrantState.ISSUED] == {"cancelling", "undelivered"}, "what was ordered can only be asked back"
 
 
 # Orders

@@ -94,7 +94,8 @@ def test_every_field_has_a_text_that_people_can_read() -> None:
 def test_every_declared_event_is_one_that_rewards_can_ask_for() -> None:
     names = {f"{entity.name}.{event}" for entity in CANONICAL.entities.values() for event in entity.events}
     assert names == {
-        "activity.answered", "activity.checkout_started", "activity.code_used", "activity.content_downloaded",
+        "activity.answered", "activity.automation_completed", "activity.automation_entered",
+        "activity.checkout_started", "activity.code_used", "activity.content_downloaded",
         "activity.email_clicked", "activity.email_opened", "activity.email_unsubscribed", "activity.product_viewed",
         "activity.signed_up",
         "appointment.booked", "appointment.cancelled", "appointment.no_show", "contact.first_response",
@@ -107,8 +108,10 @@ def test_every_declared_event_is_one_that_rewards_can_ask_for() -> None:
 
 
 def test_only_what_crms_keep_is_ever_written() -> None:
-    written = {mapping.entity for file, _ in FILES.values() for mapping in file.streams.values() if mapping.out_fields}
-    assert written == {"contact", "company", "deal", "task", "ticket"}
+    out = [mapping for file, _ in FILES.values() for mapping in file.streams.values() if mapping.out_fields]
+    told = [mapping for mapping in out if mapping.entity == "activity"]
+    assert {mapping.entity for mapping in out} - {"activity"} == {"contact", "company", "deal", "task", "ticket"}
+    assert [(each.connector, each.name, each.create) for each in told] == [("activecampaign", "events", "never")]
 
 
 def test_only_tasks_that_the_hub_was_asked_for_are_made() -> None:

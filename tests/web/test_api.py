@@ -48,6 +48,7 @@ TABLE = {
     ("GET", "/figures"): "read", ("GET", "/figures/{kpi}"): "read", ("GET", "/goals"): "read",
     ("GET", "/data-audits"): "read",
     ("GET", "/reward-report"): "read", ("POST", "/rewards/{grant}/cancel"): "approve",
+    ("POST", "/rewards/{grant}/resend"): "approve",
     ("POST", "/rewards/{grant}/confirm"): "approve", ("POST", "/connections/{connection}/run"): "run",
     ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",
 }  # fmt: skip

@@ -285,3 +285,26 @@ def test_a_check_that_breaks_lets_nothing_in(site: Site, bug: Exception) -> None
     assert (hints(site), site.poked) == ([], [])
     with site.world.store.reading() as tx:
         assert tx.deliveries("A", ["e1"]) == {}
+
+
+def test_the_query_of_an_address_is_part_of_what_is_signed(site: Site) -> None:
+    event = b'[{"key": "e9", "stream": "%s", "external_id": "A1"}]' % STREAM.encode()
+    assert site.signed(event, path=f"{site.path}?reward=1")[0] == 200
+    signature = hmac.new(KEY, site.path.encode() + event, hashlib.sha256).hexdigest()
+    assert site.call("POST", f"{site.path}?reward=1", event, {"X-Signature": signature})[0] == 401
+
+
+def test_a_vendor_that_asks_whether_the_address_is_ours_is_answered_and_nobody_else(site: Site) -> None:
+    assert site.call("GET", f"{site.path}?word=ours&number=7") == (404, b"not found\n"), "this system does not ask"
+
+    def greet(settings: Settings, query: Any) -> str:
+        if query.get("word") != "ours":
+            raise SignatureError("the word is wrong", where="A")
+        return str(query["number"])
+
+    site.world.change("A", connector=replace(site.world.hub.connections["A"].connector, greet=greet))
+    assert site.call("GET", f"{site.path}?word=ours&number=7") == (200, b"7")
+    wrong = f"/hooks/A/{'x' * 43}"
+    assert {site.call("GET", f"{path}?{query}") for path, query in (
+        (site.path, "word=other&number=7"), (site.path, ""), (wrong, "word=ours&number=7"),
+    )} == {(404, b"not found\n")}  # fmt: skip

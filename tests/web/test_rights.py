@@ -52,6 +52,7 @@ TABLE = {
     ("POST", "/rewards/{grant}/decline"): "approve", ("POST", "/rewards/{grant}/confirm"): "approve",
     ("POST", "/rewards/rules/{rule}/trial"): "configure", ("GET", "/reward-report"): "read",
     ("POST", "/rewards/{grant}/cancel"): "approve",
+    ("POST", "/rewards/{grant}/resend"): "approve",
     ("GET", "/figures"): "read", ("POST", "/figures"): "run", ("GET", "/figures/{kpi}"): "read",
     ("GET", "/figures/{kpi}/csv"): "read", ("GET", "/goals"): "read", ("GET", "/data"): "read",
     ("POST", "/data"): "run", ("GET", "/data/report"): "read",

@@ -170,10 +170,11 @@ def check_names_record(stand: Stand) -> str:
     assert {event.stream for event in events} <= known, "a message about a stream that is none"
     assert all(event.external_id for event in events), "a message about no record"
     whole = [event for event in events if event.record is not None]
-    if stand.connector.fetch is None:
-        assert len(whole) == len(events), "nothing can be read by id, and the message does not bring the record"
+    unread = [event for event in events if event.record is None]
+    if stand.connector.fetch is None or not unread:
+        assert not unread, "nothing can be read by id, and the message does not bring the record"
         return f"{len(whole)} records brought"
-    event = next((each for each in events if each.kind == "changed"), events[0])
+    event = next((each for each in unread if each.kind == "changed"), unread[0])
     found = stand.connector.fetch(stand.api, event.stream, [event.external_id])
     assert event.external_id in {each.external_id for each in found}, "the record it names cannot be read"
     return f"{len(events)} events of {', '.join(sorted({event.stream for event in events}))}"

@@ -202,11 +202,14 @@ def people() -> company.Company:
 
 
 def rows_of(given: Candidate) -> Mapping[str, list[dict[str, Json]]]:
-    """What stands at this vendor of the company, stream by stream, as Twin.load takes it."""
+    """What stands at this vendor of the company, stream by stream, as Twin.load takes it; and what the twin adds.
+
+    `ROWS` of a twin's module are rows that a first sync of the company should not find: orders that people placed.
+    """
     name, module = given.connector.name, given.twin
-    if name in people().rows or module is None or not hasattr(module, "sketch"):
-        return people().rows.get(name, {})
-    return _people_of(name, module).rows.get(name, {})
+    ours = name in people().rows or module is None or not hasattr(module, "sketch")
+    rows = people().rows if ours else _people_of(name, module).rows
+    return {**rows.get(name, {}), **getattr(module, "ROWS", {})}
 
 
 @lru_cache

@@ -13,7 +13,7 @@ from hub.errors import HubError
 from hub.kit import contract
 from hub.kit.contract import NotShown
 from hub.model import Json
-from hub.verify.certify import doors, hooks, reading, values, writing
+from hub.verify.certify import doors, hooks, reading, rewards, values, writing
 from hub.verify.certify.stand import Candidate, Stuck, Tampered, Wrap, stand_of
 
 PASSED, FAILED, NOT_OFFERED = "passed", "failed", "not offered"
@@ -159,6 +159,8 @@ def _rule_out(given: Candidate, check: Check, stream: str) -> None:
         raise NotShown("nothing is read from this vendor: it sends")
     if check.group == "Writing" and not given.connector.stream(stream).writes:
         raise NotShown("nothing is written here")
+    if check.group == "Rewards" and not any(facts.gives for facts in given.connector.streams):
+        raise NotShown("no rewards are given here")
     if check.group == "Webhooks" and given.connector.parse is None:
         raise NotShown("the vendor sends no webhooks")
 
@@ -265,6 +267,14 @@ SUITE: Sequence[Check] = (
         ("a write turned away did not happen", writing.check_turned_away),
         ("normal form, out and back", values.check_round_trip),
     ),
+    *_of(
+        "Rewards",
+        ("what is offered can be named in a rule", rewards.check_offer),
+        ("the same number again is one order", rewards.check_repeated),
+        ("what cannot be ordered fails alone", rewards.check_unfilled),
+        ("what becomes of an order is told", rewards.check_followed),
+    ),
+    *_of("Rewards", ("the balance is told", rewards.check_balance), each=False),
     *_of("Limits", ("an unnamed wait ends", doors.check_unnamed_wait), each=False),
     *_of(
         "Limits",
