@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hub.app.context import Hub
+from hub.app.deep_links import deep_link
 from hub.app.listings import Dict, iso
 from hub.app.notes import notes_of
 from hub.app.pairs import MERGE
@@ -134,6 +135,7 @@ def _link(hub: Hub, link: LinkRow) -> Dict:
         "connection": link.connection, "stream": link.stream, "external_id": link.external_id,
         "state": str(link.state), "read_at": iso(link.read_at), "behind_since": iso(link.behind_since),
         "held_back": link.hold_id, "title": known.connector.title if known else link.connection,
+        "page": deep_link(known, link.stream, link.external_id) if known else "",
     }  # fmt: skip
 
 
