@@ -464,6 +464,9 @@ class Connector:
     tracking: bool = False  # it only listens, and is sent to by the tracking API as well, under a write key (website)
     merging: str = ""  # what cannot be undone of a merge that people make over there, in a sentence; "": it has none
     docs: str = ""
+    # stream -> where people see one of its records in the vendor's own pages: {id} stands for its id, {tail} for what
+    # follows the last "/" in it, {name} for a setting, {/name} for "/" and a setting, or nothing where it is not given
+    pages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def only_listens(self) -> bool:

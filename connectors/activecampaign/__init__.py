@@ -96,6 +96,10 @@ CONNECTOR = Connector(
         ),
         _stream(EMAIL_EVENTS, cursor="none", acts=True, delivered=True, parents=("contacts",), minimum={}),
     ),
+    pages={
+        stream: f"https://{{account}}.activehosted.com/app/{stream}/{{id}}"
+        for stream in ("contacts", "accounts", "deals")
+    },
     settings=(
         Setting(name="account", text="Name before .api-us1.com, or set base_url", required=True),
         Setting(name="list", text="Id of the list whose membership is the consent to e-mail"),

@@ -91,6 +91,10 @@ CONNECTOR = Connector(
             minimum={"fetch": 1},
         ),
     ),
+    pages={
+        "customers": "https://store-{store_hash}.mybigcommerce.com/manage/customers/{id}/edit",
+        "orders": "https://store-{store_hash}.mybigcommerce.com/manage/orders/{id}",
+    },
     settings=(
         Setting(name="store_hash", text="Code of the store in its API path (stores/abc123)", required=True),
         Setting(name="marker", text="Customer attribute (a text) for the hub's id", default="hub_id"),

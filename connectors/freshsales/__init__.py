@@ -72,6 +72,10 @@ CONNECTOR = Connector(
         _stream("contacts", parents=("owners", "sales_accounts"), marker="external_id"),
         _stream("deals", parents=("owners", "sales_accounts", "contacts")),
     ),
+    pages={
+        stream: f"https://{{domain}}.myfreshworks.com/crm/sales/{page}/{{id}}"
+        for stream, page in {"contacts": "contacts", "sales_accounts": "accounts", "deals": "deals"}.items()
+    },
     settings=(
         Setting(name="domain", text="Name before .myfreshworks.com", required=True),
         Setting(name="marker", text="Text field of accounts and deals for the hub's id", default="cf_hub_id"),

@@ -83,6 +83,11 @@ CONNECTOR = Connector(
         _whole("lists", LISTS_PAGE, id_path="listId", modified_path="updatedAt"),
         _whole("list_members", MEMBERS_PAGE, modified_path="at", parents=("lists", "contacts")),
     ),
+    # as the address of a record's page shows it, with the type's number (fact sheet, "Object types")
+    pages={
+        stream: f"https://app.hubspot.com/contacts/{{portal_id}}/record/{number}/{{id}}"
+        for stream, number in {"contacts": "0-1", "companies": "0-2", "deals": "0-3", "tickets": "0-5"}.items()
+    },
     settings=(
         Setting(name="marker", text="Unique property for the hub's id", default="hub_id"),
         Setting(name="version", text="Paths of the interface: v3, or a version by date such as 2026-09", default="v3"),

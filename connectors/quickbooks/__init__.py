@@ -73,6 +73,14 @@ CONNECTOR = Connector(
         _stream("invoices", parents=("customers",), acts=True),
         _stream("payments", parents=("customers", "invoices"), acts=True),
     ),
+    pages={
+        stream: f"https://app.qbo.intuit.com/app/{page}={{id}}&deeplinkcompanyid={{realm}}"
+        for stream, page in {
+            "customers": "customerdetail?nameId",
+            "invoices": "invoice?txnId",
+            "payments": "recvpayment?txnId",
+        }.items()
+    },
     settings=(Setting(name="realm", text="Company id (realmId), as the sign-in brought it", required=True),),
     connect=connect,
     check=check,

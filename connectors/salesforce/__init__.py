@@ -76,6 +76,11 @@ CONNECTOR = Connector(
         _stream("campaign_members", parents=("campaigns", "contacts", "leads")),
         _stream("tasks", parents=("users", "accounts", "contacts", "leads", "opportunities")),
     ),
+    # any record opens by its id behind the account's address
+    pages=dict.fromkeys(
+        ("users", "accounts", "contacts", "leads", "opportunities", "campaigns", "tasks"),
+        "https://{domain}.salesforce.com/{id}",
+    ),
     settings=(
         Setting(name="domain", text="My Domain name with .my at its end, such as acme.my", required=True),
         Setting(name="api_version", text="REST API version, raised deliberately", default="68.0"),

@@ -95,6 +95,7 @@ CONNECTOR = Connector(
             minimum={"read": 99, "write": 1, "fetch": 99},
         ),
     ),
+    pages={stream: f"https://admin.shopify.com/store/{{shop}}/{stream}/{{tail}}" for stream in ("customers", "orders")},
     settings=(
         Setting(name="shop", text="Name before .myshopify.com", required=True),
         Setting(name="api_version", text="Admin API version, raised deliberately", default="2026-10"),

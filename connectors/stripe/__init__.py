@@ -79,6 +79,16 @@ CONNECTOR = Connector(
             minimum={"read": PAGE, "write": 1, "fetch": 1},
         ),
     ),
+    pages={
+        stream: f"https://dashboard.stripe.com{{/stripe_account}}/{page}/{{id}}"
+        for stream, page in {
+            "customers": "customers",
+            "subscriptions": "subscriptions",
+            "invoices": "invoices",
+            "charges": "payments",
+            "coupons": "coupons",
+        }.items()
+    },
     settings=(
         Setting(name="stripe_account", text="Connected account to act on (acct_…)"),
         Setting(name="marker", text="Metadata key that carries the hub's id", default="hub_id"),

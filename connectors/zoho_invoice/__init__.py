@@ -75,6 +75,10 @@ CONNECTOR = Connector(
             acts=True,
         ),
     ),
+    pages={
+        stream: f"https://invoice.zoho.{{dc}}/app/{{organization}}#/{stream}/{{id}}"
+        for stream in ("contacts", "invoices")
+    },
     settings=(
         Setting(name="dc", text="Data centre: com, eu, in, com.au, jp, sa or com.cn", required=True),
         Setting(name="organization", text="Id of the organisation", required=True),

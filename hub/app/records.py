@@ -1,4 +1,4 @@
-"""One record, whole: every value with where it is from, every system that holds it, and what became of it. And search.
+"""One record, whole: every value with where it is from, every system that holds it, and what became of it.
 
 Reads, nothing more; why a single value stands is `hub.app.why`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hub.app.context import Hub
+from hub.app.deep_links import deep_link
 from hub.app.listings import Dict, iso
 from hub.app.notes import notes_of
 from hub.app.pairs import MERGE
@@ -16,16 +17,12 @@ from hub.app.titles import card, cards
 from hub.app.why import find_entity
 from hub.core.canonical import CanonicalField, EntityType
 from hub.core.shadow import unpack_fields, unpack_shadow
-from hub.core.values import is_blank, key_value, same
+from hub.core.values import is_blank, same
 from hub.errors import NotFound
 from hub.model import EntityRow, FieldState, HistoryRow, LinkRow
 from hub.store import Tx
 
 HISTORY = 60  # newest lines of the time line
-FOUND = 25  # hits of one search
-SPAN = 20_000  # records that one search looks through for text inside of values
-SHORTEST = 2  # characters of a search
-KEY_KINDS = ("email", "phone", "host", "text")  # how what was typed may be written as a key
 
 
 def record(hub: Hub, target: str) -> Dict:
@@ -138,6 +135,7 @@ def _link(hub: Hub, link: LinkRow) -> Dict:
         "connection": link.connection, "stream": link.stream, "external_id": link.external_id,
         "state": str(link.state), "read_at": iso(link.read_at), "behind_since": iso(link.behind_since),
         "held_back": link.hold_id, "title": known.connector.title if known else link.connection,
+        "page": deep_link(known, link.stream, link.external_id) if known else "",
     }  # fmt: skip
 
 
@@ -152,49 +150,7 @@ def _changes(row: HistoryRow) -> list[Dict]:
     ]  # fmt: skip
 
 
-# Search
-
-
-def search(hub: Hub, text: str, *, before_id: int | None = None) -> Dict:
-    """Records by a key that begins so (an e-mail address, a phone number, a domain), else by any text in their values.
-
-    What is inside of values is looked for among the newest records first, a bounded number of them at a time.
-
-    Returns:
-        {"rows": cards, "next": where to look on, None when everything was looked through}
-    """
-    said = " ".join(text.split())[:100]
-    if len(said) < SHORTEST:
-        return {"query": said, "rows": [], "next": None}
-    with hub.store.reading() as tx:
-        if before_id is None:
-            by_name = _by_number(hub, tx, said) or _by_key(tx, said)
-            if by_name:
-                return {"query": said, "rows": by_name, "next": tx.newest_entity() + 1}
-            before_id = tx.newest_entity() + 1
-        rows = tx.search_entities(said, before_id=before_id, span=SPAN, limit=FOUND)
-    reached = rows[-1].id if len(rows) == FOUND else max(0, before_id - SPAN)
-    return {"query": said, "rows": [card(row) for row in rows], "next": reached if reached > 1 else None}
-
-
-def _by_number(hub: Hub, tx: Tx, said: str) -> list[Dict]:
-    """`contact:42`."""
-    try:
-        root = find_entity(hub, tx, said) if ":" in said else 0
-    except NotFound:
-        return []
-    return list(cards(tx, [root]).values()) if root else []
-
-
-def _by_key(tx: Tx, said: str) -> list[Dict]:
-    starts = dict.fromkeys(filter(None, [said.lower(), *(_as_key(kind, said) for kind in KEY_KINDS)]))
-    ids = [entity for start in starts for _, _, entity in tx.keys_from(start, FOUND)]
-    known = cards(tx, ids)
-    return list({known[each]["entity"]: known[each] for each in ids if each in known}.values())[:FOUND]
-
-
-def _as_key(kind: str, said: str) -> str:
-    return key_value(kind, said) or ""
+# Lists
 
 
 def browse(hub: Hub, type_: str, *, after_id: int = 0, limit: int = 50) -> Dict:

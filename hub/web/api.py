@@ -34,6 +34,7 @@ from hub.app import (
     review,
     reward_trial,
     saved_views,
+    search,
     why,
 )
 from hub.app.notes import add_note
@@ -291,7 +292,15 @@ def find_records(
     service: Hubs, _: Reader, q: Annotated[str, Query(min_length=2, max_length=100)], before: After = None
 ) -> Body:  # fmt: skip
     """Records by key, or by any text in their values."""
-    return records.search(service.hub, q, before_id=before)
+    return search.records_like(service.hub, q, before_id=before)
+
+
+@ROUTER.get("/search")
+def get_found(
+    service: Hubs, _: Reader, q: Annotated[str, Query(min_length=1, max_length=100)], before: After = None
+) -> Body:  # fmt: skip
+    """Records, conflicts, runs, connections, fields and codes, by whatever is known of them."""
+    return search.search(service.hub, q, before_id=before)
 
 
 @ROUTER.get("/records/{record}")

@@ -15,7 +15,8 @@ from hub.app.notes import add_note
 from hub.app.past import parse_moment, show
 from hub.app.people import Right
 from hub.app.personal import export
-from hub.app.records import browse, record, search
+from hub.app.records import browse, record
+from hub.app.search import search
 from hub.app.timeline import timeline
 from hub.app.why import why
 from hub.errors import NotFound

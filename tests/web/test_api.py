@@ -21,6 +21,7 @@ from tests.web.console import Browser, Console
 TABLE = {
     ("GET", "/overview"): "read", ("GET", "/connections"): "read", ("GET", "/conflicts"): "read",
     ("GET", "/conflicts/{conflict}"): "read", ("GET", "/records"): "read", ("GET", "/records/{record}"): "read",
+    ("GET", "/search"): "read",
     ("GET", "/records/{record}/why/{field}"): "read", ("GET", "/quarantine"): "read",
     ("GET", "/records/{record}/timeline"): "read", ("GET", "/segments"): "read",
     ("GET", "/segments/{segment}"): "read",
@@ -78,7 +79,7 @@ def call(console: Console, method: str, path: str, key: str = "", body: Any = No
 def path_of(path: str) -> str:
     for name, value in PLACES.items():
         path = path.replace(name, value)
-    return f"{path}?q=ann" if path == "/records" else path
+    return f"{path}?q=ann" if path in ("/records", "/search") else path
 
 
 def body_of(path: str) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from hub.app.inbox import alike, conflict_page
-from hub.app.records import search
 from hub.app.worker import Worker
 from hub.model import EventRow, Json
 from hub.store.rows import SlotRow
@@ -282,35 +281,6 @@ def test_a_record_is_shown_as_it_was(console: Console) -> None:
     assert ("As it was, " in part, "<html" in part) == (True, False)
     assert viewer.get(f"/records/{target}/as-of?at=2001-01-01").status == 404, "nobody knew of it then"
     assert "WHY-TIME" in viewer.get(f"/records/{target}/as-of?at=yesterday").text
-
-
-@pytest.mark.parametrize(
-    "text, found",
-    [("ann@", 1), ("ANN@EXAMPLE.ORG", 1), ("+4930", 1), ("Bob", 1), ("bo", 1), ("zzzz", 0), ("x", 0),
-     ("%%", 0), ("__", 0)],
-)  # fmt: skip
-def test_records_are_found_by_key_and_by_text(synced: Console, text: str, found: int) -> None:
-    assert len(search(synced.hub, text)["rows"]) == found
-
-
-def test_a_search_looks_at_a_bounded_number_of_records_and_says_where_to_go_on(
-    synced: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from hub.app import records
-
-    monkeypatch.setattr(records, "SPAN", 1)
-    seen, before = [], None
-    for _ in range(20):
-        page = search(synced.hub, "Bo", before_id=before) if before else search(synced.hub, "Bo")
-        seen += [row["title"] for row in page["rows"]]
-        before = page["next"]
-        if before is None:
-            break
-    assert seen == ["Bob"]
-
-
-def test_a_record_that_is_named_is_opened(synced: Console) -> None:
-    assert synced.as_("viewer").get(f"/search?q={synced.contact()}").to == f"/records/{synced.contact()}"
 
 
 # Quarantine
