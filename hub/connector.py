@@ -107,6 +107,7 @@ class Door(Protocol):
         writes: bool = False,
         expect: Sequence[int] = (),
         cost: int = 1,
+        signed: bool = True,  # False: without the sign-in, for an address that carries a proof of its own
     ) -> HttpResponse: ...
 
     def session(self) -> Any:

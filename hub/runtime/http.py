@@ -106,6 +106,7 @@ class HttpDoor:
         writes: bool = False,
         expect: Sequence[int] = (),
         cost: int = 1,
+        signed: bool = True,
     ) -> HttpResponse:
         """One call; see `hub.connector.Door`."""
         sent = dict(headers or {})
@@ -124,6 +125,7 @@ class HttpDoor:
             writes=writes,
             cost=cost,
             expect=frozenset(expect),
+            signed=signed,
         )
         return self.exchange(call)
 
