@@ -107,7 +107,7 @@ class Door(Protocol):
         writes: bool = False,
         expect: Sequence[int] = (),
         cost: int = 1,
-        signed: bool = True,  # False: without the sign-in, for a host of the vendor that has nothing to do with it
+        signed: bool = True,  # False: without the sign-in, for a host that takes another proof, or none
     ) -> HttpResponse: ...
 
     def session(self) -> Any:

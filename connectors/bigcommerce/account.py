@@ -70,6 +70,7 @@ _FIELDS: Mapping[str, Sequence[Field]] = {
         *(_field(name, "money") for name in ("base_amount", "discount_amount", "cart_amount")),
         *(_field(name, "instant") for name in ("created_time", "updated_time")),
         _field("line_items", "object"),
+        _field("titles", "set"),
     ),
 }  # fmt: skip
 

@@ -94,7 +94,10 @@ def coupon_of(row: dict[str, Json]) -> SourceRecord:
 
 
 def cart_of(row: dict[str, Json]) -> SourceRecord:
-    data = {**row, "customer_id": row.get("customer_id") or None}
+    """A cart, with the names of what is in it, whatever sort of thing that is."""
+    lines = [each for kind in (row.get("line_items") or {}).values() for each in kind]
+    titles = [each["name"] for each in lines if each.get("name")]
+    data = {**row, "customer_id": row.get("customer_id") or None, "titles": titles}
     return SourceRecord(external_id=str(row["id"]), data=data, stamp=parse_time(row["updated_time"]))
 
 

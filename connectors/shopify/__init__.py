@@ -1,11 +1,16 @@
 """Shopify, over the GraphQL Admin API on the hub's door.
 
-Docs: GraphQL Admin API 2026-10 (customers, orders, metafields, webhooks), "Rate limits", "Limits".
+Docs: GraphQL Admin API 2026-10 (customers, orders, abandoned checkouts, products, metafields, webhooks), "Rate limits",
+"Limits", "Perform bulk operations".
 
 A query may cost 1,000 points and a record costs one for itself and one for each object asked for, so a page holds as
 many rows as that allows (the vendor's own figure corrects it) and only what the mapping reads is asked for. Reads
 follow `updated_at` in the search index, which is behind by up to minutes and knows customers' changes by the day only:
 a read starts ten minutes before the last one began, and drops what is older.
+
+A first load of many rows is a bulk operation, which draws no points: its file is fetched by ranges of bytes, so a read
+goes on anywhere in it; pages replace one that fails. Checkouts know no order of change, so they come by their ids.
+There is no message that one was abandoned: they are listed from the moment on that the buyer has left an address.
 
 Writes carry up to 50 mutations; their answers hold what is now stored. The hub's id is the unique metafield hub.id
 (type `id`), so the same create twice makes one customer. There is no precondition on customers.
@@ -18,7 +23,7 @@ Settings of a stream: `fields`, the remote fields to read; without it the usual 
 from __future__ import annotations
 
 from connectors.shopify.account import check, discover
-from connectors.shopify.api import MOST, classify, connect, usage, wait_s
+from connectors.shopify.api import BULK_FROM, MOST, classify, connect, usage, wait_s
 from connectors.shopify.hooks import parse, subscribe, verify
 from connectors.shopify.reading import LAG_S, LOOKBACK_S, fetch, find, pull
 from connectors.shopify.writing import AT_ONCE, push
@@ -29,7 +34,7 @@ CONNECTOR = Connector(
     name="shopify",
     title="Shopify",
     base_url="https://{shop}.myshopify.com",
-    hosts=(".myshopify.com",),
+    hosts=(".myshopify.com", "storage.googleapis.com"),  # the second for files of bulk operations
     auth=(
         Auth(kind="token", header="X-Shopify-Access-Token", scheme=""),
         Auth(
@@ -48,7 +53,10 @@ CONNECTOR = Connector(
     ),
     # Bucket of the Standard plan, 20 s of its rate (vendor docs, "Rate limits"); each answer tells the real size, and
     # a THROTTLED one the exact wait.
-    limits=(RateLimit(name="points", calls=2_000, per_s=20, unit="points"),),
+    limits=(
+        RateLimit(name="points", calls=2_000, per_s=20, unit="points"),
+        RateLimit(name="polls", calls=1, per_s=3.0, operations=("poll",)),  # ours: an operation takes seconds to hours
+    ),
     streams=(
         Stream(
             name="customers",
@@ -81,6 +89,33 @@ CONNECTOR = Connector(
             minimum={"read": MOST, "fetch": MOST},
         ),
         Stream(
+            name="checkouts",
+            modified_path="updatedAt",
+            cursor="token",
+            lookback_s=LOOKBACK_S,
+            sorted=False,
+            consistency="lagging",
+            lag_s=LAG_S,
+            deletes="event",
+            stamp_tick_s=1.0,
+            page_size=MOST,
+            parents=("customers",),
+            acts=True,
+            minimum={"read": 58, "fetch": 58},  # 17 points each
+        ),
+        Stream(
+            name="products",
+            modified_path="updatedAt",
+            cursor="token",
+            lookback_s=LOOKBACK_S,
+            consistency="lagging",
+            lag_s=LAG_S,
+            deletes="event",
+            stamp_tick_s=1.0,
+            page_size=MOST,
+            minimum={"read": MOST, "fetch": MOST},
+        ),
+        Stream(
             name="discounts",
             cursor="snapshot",
             sorted=False,
@@ -100,6 +135,7 @@ CONNECTOR = Connector(
         Setting(name="shop", text="Name before .myshopify.com", required=True),
         Setting(name="api_version", text="Admin API version, raised deliberately", default="2026-10"),
         Setting(name="marker", text="Unique metafield of type id for the hub's id", default="hub.id"),
+        Setting(name="bulk_from", text="Rows from which a first load is a bulk operation; 0: never", default=BULK_FROM),
     ),
     connect=connect,
     check=check,

@@ -13,6 +13,7 @@ SCOPES = {
     "write_customers": "customers cannot be written",
     "read_orders": "orders cannot be read",
     "read_all_orders": "orders older than 60 days are invisible",
+    "read_products": "products cannot be read",
     "read_discounts": "discount codes cannot be read",
     "write_discounts": "discount codes cannot be given as rewards",
 }
@@ -120,6 +121,36 @@ _FIELDS: Mapping[str, Sequence[Field]] = {
         _in("test", "boolean"),
         _in("customerLocale"),
     ),
+    "checkouts": (
+        *(_in(name) for name in ("id", "name", "note")),
+        _in("abandonedCheckoutUrl", "url"),
+        _in("customer.id", "ref", ref_to="customers"),
+        _in("customer.email.emailAddress", "email"),
+        *(_in(name, "instant") for name in ("createdAt", "updatedAt", "completedAt")),
+        *(
+            _in(f"{bag}.shopMoney.{part}", "decimal" if part == "amount" else "text")
+            for bag in ("totalPriceSet", "subtotalPriceSet", "totalTaxSet", "totalDiscountSet")
+            for part in ("amount", "currencyCode")
+        ),
+        _in("titles", "set"),
+        _in("lineItems", "object"),
+        _in("discountCodes", "set"),
+        _in("taxesIncluded", "boolean"),
+    ),
+    "products": (
+        *(_in(name) for name in ("id", "legacyResourceId", "title", "handle", "description", "vendor", "productType")),
+        _in("tags", "set"),
+        _in("status", "enum", options=("ACTIVE", "ARCHIVED", "DRAFT", "UNLISTED"), restricted=True),
+        _in("isGiftCard", "boolean"),
+        _in("totalInventory", "integer"),
+        _in("onlineStoreUrl", "url"),
+        *(
+            _in(f"priceRangeV2.{end}.{part}", "decimal" if part == "amount" else "text")
+            for end in ("minVariantPrice", "maxVariantPrice")
+            for part in ("amount", "currencyCode")
+        ),
+        *(_in(name, "instant") for name in ("publishedAt", "createdAt", "updatedAt")),
+    ),
     "discounts": (
         *(_in(name) for name in ("id", "type", "code", "title")),
         _in("status", "enum", options=("ACTIVE", "EXPIRED", "SCHEDULED"), restricted=True),
@@ -132,6 +163,7 @@ _FIELDS: Mapping[str, Sequence[Field]] = {
         *(_in(name, "instant") for name in ("startsAt", "endsAt", "createdAt", "updatedAt")),
     ),
 }
+OWNERS = {"customers": "CUSTOMER", "orders": "ORDER", "products": "PRODUCT"}  # of metafields
 # metafield types (vendor docs, "Metafield types") that have a type of ours; the others are text
 _METAFIELDS = {
     "number_integer": "integer",
@@ -146,9 +178,9 @@ _METAFIELDS = {
 
 def discover(api: ShopifyApi, stream: str) -> list[Field]:
     """What the connector reads and writes, and the metafields that the shop has defined."""
-    if stream == "discounts":
+    owner = OWNERS.get(stream)
+    if owner is None:
         return list(_FIELDS[stream])
-    owner = "CUSTOMER" if stream == "customers" else "ORDER"
     text = f"""query Defined($after: String) {{
       metafieldDefinitions(ownerType: {owner}, first: 200, after: $after) {{
         nodes {{ namespace key name type {{ name }} capabilities {{ uniqueValues {{ enabled }} }} }}

@@ -17,9 +17,15 @@ VERSION = "2026-10"  # each version lives at least 12 months (vendor docs, "API 
 MOST = 250  # rows of a connection, ids of `nodes`, and other array arguments (vendor docs, "Limits")
 MAX_COST = 990  # of one query 1,000 points, a little left (vendor docs, "Rate limits")
 MUTATION_COST = 10  # typical (vendor docs, "Rate limits")
+# Rows from which a bulk operation is worth its making, its polls and its file: pages draw 990 points each from a bucket
+# that the smallest plan fills with 100 a second, so 5,000 customers are five minutes; a bulk operation draws none
+BULK_FROM = 5_000
 
-KINDS = {"customers": "Customer", "orders": "Order", "discounts": "DiscountCodeNode"}
-ROOTS = {"discounts": "codeDiscountNodes"}  # where the query is not named as the stream is
+KINDS = {
+    "customers": "Customer", "orders": "Order", "checkouts": "AbandonedCheckout", "products": "Product",
+    "discounts": "DiscountCodeNode",
+}  # fmt: skip
+ROOTS = {"discounts": "codeDiscountNodes", "checkouts": "abandonedCheckouts"}  # where they are not named as the stream
 
 _ADDRESS = "address1 address2 city company countryCodeV2 firstName lastName phone province provinceCode zip"
 _MONEY = "{ shopMoney { amount currencyCode } }"
@@ -38,8 +44,14 @@ SCALARS = {
     "orders": "id legacyResourceId name number confirmationNumber email phone createdAt processedAt updatedAt closedAt "
     "cancelledAt cancelReason currencyCode displayFinancialStatus displayFulfillmentStatus discountCodes note tags "
     "poNumber sourceName sourceIdentifier taxesIncluded test customerLocale",
+    "checkouts": "id name abandonedCheckoutUrl completedAt discountCodes note taxesIncluded createdAt updatedAt",
+    "products": "id legacyResourceId title handle description vendor productType tags status isGiftCard totalInventory "
+    "onlineStoreUrl publishedAt createdAt updatedAt",
     "discounts": "id",
 }
+LINES = 10  # of a checkout that are looked at, so that a page holds enough checkouts
+# stream -> its nested connection, and what is asked of a row of it
+NESTED = {"checkouts": ("lineItems", "id title sku quantity")}
 # field -> (selection, points per record): a scalar costs nothing, an object 1 (vendor docs, "Rate limits")
 OBJECTS: Mapping[str, Mapping[str, tuple[str, int]]] = {
     "customers": {
@@ -64,12 +76,29 @@ OBJECTS: Mapping[str, Mapping[str, tuple[str, int]]] = {
         "billingAddress": (f"billingAddress {{ {_ADDRESS} }}", 1),
         "shippingAddress": (f"shippingAddress {{ {_ADDRESS} }}", 1),
     },
+    "checkouts": {
+        "customer": ("customer { id email: defaultEmailAddress { emailAddress } }", 2),
+        "totalPriceSet": (f"totalPriceSet {_MONEY}", 2),
+        "subtotalPriceSet": (f"subtotalPriceSet {_MONEY}", 2),
+        "totalTaxSet": (f"totalTaxSet {_MONEY}", 2),
+        "totalDiscountSet": (f"totalDiscountSet {_MONEY}", 2),
+        "billingAddress": (f"billingAddress {{ {_ADDRESS} }}", 1),
+        "shippingAddress": (f"shippingAddress {{ {_ADDRESS} }}", 1),
+    },
+    "products": {
+        "priceRangeV2": (
+            "priceRangeV2 { minVariantPrice { amount currencyCode } maxVariantPrice { amount currencyCode } }",
+            3,
+        ),
+    },
     "discounts": {"codeDiscount": (_DISCOUNT, 9)},
 }
 # asked for where the settings name no fields
 USUAL = {
     "customers": tuple(OBJECTS["customers"]),
     "orders": ("customer", "totalPriceSet", "currentTotalPriceSet", "totalRefundedSet"),
+    "checkouts": ("customer", "totalPriceSet"),
+    "products": ("priceRangeV2",),
     "discounts": ("codeDiscount",),
 }
 
@@ -79,6 +108,7 @@ class Selection:
     """What is asked of each record of a stream."""
 
     text: str  # fields of a GraphQL selection
+    bulk: str  # the same for a bulk operation, where connections are asked for without pages, edge by edge
     cost: int  # points of one record, itself included
     metafields: Mapping[str, str]  # alias -> "namespace.key"
 
@@ -92,7 +122,9 @@ class ShopifyApi:
     marker: tuple[str, str]  # namespace and key of the metafield that carries the hub's id
     selections: Mapping[str, Selection]
     currency: str = ""  # the shop's own, once asked for
+    bulk_from: int = 0  # rows from which a first load is a bulk operation; 0: never
     first: dict[str, int] = field(default_factory=dict)  # stream -> rows of a page that its cost allows
+    files: dict[str, tuple[str, int]] = field(default_factory=dict)  # bulk operation -> address and size of its file
 
 
 def connect(door: Door, settings: Settings) -> ShopifyApi:
@@ -108,6 +140,7 @@ def connect(door: Door, settings: Settings) -> ShopifyApi:
         path=f"/admin/api/{version}/graphql.json",
         marker=(namespace, key),
         selections={name: _selection(name, settings, (namespace, key)) for name in KINDS},
+        bulk_from=int(settings.values.get("bulk_from", BULK_FROM)),
     )
 
 
@@ -129,7 +162,16 @@ def _selection(stream: str, settings: Settings, marker: tuple[str, str]) -> Sele
         namespace, _, key = name.rpartition(".")
         parts.append(f'{alias}: metafield(namespace: "{namespace}", key: "{key}") {{ value }}')
         cost += 1
-    return Selection("\n".join(parts), cost, metafields)
+    text, inner = "\n".join(parts), NESTED.get(stream)
+    if inner is None:
+        return Selection(text, text, cost, metafields)
+    name, shown = inner
+    return Selection(
+        f"{text}\n{name}(first: {LINES}) {{ nodes {{ {shown} }} }}",
+        f"{text}\n{name} {{ edges {{ node {{ {shown} }} }} }}",
+        cost + 2 + LINES,  # a connection, and its rows (vendor docs, "Rate limits")
+        metafields,
+    )
 
 
 # --- one call ----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from connectors.shopify.api import ShopifyApi, ask
+from connectors.shopify.api import KINDS, ShopifyApi, ask
 from connectors.shopify.reading import gid
 from hub.connector import Settings, WebhookEvent, WebhookRequest
 from hub.errors import RecordRejected, SignatureError
@@ -20,6 +20,7 @@ TOPICS = (
     "CUSTOMERS_CREATE", "CUSTOMERS_UPDATE", "CUSTOMERS_DELETE", "CUSTOMERS_MERGE",
     "CUSTOMERS_EMAIL_MARKETING_CONSENT_UPDATE", "CUSTOMERS_MARKETING_CONSENT_UPDATE",
     "ORDERS_CREATE", "ORDERS_UPDATED", "ORDERS_PAID", "ORDERS_CANCELLED", "REFUNDS_CREATE",
+    "CHECKOUTS_CREATE", "CHECKOUTS_UPDATE", "CHECKOUTS_DELETE", "PRODUCTS_CREATE", "PRODUCTS_UPDATE", "PRODUCTS_DELETE",
 )  # fmt: skip
 
 
@@ -62,10 +63,9 @@ def _events(topic: str, key: str, body: Mapping[str, Json]) -> Sequence[WebhookE
         return [WebhookEvent(key=key, stream="customers", external_id=gid("Customer", body["customer_id"]))]
     if subject == "customers_marketing_consent":
         return [WebhookEvent(key=key, stream="customers", external_id=gid("Customer", body["id"]))]
-    if subject not in ("customers", "orders"):
+    if subject not in KINDS or subject == "discounts":
         return []
-    kind = "Customer" if subject == "customers" else "Order"
-    external_id = gid(kind, body.get("admin_graphql_api_id") or body["id"])
+    external_id = gid(KINDS[subject], body.get("admin_graphql_api_id") or body["id"])
     if action == "delete":
         return [WebhookEvent(key=key, stream=subject, external_id=external_id, kind="deleted")]
     changed = body.get("updated_at")

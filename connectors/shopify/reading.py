@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from connectors.shopify.api import KINDS, MAX_COST, MOST, ROOTS, Answer, ShopifyApi, TooCostly, ask
+from connectors.shopify.api import KINDS, LINES, MAX_COST, MOST, NESTED, ROOTS, Answer, ShopifyApi, TooCostly, ask
+from connectors.shopify.bulk import is_ready, rows_from, start
 from connectors.shopify.discounts import discount_of
 from hub.connector import Page
 from hub.errors import NeedsReview
@@ -33,6 +34,11 @@ def record_of(api: ShopifyApi, stream: str, node: dict[str, Json]) -> SourceReco
     """A node as it came; metafields, asked for under aliases, stand at metafields.<namespace>.<key>."""
     if stream == "discounts":
         return discount_of(node)
+    if stream in NESTED:
+        name, _ = NESTED[stream]
+        held = node.get(name) or ()
+        node[name] = list(held["nodes"] if isinstance(held, dict) else held)[:LINES]
+        node["titles"] = [each["title"] for each in node[name] if each.get("title")]
     marker = (node.get("hubId") or {}).get("value")
     aliases = api.selections[stream].metafields
     if aliases:
@@ -52,15 +58,24 @@ def pull(api: ShopifyApi, stream: str, cursor: Json) -> Page:
 
     Cursor: {"since": epoch s or None, "after": Shopify's cursor or None, "from": start of this read, "rows": so far,
     "id": keyset or None}. A read that ends exactly where the vendor may cap paging is repeated by id, which knows no
-    cap: `id` is then the last one read, beginning with "0".
+    cap: `id` is then the last one read, beginning with "0". While a first load is a bulk operation: {"since": None,
+    "from", "bulk": its id, "at": bytes of its file that were read}; after one that came to nothing "bulk" is "".
     """
     at = cursor or {"since": None}
+    if at.get("bulk"):
+        return _pull_bulk(api, stream, at)
     at = {"since": at["since"], "after": None, "from": None, "rows": 0, "id": None, **at}
-    answer = _page(api, stream, at)
+    counted = bool(api.bulk_from) and cursor is None and stream in COUNTS
+    answer = _page(api, stream, at, counted=counted)
+    if counted and answer.data["all"]["count"] >= api.bulk_from:
+        begun = start(api, stream)
+        if begun is not None:
+            file = {"since": None, "from": answer.at, "bulk": begun, "at": 0}
+            return Page(records=(), next_cursor=file, complete=False, read_at=answer.at)
     found = answer.data[ROOTS.get(stream, stream)]
     started = at["from"] or answer.at
     records, faults = read_rows(found["nodes"], lambda node: record_of(api, stream, node), id_key="id")
-    following = _following(at, found, started, f"{api.door.account}/{stream}")
+    following = _following(stream, at, found, started, f"{api.door.account}/{stream}")
     fresh = [record for record in records if at["since"] is None or (record.stamp or 0.0) >= at["since"]]
     if following is not None:
         return Page(records=fresh, next_cursor=following, complete=False, faults=faults, read_at=started)
@@ -72,7 +87,12 @@ def pull(api: ShopifyApi, stream: str, cursor: Json) -> Page:
     )  # fmt: skip
 
 
-def _following(at: Mapping[str, Json], found: Mapping[str, Json], started: float, where: str) -> dict[str, Json] | None:
+UNTIMED = ("checkouts", "discounts")  # sorted by id: their queries know no other order that stands still
+
+
+def _following(
+    stream: str, at: Mapping[str, Json], found: Mapping[str, Json], started: float, where: str
+) -> dict[str, Json] | None:
     """Where the read goes on; None at its end."""
     rows = at["rows"] + len(found["nodes"])
     info, going = found["pageInfo"], {**at, "from": started, "rows": rows}
@@ -81,13 +101,38 @@ def _following(at: Mapping[str, Json], found: Mapping[str, Json], started: float
     if not found["nodes"] or abs(rows - CAP) > MOST:
         return None
     last = found["nodes"][-1]["id"].rpartition("/")[2]
-    return {**going, "after": None, "rows": 0, "id": "0" if at["id"] is None else last}
+    by_time = at["id"] is None and stream not in UNTIMED
+    return {**going, "after": None, "rows": 0, "id": "0" if by_time else last}
 
 
-def _page(api: ShopifyApi, stream: str, at: Mapping[str, Json]) -> Answer:
+def _pull_bulk(api: ShopifyApi, stream: str, at: Mapping[str, Json]) -> Page:
+    """A piece of a bulk operation's file. One that failed, or whose file is gone, is replaced by pages from the start.
+
+    What came of it till then comes again, as it was: nothing may be concluded from a part of a file.
+    """
+    pages = {"since": None, "after": None, "from": at["from"], "rows": 0, "id": None, "bulk": ""}
+    if not is_ready(api, at["bulk"]):
+        return Page(records=(), next_cursor=pages, complete=False, read_at=at["from"])
+    piece = rows_from(api, stream, at["bulk"], at["at"])
+    if piece is None:
+        return Page(records=(), next_cursor=pages, complete=False, read_at=at["from"])
+    records, faults = read_rows(piece.nodes, lambda node: record_of(api, stream, node), id_key="id")
+    rest = {"since": rest_at(at["from"], LOOKBACK_S)}
+    following = rest if piece.is_last else {**at, "at": piece.end}
+    return Page(records=records, next_cursor=following, complete=piece.is_last, faults=faults, read_at=at["from"])
+
+
+COUNTS = {
+    "customers": "customersCount", "orders": "ordersCount", "checkouts": "abandonedCheckoutsCount",
+    "products": "productsCount",
+}  # fmt: skip
+
+
+def _page(api: ShopifyApi, stream: str, at: Mapping[str, Json], *, counted: bool) -> Answer:
     """As many rows as the cost allows; a page found too dear is asked for again, smaller."""
     selection = api.selections[stream]
-    text = f"""query Page($first: Int!, $after: String, $q: String) {{
+    count = f"all: {COUNTS[stream]}(limit: {api.bulk_from}) {{ count }}" if counted else ""
+    text = f"""query Page($first: Int!, $after: String, $q: String) {{ {count}
       {ROOTS.get(stream, stream)}(first: $first, after: $after, query: $q, sortKey: {_sort_key(stream, at)}) {{
         nodes {{ {selection.text} }} pageInfo {{ hasNextPage endCursor }}
       }}
@@ -107,7 +152,7 @@ def _page(api: ShopifyApi, stream: str, at: Mapping[str, Json]) -> Answer:
 
 
 def _sort_key(stream: str, at: Mapping[str, Json]) -> str:
-    return "UPDATED_AT" if at["id"] is None and stream != "discounts" else "ID"
+    return "UPDATED_AT" if at["id"] is None and stream not in UNTIMED else "ID"
 
 
 def rows_for(cost: int) -> int:
@@ -134,7 +179,7 @@ def _filter(stream: str, at: Mapping[str, Json]) -> str | None:
 
 
 def fetch(api: ShopifyApi, stream: str, ids: Sequence[str]) -> list[SourceRecord]:
-    """By id, a strong read. A customer that is not there was deleted (or merged: Shopify does not say into whom).
+    """By id, a strong read. What is not there was deleted (or merged: Shopify does not say into whom).
 
     An order that is not there is left out: without `read_all_orders`, orders older than 60 days are invisible.
     """
@@ -147,7 +192,7 @@ def fetch(api: ShopifyApi, stream: str, ids: Sequence[str]) -> list[SourceRecord
         for external_id, node in zip(part, answer.data["nodes"], strict=True):
             if node:
                 found.append(record_of(api, stream, node))
-            elif stream in ("customers", "discounts"):
+            elif stream != "orders":
                 found.append(SourceRecord(external_id=external_id, data={}, op="delete"))
     return found
 

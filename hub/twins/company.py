@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from hub.twins.company_commerce import Commerce
 from hub.twins.company_crm import Crm
+from hub.twins.company_goods import Goods
 from hub.twins.company_people import Firm, Person, Rep, draw_people
 from hub.twins.company_sketch import Sketch
 from hub.twins.company_views import Ledger
@@ -94,6 +95,7 @@ def generate(
         _place(rng, person, crm, commerce)
     crm.add_deals(persons)
     Work(ledger=ledger, rng=random.Random(f"{seed}/work"), crm=crm).add(persons)
+    Goods(ledger=ledger, rng=random.Random(f"{seed}/goods")).add()
     found = {name: getattr(importlib.import_module(f"hub.twins.{name}"), "sketch", None) for name in also}
     for system, draw in {**found, **drawn}.items():
         if draw is not None:

@@ -3,9 +3,9 @@
 Behaviour: cost points in a leaky bucket, throttling inside HTTP 200, userErrors, a search index that lags behind,
 whole-day customer searches, metafields with a unique "hub.id", signed webhooks of REST shape. The GraphQL machine is
 in shopify_graph, queries in shopify_reads and shopify_listing, mutations in shopify_writes, discount codes in
-shopify_discounts.
+shopify_discounts, products and checkouts in shopify_goods, bulk operations in shopify_bulk.
 
-Not played: products, discounts other than basic codes, checkouts, bulk operations, the REST API.
+Not played: variants of products, discounts other than basic codes, bulk mutations, the REST API.
 """
 
 from __future__ import annotations
@@ -19,25 +19,29 @@ from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode
 
-from hub.twins import shopify_discounts, shopify_reads, shopify_writes
+from hub.twins import shopify_bulk, shopify_discounts, shopify_goods, shopify_reads, shopify_writes
 from hub.twins.hooks import HookEvent, Target
 from hub.twins.kit import BadJson, Bucket, Change, Fields, Record, Request, Response, Twin
+from hub.twins.shopify_bulk import FOLDER, Bulk
 from hub.twins.shopify_graph import RATE_LIMIT_PAGE, Document, Graph, Prepared, Refused
 from hub.twins.shopify_hooks import Messages, sign_callback
 from hub.twins.shopify_listing import Visit
 from hub.twins.shopify_orders import clean_edit, customer_number, make_order, paid, refund
-from hub.twins.shopify_shapes import Shop, plain_customer, plain_order
-from hub.twins.shopify_values import BLANK_CUSTOMER, clean_customer, clean_tags, gid, input_from_shown, saved, utc_text
+from hub.twins.shopify_shapes import OWNERS, Shop, plain_customer, plain_order
+from hub.twins.shopify_values import BLANK_CUSTOMER, clean_customer, gid, input_from_shown, saved, utc_text
 
 Json = Any
 
 # Points restored per second by plan; the bucket holds twenty times as much (vendor docs, "Rate limits").
 PLANS = {"standard": 100.0, "advanced": 200.0, "plus": 1000.0, "enterprise": 2000.0}
 BUCKET_S = 20.0
-SCOPES = "read_customers write_customers read_orders read_all_orders read_discounts write_discounts"
+SCOPES = "read_customers write_customers read_orders read_all_orders read_products read_discounts write_discounts"
 SUPPORTED = ("2026-01", "2026-04", "2026-07", "2026-10")  # an older version is answered by the first of them
 ONLINE_S, OFFLINE_S, REFRESH_S = 86_399, 3_600, 7_776_000  # lives of tokens (vendor docs, "Authentication")
-FIRST_NUMBER = {"customers": "7100000000001", "orders": "5100000000001", "discounts": "1100000000001"}
+FIRST_NUMBER = {
+    "customers": "7100000000001", "orders": "5100000000001", "discounts": "1100000000001", "products": "8100000000001",
+    "checkouts": "3100000000001",
+}  # fmt: skip
 _PATH = re.compile(r"/admin/api/(\d{4}-\d{2}|unstable)/graphql\.json")
 _TOKEN_PATH = "/admin/oauth/access_token"
 
@@ -54,7 +58,7 @@ class TwinShopify(Twin):
     """One shop with one installed app."""
 
     name = "shopify"
-    streams: ClassVar[Sequence[str]] = ("customers", "orders", "discounts")
+    streams: ClassVar[Sequence[str]] = ("customers", "orders", "checkouts", "products", "discounts")
     hook_attempts = 9  # 8 retries over 4 hours, then an API subscription is removed (vendor docs, "Webhooks")
 
     def __init__(self, **options: Json) -> None:
@@ -70,6 +74,8 @@ class TwinShopify(Twin):
             "plan": "standard",
             "scopes": SCOPES,
             "refresh_token": "twin-refresh",
+            "bulk_s": 0.0,
+            "bulk_at_once": 5,
         }
         super().__init__(**{**defaults, **options})
         self._begin_state()
@@ -78,7 +84,8 @@ class TwinShopify(Twin):
         self.records.add_index("customers", "email", lambda fields: _present(fields["email"]))
         self.records.add_index("customers", "phone", lambda fields: _present(fields["phone"]))
         self.records.add_index("discounts", "code", lambda fields: _present(fields["code"].lower()))
-        self.records.add_index("orders", "customer", lambda fields: _present(fields["customer"]))
+        for stream in ("orders", "checkouts"):
+            self.records.add_index(stream, "customer", lambda fields: _present(fields["customer"]))
 
     def _begin_state(self) -> None:
         scale = float(self.settings["limit_scale"])
@@ -86,6 +93,7 @@ class TwinShopify(Twin):
         self.bucket = Bucket(self.restore_rate * BUCKET_S, self.restore_rate)
         self._numbers = 900_000_000_000
         self.messages = Messages(self)
+        self.bulk = Bulk(twin=self, graph=_graph)
         self._codes: set[str] = set()
         self._refresh = [str(self.settings["refresh_token"])]  # the newest is last; the one before it is good till then
         self.definitions: list[Fields] = []
@@ -153,7 +161,7 @@ class TwinShopify(Twin):
         return definition
 
     def _definition(self, stream: str, name: str) -> Fields | None:
-        owner = "CUSTOMER" if stream == "customers" else "ORDER"
+        owner = OWNERS[stream]
         return next(
             (d for d in self.definitions if d["ownerType"] == owner and f"{d['namespace']}.{d['key']}" == name), None
         )
@@ -192,7 +200,7 @@ class TwinShopify(Twin):
         return _Asked(document=_graph().document(str(text), name), variables=variables)
 
     def authorise(self, request: Request) -> Response | None:
-        if request.path == _TOKEN_PATH:
+        if request.path == _TOKEN_PATH or request.path.startswith(FOLDER):
             return None
         token = request.headers.get("x-shopify-access-token", "")
         return None if self.tokens.is_valid(token, self.now()) else self.unauthorised(request)
@@ -237,6 +245,8 @@ class TwinShopify(Twin):
     def route(self, request: Request) -> Response:
         if request.path == _TOKEN_PATH and request.method == "POST":
             return self._token(request)
+        if request.path.startswith(FOLDER) and request.method == "GET":
+            return self.bulk.download(request)
         if not _PATH.fullmatch(request.path) or request.method != "POST":
             return Response.json({"errors": "Not Found"}, 404)
         asked = self._read(request)
@@ -323,8 +333,8 @@ class TwinShopify(Twin):
         with self.lock:
             if stream == "orders":
                 return self._add_order(dict(fields), by).id
-            if stream == "discounts":
-                made = shopify_discounts.completed(self, dict(fields))
+            if stream in _KEPT:
+                made = _KEPT[stream](self, stream, dict(fields))
                 return self.records.create(stream, made, by=by, id=self.new_id(stream)).id
             return self._save(None, dict(fields), by).id
 
@@ -334,8 +344,9 @@ class TwinShopify(Twin):
             if stream == "customers":
                 self._save(record, dict(fields), by)
                 return
-            if stream == "discounts":
-                self.records.update(stream, record_id, dict(fields), by=by)
+            if stream in _KEPT:
+                given = dict(fields) if stream == "discounts" else shopify_goods.cleaned(self, stream, dict(fields))
+                self.records.update(stream, record_id, given, by=by)
                 return
             given = dict(fields)
             status = given.pop("displayFinancialStatus", None)
@@ -357,27 +368,16 @@ class TwinShopify(Twin):
         if stream != "customers":
             raise ValueError("only customers can be merged")
         with self.lock:
-            return self.merge_customers(winner, loser, by=by).id
-
-    def merge_customers(self, winner: str, loser: str, *, by: str) -> Record:
-        """Blanks of the winner are filled, tags and addresses joined, orders moved."""
-        kept, lost = self.records.get("customers", winner).fields, self.records.get("customers", loser).fields
-        taken: Fields = {name: lost[name] for name in ("firstName", "lastName", "phone", "note") if not kept[name]}
-        if kept["email"] is None and lost["email"] is not None:
-            taken.update(email=lost["email"], emailMarketing=lost["emailMarketing"])
-        taken["tags"] = clean_tags([*kept["tags"], *lost["tags"]])
-        taken["addresses"] = [*kept["addresses"], *lost["addresses"]]
-        taken["metafields"] = {**lost["metafields"], **kept["metafields"]}
-        orders = self.records.lookup("orders", "customer", loser)
-        merged = self.records.merge("customers", winner, loser, taken, by)
-        for order in orders:
-            self.records.update("orders", order.id, {"customer": winner}, by="system")
-        return merged
+            return shopify_writes.merge_customers(self, winner, loser, by=by).id
 
     def act_redeem(self, code: str, by: str = "user:1") -> None:
         """A customer uses a discount code."""
         with self.lock:
             shopify_discounts.redeem(self, code, by)
+
+    def act_fail_bulk(self, status: str = "FAILED", error: str | None = "INTERNAL_SERVER_ERROR") -> None:
+        """All bulk operations so far end badly: FAILED, CANCELED or EXPIRED."""
+        self.bulk.fail(status, error)
 
     def act_pay_order(self, order: str, by: str = "user:1") -> str:
         """Pay what is open. Returns the payment's number."""
@@ -458,11 +458,11 @@ class TwinShopify(Twin):
 
     def load(self, stream: str, rows: Iterable[dict[str, Json]]) -> int:
         """As Twin.load. A phone that the shop could not hold (implausible, or another customer's) is left out."""
-        if stream == "discounts":
+        if stream in _KEPT:
             with self.lock:
                 rows = list(rows)
                 for row in rows:
-                    self._load_one(stream, row, shopify_discounts.completed(self, row["fields"]))
+                    self._load_one(stream, row, _KEPT[stream](self, stream, row["fields"]))
             return len(rows)
         rows = list(rows) if stream == "customers" else [self._order_row(row) for row in rows]
         if stream == "orders":
@@ -526,6 +526,8 @@ class TwinShopify(Twin):
                 rows[record.id]["fields"] = plain_customer(record, orders, self.shop)
             elif stream == "orders":
                 rows[record.id]["fields"] = plain_order(record)
+            elif stream in ("products", "checkouts"):
+                rows[record.id]["fields"] = shopify_goods.plain(self, stream, record)
         return rows
 
     # --- webhooks ----------------------------------------------------------------------------------------------
@@ -550,7 +552,15 @@ class TwinShopify(Twin):
 @cache
 def _graph() -> Graph:
     """The schema is the same for every shop and dear to build."""
-    return Graph({**shopify_reads.RESOLVERS, **shopify_writes.RESOLVERS, **shopify_discounts.RESOLVERS})
+    parts = (shopify_reads, shopify_writes, shopify_discounts, shopify_goods, shopify_bulk)
+    return Graph({place: resolve for part in parts for place, resolve in part.RESOLVERS.items()})
+
+
+_KEPT = {  # of what people and loaders say of a new row: as it is kept
+    "discounts": shopify_discounts.completed,
+    "products": shopify_goods.completed,
+    "checkouts": shopify_goods.completed,
+}
 
 
 def _custom_keys(fields: Fields) -> list[str]:

@@ -65,7 +65,7 @@ def status_of(twin: TwinShopify, kept: Fields) -> str:
     return "SCHEDULED" if kept["startsAt"] and parse_time(kept["startsAt"], zone) > now else "ACTIVE"
 
 
-def completed(twin: TwinShopify, fields: Fields) -> Fields:
+def completed(twin: TwinShopify, stream: str, fields: Fields) -> Fields:
     """A discount as it is kept, from what people or loaders say of it."""
     return {**BLANK, "startsAt": twin.now_text(), **fields}
 
@@ -162,7 +162,7 @@ def _cleaned(twin: TwinShopify, given: Fields) -> tuple[Fields, list[Refusal]]:
         kept["amount"] = amount_text(amount) if not refusals else None
     else:
         kept["percentage"] = value["percentage"]
-    return completed(twin, kept), refusals
+    return completed(twin, "discounts", kept), refusals
 
 
 def _wrong_amount(amount: Json) -> list[Refusal]:

@@ -17,6 +17,7 @@ import orjson
 
 from hub.twins.hooks import HookEvent, Target
 from hub.twins.records import Change, Fields, Record
+from hub.twins.shopify_goods import rest_checkout, rest_product
 from hub.twins.shopify_shapes import (
     financial_status,
     rest_customer,
@@ -37,6 +38,9 @@ Json = Any
 API_VERSION = "2026-10"  # of the app's webhooks
 TOPICS = {
     "APP_UNINSTALLED": "app/uninstalled",
+    "CHECKOUTS_CREATE": "checkouts/create",
+    "CHECKOUTS_DELETE": "checkouts/delete",
+    "CHECKOUTS_UPDATE": "checkouts/update",
     "CUSTOMERS_CREATE": "customers/create",
     "CUSTOMERS_DELETE": "customers/delete",
     "CUSTOMERS_EMAIL_MARKETING_CONSENT_UPDATE": "customers_email_marketing_consent/update",
@@ -48,6 +52,9 @@ TOPICS = {
     "ORDERS_DELETE": "orders/delete",
     "ORDERS_PAID": "orders/paid",
     "ORDERS_UPDATED": "orders/updated",
+    "PRODUCTS_CREATE": "products/create",
+    "PRODUCTS_DELETE": "products/delete",
+    "PRODUCTS_UPDATE": "products/update",
     "REFUNDS_CREATE": "refunds/create",
 }
 
@@ -92,10 +99,8 @@ class Messages:
 
     def about(self, record: Record, change: Change) -> list[HookEvent]:
         self._remove_failed()
-        if record.stream == "discounts":
-            return []
-        is_customer = record.stream == "customers"
-        told = self._of_customer(record, change) if is_customer else self._of_order(record, change)
+        tell = {"customers": self._of_customer, "orders": self._of_order}.get(record.stream, self._of_goods)
+        told = [] if record.stream == "discounts" else tell(record, change)
         return [self._event(topic, body, record, change) for topic, body in told]
 
     def _event(self, topic: str, body: Fields, record: Record, change: Change) -> HookEvent:
@@ -132,6 +137,13 @@ class Messages:
         if "cancelledAt" in change.changed and record.fields["cancelledAt"]:
             told.append(("orders/cancelled", body))
         return told if change.kind == "create" else [*told, ("orders/updated", body)]
+
+    def _of_goods(self, record: Record, change: Change) -> list[tuple[str, Fields]]:
+        if change.kind == "delete":
+            return [(f"{record.stream}/delete", {"id": int(record.id)})]
+        twin = self._twin
+        body = rest_product(record, twin.shop) if record.stream == "products" else rest_checkout(twin, record)
+        return [(f"{record.stream}/{'create' if change.kind == 'create' else 'update'}", body)]
 
     # --- one message -------------------------------------------------------------------------------------------
 

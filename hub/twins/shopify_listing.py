@@ -27,6 +27,7 @@ Json = Any
 Key = tuple[Any, tuple[int, str]]  # sort value, then id: a keyset that no change of other rows can shift
 
 PAGE_MAX = 250  # vendor docs, "Limits": first, ids and other array arguments
+EVERYTHING = 2**31 - 1  # what a bulk operation puts into the place of `first`; nobody else could pay for it
 ORDER_WINDOW_S = 60 * 86_400.0  # without read_all_orders
 DAY_S = 86_400
 
@@ -79,7 +80,10 @@ class Visit:
         return next(iter(self.twin.records.lookup(stream, "custom", f"{name}={custom['value']}")), None)
 
 
-STREAM_OF = {"Customer": "customers", "Order": "orders", "DiscountCodeNode": "discounts"}
+STREAM_OF = {
+    "Customer": "customers", "Order": "orders", "DiscountCodeNode": "discounts", "Product": "products",
+    "AbandonedCheckout": "checkouts",
+}  # fmt: skip
 
 
 def bad_argument(message: str) -> GraphQLError:
@@ -130,7 +134,7 @@ def decode_cursor(text: str) -> tuple[Json, str]:
 def page_size(first: int | None, field: str) -> int:
     if first is None:
         raise bad_argument("you must provide one of first or last")
-    if not 0 <= first <= PAGE_MAX:
+    if first != EVERYTHING and not 0 <= first <= PAGE_MAX:
         raise bad_argument(
             f"Argument 'first' on Field '{field}' has an invalid value ({first}). Maximum is {PAGE_MAX}."
         )
@@ -225,6 +229,8 @@ SORT_VALUES: dict[str, Callable[[Record], Json]] = {
     "UPDATED_AT": lambda record: record.modified,
     "CREATED_AT": lambda record: record.created,
     "NAME": _customer_name,
+    "TITLE": lambda record: record.fields["title"].lower(),
+    "CHECKOUT_ID": lambda record: 0,
     "LOCATION": lambda record: str([a["countryCode"] for a in record.fields["addresses"][:1]]),
     "PROCESSED_AT": lambda record: record.fields["processedAt"],
     "ORDER_NUMBER": lambda record: record.fields["number"],
@@ -241,11 +247,9 @@ def search_for(visit: Visit, stream: str, text: str | None) -> Search | None:
     if not text:
         return None
     zone = visit.twin.shop.timezone
-    fields, words = (
-        (_customer_fields(zone), _customer_words) if stream == "customers" else (_order_fields(zone), _words)
-    )
+    fields, words = _SEARCHED[stream]
     try:
-        search = compile_search(text, fields, words)
+        search = compile_search(text, fields(zone), words)
     except EmptyFilter:
         message = "Internal error. Looks like something went wrong on our end."
         raise GraphQLError(message, extensions={"code": "INTERNAL_SERVER_ERROR"}) from None
@@ -390,3 +394,42 @@ def _order_status(op: str, value: str, quoted: bool) -> Test:
 
 def _words(op: str, value: str, quoted: bool) -> Test:
     return _text(lambda r: f"{r.fields['number']} {r.fields['email'] or ''}")(op, value, False)
+
+
+def _product_fields(zone: str) -> dict[str, FieldTest]:
+    return {
+        "updated_at": _instant(lambda r: r.modified, zone),
+        "created_at": _instant(lambda r: r.created, zone),
+        "id": _number(lambda r: int(r.id)),
+        "title": _text(lambda r: r.fields["title"]),
+        "handle": _text(lambda r: r.fields["handle"]),
+        "product_type": _text(lambda r: r.fields["productType"]),
+        "vendor": _text(lambda r: r.fields["vendor"]),
+        "status": _text(lambda r: r.fields["status"]),
+        "tag": _one_of(lambda r: r.fields["tags"]),
+    }
+
+
+def _product_words(op: str, value: str, quoted: bool) -> Test:
+    return _text(lambda r: f"{r.fields['title']} {r.fields['vendor']}")(op, value, False)
+
+
+def _checkout_fields(zone: str) -> dict[str, FieldTest]:
+    return {
+        "updated_at": _instant(lambda r: r.modified, zone),
+        "created_at": _instant(lambda r: r.created, zone),
+        "id": _number(lambda r: int(r.id)),
+        "status": lambda op, value, quoted: lambda r: (r.fields["completedAt"] is None) is (value.lower() == "open"),
+    }
+
+
+def _checkout_words(op: str, value: str, quoted: bool) -> Test:
+    return _text(lambda r: " ".join(line["title"] for line in r.fields["lines"]))(op, value, False)
+
+
+_SEARCHED: dict[str, tuple[Callable[[str], dict[str, FieldTest]], FieldTest]] = {
+    "customers": (_customer_fields, _customer_words),
+    "orders": (_order_fields, _words),
+    "products": (_product_fields, _product_words),
+    "checkouts": (_checkout_fields, _checkout_words),
+}

@@ -9,6 +9,7 @@ from graphql import GraphQLError
 
 from hub.twins.records import Fields, Record, id_order
 from hub.twins.shopify_discounts import show_discount
+from hub.twins.shopify_goods import show_checkout, show_product
 from hub.twins.shopify_listing import PAGE_MAX, Listing, Visit, bad_argument, guard, page_of_list, page_size
 from hub.twins.shopify_shapes import show_customer, show_line, show_metafield, show_order, show_refund, show_transaction
 from hub.twins.shopify_values import clean_email, clean_phone, gid, utc_text
@@ -107,8 +108,18 @@ def _node(_: Json, info: Info, id: str) -> Fields | None:
         return visit.customer(record)
     if visit.may("read_orders") and (order := visit.find(id, "Order")) is not None:
         return visit.order(order)
-    found = visit.find(id, "DiscountCodeNode") if visit.may("read_discounts") else None
-    return show_discount(visit.twin, found) if found is not None and not found.deleted else None
+    for kind, scope, show in _OTHER_NODES:
+        found = visit.seen(visit.find(id, kind)) if visit.may(scope) else None
+        if found is not None:
+            return show(visit.twin, found)
+    return None
+
+
+_OTHER_NODES = (
+    ("DiscountCodeNode", "read_discounts", show_discount),
+    ("Product", "read_products", show_product),
+    ("AbandonedCheckout", "read_orders", show_checkout),
+)
 
 
 def _nodes(_: Json, info: Info, ids: list[str]) -> list[Fields | None]:
@@ -225,6 +236,8 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.orderByIdentifier": _order_by_identifier,
     "Query.orders": _orders,
     "Query.ordersCount": _count("orders", "read_orders"),
+    "Query.productsCount": _count("products", "read_products"),
+    "Query.abandonedCheckoutsCount": _count("checkouts", "read_orders"),
     "Query.metafieldDefinitions": _definitions,
     "Query.webhookSubscriptions": _subscriptions,
     "Customer.orders": _orders_of_customer,
@@ -239,6 +252,8 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Order.refunds": _refunds,
     "Order.metafield": _metafield,
     "Order.metafields": _metafield_page,
+    "Product.metafield": _metafield,
+    "Product.metafields": _metafield_page,
     "Refund.transactions": lambda refund, info, first=None, after=None: page_of_list(
         refund["transactionNodes"], first if first is not None else PAGE_MAX, after, "transactions"
     ),

@@ -26,6 +26,7 @@ from hub.twins.shopify_values import (
 
 Json = Any
 ZERO = Decimal(0)
+OWNERS = {"customers": "CUSTOMER", "orders": "ORDER", "products": "PRODUCT"}  # of metafields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +235,7 @@ def show_metafield(owner: Record, name: str, kept: Fields) -> Fields:
         "value": kept["value"],
         "jsonValue": kept["value"],
         "compareDigest": digest(kept["value"]),
-        "ownerType": "CUSTOMER" if owner.stream == "customers" else "ORDER",
+        "ownerType": OWNERS[owner.stream],
         "createdAt": kept["createdAt"],
         "updatedAt": kept["updatedAt"],
     }

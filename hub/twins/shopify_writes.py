@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from graphql import GraphQLError
@@ -27,6 +27,9 @@ from hub.twins.shopify_values import (
     gid,
     parse_time,
 )
+
+if TYPE_CHECKING:
+    from hub.twins.shopify import TwinShopify
 
 Json = Any
 Info = Any  # GraphQLResolveInfo; its `context` is the Visit
@@ -203,6 +206,22 @@ def _customer_delete(_: Json, info: Info, input: Fields) -> Fields:
     return {"deletedCustomerId": deleted, "shop": show_shop(visit.twin), "userErrors": _errors(refusals, codes=False)}
 
 
+def merge_customers(twin: TwinShopify, winner: str, loser: str, *, by: str) -> Record:
+    """Blanks of the winner are filled, tags and addresses joined, orders and checkouts moved."""
+    kept, lost = twin.records.get("customers", winner).fields, twin.records.get("customers", loser).fields
+    taken: Fields = {name: lost[name] for name in ("firstName", "lastName", "phone", "note") if not kept[name]}
+    if kept["email"] is None and lost["email"] is not None:
+        taken.update(email=lost["email"], emailMarketing=lost["emailMarketing"])
+    taken["tags"] = clean_tags([*kept["tags"], *lost["tags"]])
+    taken["addresses"] = [*kept["addresses"], *lost["addresses"]]
+    taken["metafields"] = {**lost["metafields"], **kept["metafields"]}
+    owned = [row for stream in ("orders", "checkouts") for row in twin.records.lookup(stream, "customer", loser)]
+    merged = twin.records.merge("customers", winner, loser, taken, by)
+    for row in owned:
+        twin.records.update(row.stream, row.id, {"customer": winner}, by="system")
+    return merged
+
+
 def _customer_merge(_: Json, info: Info, **arguments: Json) -> Fields:
     """Customer two goes into customer one. `overrideFields` is accepted and not played: people may edit after."""
     visit: Visit = info.context
@@ -212,7 +231,7 @@ def _customer_merge(_: Json, info: Info, **arguments: Json) -> Fields:
         name = "customerOneId" if one is None else "customerTwoId"
         refusal = Refusal(field=(name,), message="Customer cannot be merged", code="INVALID_CUSTOMER_ID")
         return {"resultingCustomerId": None, "job": None, "userErrors": _errors([refusal])}
-    visit.twin.merge_customers(one.id, two.id, by="api")
+    merge_customers(visit.twin, one.id, two.id, by="api")
     job = {"id": gid("Job", visit.twin.next_number()), "done": True}
     return {"resultingCustomerId": gid("Customer", one.id), "job": job, "userErrors": []}
 

@@ -92,13 +92,15 @@ def test_all_coupons_are_listed_and_found_by_their_code(made: Desk) -> None:
 def test_an_abandoned_cart_is_told_and_read_by_its_id(made: Desk) -> None:
     assert CONNECTOR.subscribe is not None
     CONNECTOR.subscribe(made.api, "https://hub.example.com/hooks/x")
-    cart = made.twin.user_create("carts", {"cart_amount": 12.5, "email": "ada@example.org"})
+    lines = {"physical_items": [{"name": "Tea", "quantity": 2}], "digital_items": [{"name": "Book"}]}
+    cart = made.twin.user_create("carts", {"cart_amount": 12.5, "email": "ada@example.org", "line_items": lines})
     made.twin.user_action("abandon", cart=cart)
     (sent,) = messages_of(made.twin)  # created ones are not asked for
     (event,) = made.parse(sent)
     assert (event.stream, event.external_id, event.at) == ("carts", cart, NOW)
     (record,) = made.fetch("carts", [cart, "../x", "7"])
     assert (record.data["cart_amount"], record.data["customer_id"]) == (12.5, None)
+    assert record.data["titles"] == ["Tea", "Book"]
 
 
 def test_ten_are_written_at_once_and_read_back_in_one_call(made: Desk) -> None:

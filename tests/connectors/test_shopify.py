@@ -437,6 +437,7 @@ def test_a_check_names_the_shop_and_what_is_missing(shop: Desk) -> None:
     with desk(CONNECTOR, make_twin(scopes="write_customers read_orders"), values={"marker": "crm.key"}) as poor:
         assert CONNECTOR.check(poor.api)["warnings"] == [
             "without the scope read_all_orders orders older than 60 days are invisible",
+            "without the scope read_products products cannot be read",
             "without the scope read_discounts discount codes cannot be read",
             "without the scope write_discounts discount codes cannot be given as rewards",
             "customers have no metafield crm.key of type id with unique values: none can be created",
@@ -548,6 +549,6 @@ def test_subscribing_twice_asks_only_for_what_is_missing(shop: Desk) -> None:
     assert CONNECTOR.subscribe is not None
     first = CONNECTOR.subscribe(shop.api, "https://hub.example.com/hooks/shop")
     again = CONNECTOR.subscribe(shop.api, "https://hub.example.com/hooks/shop")
-    assert len(first["made"]) == 11
-    assert (again["made"], len(again["there"]), again["refused"]) == ([], 11, {})
+    assert len(first["made"]) == 17
+    assert (again["made"], len(again["there"]), again["refused"]) == ([], 17, {})
     assert "CUSTOMERS_EMAIL_MARKETING_CONSENT_UPDATE" in first["made"]

@@ -46,6 +46,7 @@ ENOUGH = (
 )
 KINDS = (
     *("query Page", "query Some", "query Who", "query Check", "query Defined", "query Hooks", "query Addresses"),
+    *("mutation Bulk", "query Bulk(", "query Bulks", "{ abandonedCheckouts { edges"),
     *("mutation Hook", "customerUpdate", "customerEmailMarketingConsentUpdate"),
 )
 
@@ -56,6 +57,14 @@ def tour(recorder: Any) -> None:
         _tour(shop)
     with desk(CONNECTOR, recorder) as shop:
         _tour(shop)
+    with desk(CONNECTOR, recorder, values={"bulk_from": 1}) as shop:
+        for stream, fields in (("orders", {}), ("checkouts", {}), ("products", {"title": "Tea"})):
+            shop.twin.user_create(stream, fields)
+        recorder.settings["bulk_at_once"] = 0  # refused, and so looked for among those that run
+        shop.pull_all("customers")
+        recorder.settings["bulk_at_once"] = 5
+        for stream in ("customers", "orders", "checkouts", "products"):
+            shop.pull_all(stream)
 
 
 def _tour(shop: Desk) -> None:
@@ -97,6 +106,7 @@ def asked() -> list[dict[str, Json]]:
 
     assert certify(candidate("shopify"), [each for each in SUITE if each.name in ENOUGH], wrap=record).ok
     bodies = [body for each in recorders for request in each.asked if (body := _document(request))]
+    bodies += [{"query": query} for body in bodies if (query := (body.get("variables") or {}).get("query"))]
     return list({str(body["query"]): body for body in bodies}.values())
 
 

@@ -164,6 +164,7 @@ def test_the_shop_says_what_it_is_and_what_the_app_may(shop: Shop) -> None:
                     "read_customers",
                     "read_discounts",
                     "read_orders",
+                    "read_products",
                     "write_customers",
                     "write_discounts",
                 )
