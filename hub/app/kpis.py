@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
@@ -36,6 +37,7 @@ from hub.runtime.registry import KPIS_FILE
 SHOWN = 12  # periods, if nobody says since when
 PERIODS_MOST = 4000
 CHUNK = 500
+NAMELESS: Mapping[str, str] = MappingProxyType({})  # segments that are told as they are
 COLUMNS = ["period", "segment", "value", "unit", "of", "open"]
 THEN_COLUMNS = ["period", "segment", "value", "value_now", "unit", "of", "open"]
 RECORD_COLUMNS = ["period", "segment", "entity", "title", "at", "value", "part", "ends"]
@@ -109,7 +111,7 @@ def show_kpi(
     periods = _periods(kpis, by, since, until)
     seen = look_at(hub, kpi, periods, segment=segment, as_of=as_of, until=until)
     names = _segment_names(hub, seen)
-    rows = [_figure(kpis, kpi, each, until, names) for each in seen.figures]
+    rows = [figure_row(kpis, kpi, each, until, names) for each in seen.figures]
     answer: Dict = {
         "kpi": kpi.name, "text": kpi.text, "unit": unit_of(kpis, kpi), "direction": kpi.direction, "by": by,
         "as_of": iso(as_of), "left_out": seen.left_out, "figures": rows,
@@ -158,15 +160,23 @@ def look_at(
     return Seen(figures=whole, facts=tuple(facts), left_out=left_out, named=named)
 
 
+def goals_of(hub: Hub) -> list[Goal]:
+    """The nearest deadline first."""
+    goals: Mapping[str, Goal] = hub.projects.goals if hub.projects is not None else {}
+    return sorted(goals.values(), key=lambda each: (each.deadline, each.name))
+
+
 def list_goals(hub: Hub) -> list[Dict]:
     """Every goal and how it stands, the nearest deadline first."""
-    goals: Mapping[str, Goal] = hub.projects.goals if hub.projects is not None else {}
-    return [_goal(hub, goal) for goal in sorted(goals.values(), key=lambda each: (each.deadline, each.name))]
+    now = hub.clock.now()
+    return [
+        goal_row(hub, goal, look_at(hub, goal.kpi, [goal.span], until=now).figures[0], now) for goal in goals_of(hub)
+    ]  # fmt: skip
 
 
-def _goal(hub: Hub, goal: Goal) -> Dict:
-    kpis, now = kpis_of(hub), hub.clock.now()
-    (figure,) = look_at(hub, goal.kpi, [goal.span], until=now).figures
+def goal_row(hub: Hub, goal: Goal, figure: Figure, now: float) -> Dict:
+    """A goal and how it stands with that figure of its days."""
+    kpis = kpis_of(hub)
     standing = standing_of(goal, figure.value, elapsed=goal.elapsed(now, kpis.zone))
     return {
         "goal": goal.name, "text": goal.text, "state": standing.state, "kpi": goal.kpi.name,
@@ -219,7 +229,7 @@ def _periods(kpis: Kpis, by: str, since: str, until: float) -> list[Period]:
 # As people read them
 
 
-def _figure(kpis: Kpis, kpi: Kpi, figure: Figure, until: float, names: Mapping[str, str]) -> Dict:
+def figure_row(kpis: Kpis, kpi: Kpi, figure: Figure, until: float, names: Mapping[str, str] = NAMELESS) -> Dict:
     over = datetime.fromtimestamp(until, kpis.zone).date() >= figure.period.after
     return {
         "period": figure.period.label, "segment": names.get(figure.segment, figure.segment),
@@ -232,7 +242,9 @@ def _beside(
 ) -> list[Dict]:
     """Each figure of then with what is known of the same period and segment now."""
     known = {(row["period"], row["segment"]): row for row in rows}
-    later = {(row["period"], row["segment"]): row for row in (_figure(kpis, kpi, each, until, names) for each in now)}
+    later = {
+        (row["period"], row["segment"]): row for row in (figure_row(kpis, kpi, each, until, names) for each in now)
+    }
     nothing = told(Decimal(0)) if kpi.adds_up else None
     return [
         {**(known.get(key) or {**later[key], "value": nothing, "of": 0}),

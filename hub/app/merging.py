@@ -132,6 +132,7 @@ def _joined(hub: Hub, tx: Tx, ends: Ends, merged: Mapping[str, FieldState], by: 
     alias = tx.entities([ends.alias])[ends.alias]
     alias.alias_of, alias.state = ends.survivor, "alias"
     tx.update_entities([alias])
+    tx.note_changes([ends.survivor])  # also where no value of it changes, the alias's events are its own now
     scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), actor=by)
     scene.load([ends.survivor])
     if "merge_keeps_version" not in PLANTED:
@@ -372,6 +373,7 @@ def _parted(
     alias = joined.tx.entities([ends.alias])[ends.alias]
     alias.alias_of, alias.state = None, joined.entities[ends.survivor].state
     tx.update_entities([alias])
+    tx.note_changes([ends.survivor])  # what happened under the alias's name, and who names it, is its own again
     scene = Scene(hub=hub, tx=tx, now=hub.clock.now(), actor=by, merged_at=row["version"])
     scene.load([ends.survivor, ends.alias])
     written = tx.intents_for([link.id for root in (ends.survivor, ends.alias) for link in scene.links_at[root]])

@@ -64,10 +64,7 @@ class _Look:
 
 def sights(hub: Hub, kpi: Kpi, *, segment: Segment | None = None, as_of: float | None = None) -> Iterator[Sight]:
     """Every record that a figure may look at, as it stands now or stood then."""
-    look = _Look(
-        hub=hub, kpi=kpi, segment=segment or Segment(), as_of=as_of,
-        aliases={} if as_of is None else _aliases(hub, as_of), events=_events(kpi, hub),
-    )  # fmt: skip
+    look = _look(hub, kpi, segment, as_of)
     after_id = 0
     while True:
         with hub.store.reading() as tx:
@@ -77,6 +74,18 @@ def sights(hub: Hub, kpi: Kpi, *, segment: Segment | None = None, as_of: float |
         if len(rows) < PAGE:
             return
         after_id = rows[-1].id
+
+
+def sights_of(hub: Hub, kpi: Kpi, tx: Tx, rows: Sequence[EntityRow]) -> list[Sight]:
+    """These records, as they stand in this transaction; those that do not stand for themselves are left out."""
+    return _page(_look(hub, kpi, None, None), tx, rows) if rows else []
+
+
+def _look(hub: Hub, kpi: Kpi, segment: Segment | None, as_of: float | None) -> _Look:
+    return _Look(
+        hub=hub, kpi=kpi, segment=segment or Segment(), as_of=as_of,
+        aliases={} if as_of is None else _aliases(hub, as_of), events=_events(kpi, hub),
+    )  # fmt: skip
 
 
 def segment_of(canonical: Canonical, kpi: Kpi, text: str) -> Segment:

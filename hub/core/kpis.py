@@ -7,12 +7,13 @@ hands in what was known then, and the same figure comes out as came out then.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from math import inf, nextafter
 
 from hub.core.canonical import EntityType
 from hub.core.conditions import Condition
@@ -28,6 +29,7 @@ KNOWN = "known"  # moment: when the hub first knew the record
 CHANGED = "changed."  # moment: when the hub last saw that field change
 HAPPENED = "event."  # moment: when that event of canonical.yaml happened
 EXACT = Decimal("0.000001")  # figures are rounded to it, half to even
+FINEST = Decimal("1e-12")  # what a record adds is rounded to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,39 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What facts come to, before anything is divided.
+
+    Tallies of facts that share nobody (no record, and where people are counted no person) add up, and one can be taken
+    off again: that is how a figure is kept without looking at all its records. A median needs every length.
+    """
+
+    part: Decimal = Decimal(0)  # above the line
+    under: Decimal = Decimal(0)  # below the line
+    of: int = 0  # records or people that it is told of
+    waits: tuple[float, ...] = ()  # duration: seconds, rising
+
+    def __add__(self, other: Tally) -> Tally:
+        waits = tuple(sorted((*self.waits, *other.waits))) if self.waits and other.waits else self.waits or other.waits
+        return Tally(part=self.part + other.part, under=self.under + other.under, of=self.of + other.of, waits=waits)
+
+    def __sub__(self, other: Tally) -> Tally:
+        waits = list(self.waits)
+        for each in other.waits:
+            del waits[bisect_left(waits, each)]
+        return Tally(
+            part=self.part - other.part, under=self.under - other.under, of=self.of - other.of, waits=tuple(waits)
+        )  # fmt: skip
+
+
+def all_together(each: Sequence[Tally]) -> Tally:
+    """Any number of tallies, added up at once."""
+    waits = tuple(sorted(wait for one in each for wait in one.waits))
+    part, under = (sum(numbers, Decimal(0)) for numbers in ((one.part for one in each), (one.under for one in each)))
+    return Tally(part=part, under=under, of=sum(one.of for one in each), waits=waits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """A figure of one period and segment."""
 
@@ -151,12 +186,19 @@ def fact_of(kpi: Kpi, sight: Sight, zone: tzinfo) -> Fact | None:
     if moment is None:
         return None
     number = kpi.value(sight.values) if kpi.value is not None else 1
-    counts = isinstance(number, int | Decimal) and not isinstance(number, bool)
+    value = _exactly(number) if isinstance(number, int | Decimal) and not isinstance(number, bool) else None
     begins, ends = (moment_of(sight, name, zone) if name else None for name in (kpi.begins, kpi.ends))
     return Fact(
-        sight.id, moment[0], moment[1], sight.segment, Decimal(number) if counts else None,
+        sight.id, moment[0], moment[1], sight.segment, value,
         kpi.part is not None and kpi.part(sight.values), sight.person, begins and begins[0], ends and ends[0],
     )  # fmt: skip
+
+
+def _exactly(number: int | Decimal) -> Decimal:
+    """Not finer than sums can be exact in: so they are the same in any order."""
+    value = Decimal(number)
+    exponent = value.as_tuple().exponent
+    return value.quantize(FINEST) if isinstance(exponent, int) and exponent < -12 else value
 
 
 def chosen(kpi: Kpi, facts: Iterable[Fact], *, until: float) -> list[Fact]:
@@ -246,22 +288,57 @@ def figures(kpi: Kpi, facts: Sequence[Fact], periods: Sequence[Period], *, zone:
     Returns:
         Period by period, segments in their order; without facts a period has one figure, of no segment.
     """
-    formula = FORMULAS[kpi.kind].compute
     found = []
     for period, own in _by_period(kpi, facts, periods, zone):
         groups: dict[str, list[Fact]] = defaultdict(list)
         for fact in own:
             groups[fact.segment].append(fact)
         for segment, group in sorted(groups.items()) or [("", [])]:
-            end = min(midnight(period.after, zone), until)
-            part, of = formula(kpi, group, midnight(period.first, zone), end)
-            found.append(
-                Figure(
-                    period=period, segment=segment, value=_value(kpi, part, of), part=part, of=of,
-                    ids=tuple(fact.id for fact in group),
-                )
-            )  # fmt: skip
+            tally = _tally(kpi, period, group, zone, until)
+            found.append(figure_of(kpi, period, tally, segment=segment, ids=tuple(fact.id for fact in group)))
     return found
+
+
+def tallies(
+    kpi: Kpi, facts: Iterable[Fact], periods: Sequence[Period], *, zone: tzinfo, until: float
+) -> list[tuple[Period, Tally]]:
+    """What facts come to, in each period in which they count at all; segments together.
+
+    Args:
+        facts: all facts of some people, or of some records where nobody is counted by person; in any order.
+    """
+    kept = chosen(kpi, facts, until=until)
+    if not kept:
+        return []
+    return [
+        (period, _tally(kpi, period, own, zone, until)) for period, own in _by_period(kpi, kept, periods, zone) if own
+    ]
+
+
+def figure_of(kpi: Kpi, period: Period, tally: Tally, *, segment: str = "", ids: tuple[int, ...] = ()) -> Figure:
+    """The figure of a tally: divided, and rounded."""
+    value, part = _value(kpi, tally), tally.part
+    if kpi.kind == "duration":
+        part = value or Decimal(0)
+    return Figure(period=period, segment=segment, value=value, part=part, of=tally.of, ids=ids)
+
+
+def _tally(kpi: Kpi, period: Period, facts: Sequence[Fact], zone: tzinfo, until: float) -> Tally:
+    end = min(midnight(period.after, zone), until)
+    return FORMULAS[kpi.kind].compute(kpi, facts, midnight(period.first, zone), end)
+
+
+def turns_at(kpi: Kpi, fact: Fact, until: float) -> float | None:
+    """The first moment after `until` at which a fact may come to something else while nothing is changed; None: never.
+
+    It is the moment that `chosen` and the formulas compare `until` with: a date that lies ahead, a bound that runs out.
+    """
+    moments = [fact.at + kpi.older_s]
+    if kpi.kind == "within" and fact.begins is not None:
+        moments.append(fact.begins + kpi.bound_s)
+    if kpi.kind == "retention" and fact.ends is not None:
+        moments.append(nextafter(fact.ends, inf))  # at its very end it still runs
+    return min((each for each in moments if each > until), default=None)
 
 
 def _by_period(
@@ -302,13 +379,20 @@ def midnight(day: date, zone: tzinfo) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
 
 
-def _value(kpi: Kpi, part: Decimal, of: int) -> Decimal | None:
+def _value(kpi: Kpi, tally: Tally) -> Decimal | None:
     if kpi.adds_up:
-        return part.quantize(EXACT)
-    if not of:
+        return tally.part.quantize(EXACT)
+    if kpi.kind == "duration":
+        return _median(tally.waits, SECONDS[kpi.unit])
+    return (tally.part / tally.under).quantize(EXACT) if tally.under else None
+
+
+def _median(waits: Sequence[float], unit_s: int) -> Decimal | None:
+    """With an even number of them the mean of the middle two."""
+    if not waits:
         return None
-    divided = kpi.kind == "duration" or (kpi.kind == "retention" and kpi.value is not None)
-    return (part if divided else part / of).quantize(EXACT)
+    middle = (Decimal(repr(waits[(len(waits) - 1) // 2])) + Decimal(repr(waits[len(waits) // 2]))) / 2
+    return (middle / unit_s).quantize(EXACT)
 
 
 def _people(kpi: Kpi, facts: Iterable[Fact]) -> set[int]:
@@ -316,54 +400,57 @@ def _people(kpi: Kpi, facts: Iterable[Fact]) -> set[int]:
     return {fact.person if kpi.per and fact.person is not None else fact.id for fact in facts}
 
 
-def _count(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
-    return Decimal(len(_people(kpi, facts))), len(facts)
+def _shared(part: int | Decimal, of: int) -> Tally:
+    """So much of so many."""
+    return Tally(part=Decimal(part), under=Decimal(of), of=of)
 
 
-def _sum(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
-    return sum((fact.value or Decimal(0) for fact in facts), Decimal(0)), len(facts)
+def _count(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> Tally:
+    return _shared(len(_people(kpi, facts)), len(facts))
 
 
-def _average(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
-    return _sum(kpi, facts, start, end)[0], len(_people(kpi, facts))
+def _sum(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> Tally:
+    return _shared(_total(facts), len(facts))
 
 
-def _ratio(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
-    return Decimal(sum(fact.part for fact in facts)), len(facts)
+def _total(facts: Iterable[Fact]) -> Decimal:
+    return sum((fact.value or Decimal(0) for fact in facts), Decimal(0))
 
 
-def _duration(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
-    """Median: with an even number of them the mean of the middle two."""
-    waits = sorted(Decimal(repr(_wait(fact))) for fact in facts)
-    if not waits:
-        return Decimal(0), 0
-    middle = (waits[(len(waits) - 1) // 2] + waits[len(waits) // 2]) / 2
-    return middle / SECONDS[kpi.unit], len(waits)
+def _average(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> Tally:
+    return _shared(_total(facts), len(_people(kpi, facts)))
 
 
-def _within(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
-    return Decimal(sum(fact.ends is not None and _wait(fact) <= kpi.bound_s for fact in facts)), len(facts)
+def _ratio(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> Tally:
+    return _shared(sum(fact.part for fact in facts), len(facts))
+
+
+def _duration(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> Tally:
+    return Tally(of=len(facts), waits=tuple(sorted(_wait(fact) for fact in facts)))
+
+
+def _within(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> Tally:
+    return _shared(sum(fact.ends is not None and _wait(fact) <= kpi.bound_s for fact in facts), len(facts))
 
 
 def _wait(fact: Fact) -> float:
     return float(fact.ends or 0.0) - float(fact.begins or 0.0)
 
 
-def _growth(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
+def _growth(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> Tally:
     """How many more there are than in the period before, of those."""
     before = len(_people(kpi, (fact for fact in facts if fact.at < start)))
-    return Decimal(len(_people(kpi, (fact for fact in facts if fact.at >= start))) - before), before
+    return _shared(len(_people(kpi, (fact for fact in facts if fact.at >= start))) - before, before)
 
 
-def _retention(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> tuple[Decimal, int]:
+def _retention(kpi: Kpi, facts: Sequence[Fact], start: float, end: float) -> Tally:
     """Who has several is kept as long as one of them runs; with a value, what they pay is kept."""
+    still = [fact for fact in facts if fact.ends is None or fact.ends >= end]
     if kpi.value is not None:
-        ran = _sum(kpi, facts, start, end)[0]
-        still = _sum(kpi, [fact for fact in facts if fact.ends is None or fact.ends >= end], start, end)[0]
-        return ((ran - still if kpi.lost else still) / ran if ran else Decimal(0)), len(facts) if ran else 0
-    people = _people(kpi, facts)
-    kept = len(_people(kpi, (fact for fact in facts if fact.ends is None or fact.ends >= end)))
-    return Decimal(len(people) - kept if kpi.lost else kept), len(people)
+        ran, stays = _total(facts), _total(still)
+        return Tally(part=ran - stays if kpi.lost else stays, under=ran, of=len(facts))
+    people, kept = len(_people(kpi, facts)), len(_people(kpi, still))
+    return _shared(people - kept if kpi.lost else kept, people)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,7 +460,7 @@ class Formula:
     takes: tuple[str, ...]
     needs: tuple[str, ...]
     units: tuple[str, ...]
-    compute: Callable[[Kpi, Sequence[Fact], float, float], tuple[Decimal, int]]  # -> above and below the line
+    compute: Callable[[Kpi, Sequence[Fact], float, float], Tally]  # (figure, facts, begin and end of the period)
 
 
 FORMULAS: Mapping[str, Formula] = {

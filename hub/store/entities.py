@@ -54,6 +54,7 @@ PLACES = 64  # keys that fall into one place wait for each other; a big page tak
 NEW_ENTITIES = Insert("entity")
 NEW_KEYS = Insert("entity_key")
 NEW_HISTORY = Insert("history", without=["id"])
+NEW_NOTES = Insert("figure_note", without=["id"])
 CHANGED_ENTITIES = Update("entity", ["version", "state", "alias_of", "values", "fields"])
 
 
@@ -156,6 +157,11 @@ class Entities(Session):
                 for row in rows
             ],
         )  # fmt: skip
+        self.note_changes(row.id for row in rows)
+
+    def note_changes(self, entity_ids: Iterable[int]) -> None:
+        """What these say to kept figures (hub.store.figures) may be another thing once this transaction is through."""
+        self._insert(NEW_NOTES, [(each,) for each in entity_ids])
 
     def update_entities(self, rows: Sequence[EntityRow]) -> None:
         """Writes version, state, alias, values and fields; type and time of creation never change."""
@@ -163,6 +169,7 @@ class Entities(Session):
             CHANGED_ENTITIES,
             [(row.version, row.state, row.alias_of, encode(row.values), encode(row.fields), row.id) for row in rows],
         )
+        self.note_changes(row.id for row in rows)
 
     def set_keys(
         self, changes: Sequence[tuple[int, str, set[tuple[str, str]]]], *, fresh: Collection[int] = ()

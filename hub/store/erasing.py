@@ -13,6 +13,8 @@ from sqlalchemy.sql import Executable
 
 from hub.model import Json
 from hub.store.codec import encode
+from hub.store.entities import NEW_NOTES
+from hub.store.figures import ALL
 from hub.store.plans import ADD_PART, parts_as_new
 from hub.store.rows import PlanRow
 from hub.store.seals import UNSALT
@@ -70,7 +72,7 @@ OF_LINKS = [  # by link, before the links themselves
 ]  # fmt: skip
 OF_ENTITIES = [  # by entity, in the order in which rows hang on one another
     _named("quarantine"), _named("conflict"), _named("ruling"), _named("history"), _named("intent"),
-    _named("tombstone"), _named("link"), _named("entity_key"),
+    _named("tombstone"), _named("link"), _named("entity_key"), _named("figure_fact"),
 ]  # fmt: skip
 OLD_KEYS = Statement(  # of records whose tombstone is gone
     lambda d: delete(TOMBSTONE_KEY).where(
@@ -253,6 +255,7 @@ class Erasing(Session):
         self._run(OLD_KEYS)
         nothing = as_new(values="{}", fields=encode({"v": 0, "m": None}), state="erased", version=self.next_version())
         self._run(EMPTY, ids=ids, **nothing)
+        self._insert(NEW_NOTES, [(ALL,)])  # figures cannot be restated without what these said to them
         self._run(GRANT_PERSON, ids=ids, **as_new(recipient="{}", detail=""))
         self._run(POINT_WORDS, ids=ids, **as_new(text=""))
         self._run(FIRINGS_OPEN, ids=ids, **as_new(state="refused"))  # nothing is done any more for who is forgotten

@@ -17,6 +17,7 @@ from hub.store.blocking import Blocking
 from hub.store.config import Config
 from hub.store.databases import WAIT_S, open_database
 from hub.store.erasing import Erasing
+from hub.store.figures import Figures
 from hub.store.firings import Firings
 from hub.store.identities import Identities
 from hub.store.inbox import Inbox
@@ -56,6 +57,7 @@ class Tx(
     Erasing,
     Audits,
     Segments,
+    Figures,
 ):
     """One transaction. Do not keep it."""
 

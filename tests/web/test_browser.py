@@ -28,8 +28,9 @@ WIDE: Any = {"width": 1440, "height": 900}
 PHONE: Any = {"width": 390, "height": 844}
 PAGES = (
     "/", "/conflicts", "/conflicts?state=decided", "/conflicts?state=decided&kind=first_contact", "/conflicts/@open",
-    "/conflicts/@open/alike?candidate=0", "/records", "/records/contact", "/records/@record", "/search?q=person", "/search?q=hubspot",
-    "/records/@record/why/name", "/records/@record/timeline", "/records/@record/as-of?at=2999-01-01",
+    "/conflicts/@open/alike?candidate=0", "/records", "/records/contact", "/records/@record", "/search?q=person",
+    "/search?q=hubspot", "/records/@record/why/name", "/records/@record/timeline",
+    "/records/@record/as-of?at=2999-01-01",
     "/quarantine", "/quarantine/MAP-PARENT-NONE", "/holds", "/plan", "/runs", "/runs/1",
     "/rewards", "/reward-report", "/identity", "/connections", "/connections/hubspot", "/connections/add",
     "/connections/add?connector=salesforce", "/connections/add?connector=csv", "/mappings", "/mappings/hubspot.yaml",

@@ -1,0 +1,174 @@
+"""Figures that are kept: what each record says to them, what it comes to, and which entities changed since.
+
+A note and the change that it tells of commit together (`Entities` writes it), and only notes that were read are taken
+away: a change that commits late has a note that was not seen yet. Nothing here knows what a figure is.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, Float, Integer, bindparam, delete, or_, select, update
+from sqlalchemy.sql import Executable
+
+from hub.model import Json
+from hub.store.codec import decode, encode
+from hub.store.databases import Row
+from hub.store.session import Session, ids_of, texts_of
+from hub.store.statements import Dialect, Insert, Statement, given, table
+
+FACT, SUM, NOTE = table("figure_fact"), table("figure_sum"), table("figure_note")
+ALL = 0  # the entity of a note that says: count everything anew
+
+NOTES = Statement(lambda d: select(NOTE).order_by(NOTE.c.id).limit(bindparam("limit", type_=Integer())))
+DROP_NOTES = Statement(lambda d: delete(NOTE).where(d.one_of(NOTE.c.id, "ids")))
+NO_NOTES = Statement(lambda d: delete(NOTE).where(NOTE.c.id <= bindparam("until", type_=BigInteger())))
+LAST_NOTE = Statement(lambda d: select(NOTE.c.id).order_by(NOTE.c.id.desc()).limit(1))
+
+NEW_FACTS = Insert("figure_fact")
+FACTS = Statement(
+    lambda d: select(FACT).where(or_(d.one_of(FACT.c.entity_id, "ids"), d.one_of(FACT.c.person, "people")))
+)
+FACTS_OF = Statement(lambda d: select(FACT).where(d.one_of(FACT.c.person, "people")))
+FACTS_PAGE = Statement(
+    lambda d: (
+        select(FACT)
+        .where(FACT.c.person > bindparam("after", type_=BigInteger()))
+        .order_by(FACT.c.person)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
+TURNED = Statement(
+    lambda d: (
+        select(FACT)
+        .where(FACT.c.turns_at.is_not(None), FACT.c.turns_at <= bindparam("now", type_=Float(53)))
+        .order_by(FACT.c.turns_at)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+)
+TURN = Statement(
+    lambda d: (
+        update(FACT)
+        .where(FACT.c.entity_id == bindparam("the_id"), FACT.c.via == bindparam("the_via"))
+        .values(turns_at=bindparam("new_turns_at", type_=Float(53)))
+    )
+)
+DROP_FACTS = Statement(lambda d: delete(FACT).where(d.one_of(FACT.c.entity_id, "ids")))
+NO_FACTS = Statement(lambda d: delete(FACT).where(FACT.c.entity_id <= bindparam("until", type_=BigInteger())))
+
+SUMS = Statement(lambda d: select(SUM).where(d.one_of(SUM.c.kpi, "names")))
+NO_SUMS = Statement(lambda d: delete(SUM).where(SUM.c.kpi >= bindparam("from")))
+
+
+def _set_sum(d: Dialect) -> Executable:
+    new = d.upsert(SUM).values(given("figure_sum"))
+    fresh = {name: new.excluded[name] for name in ("part", "under", "of", "waits")}
+    return new.on_conflict_do_update(index_elements=["kpi", "span"], set_=fresh)
+
+
+SET_SUM = Statement(_set_sum)
+FAR = 2**62
+
+
+class FactRow(NamedTuple):
+    """What one record says to the figures that count it by `via`."""
+
+    entity_id: int
+    via: str  # "" for the record itself
+    person: int
+    turns_at: float | None
+    facts: Json
+
+
+class SumRow(NamedTuple):
+    """What a figure comes to in a span."""
+
+    kpi: str
+    span: str
+    part: Decimal
+    under: Decimal
+    of: int
+    waits: Sequence[float]
+
+
+class Figures(Session):
+    """Facts, sums, notes."""
+
+    # Notes
+
+    def change_notes(self, limit: int) -> list[tuple[int, int]]:
+        """(number, entity) of notes, the oldest first."""
+        return [(row[0], row[1]) for row in self._rows(NOTES, limit=limit)]
+
+    def drop_change_notes(self, numbers: Iterable[int]) -> None:
+        """These were seen to."""
+        self._run(DROP_NOTES, ids=ids_of(numbers))
+
+    # Facts
+
+    def facts_touched(self, entity_ids: Iterable[int]) -> list[FactRow]:
+        """What these say, and what is said of them by others."""
+        wanted = ids_of(entity_ids)
+        return [_fact(row) for row in self._rows(FACTS, ids=wanted, people=wanted)]
+
+    def facts_of(self, people: Iterable[int]) -> list[FactRow]:
+        """Everything that is counted by these."""
+        return [_fact(row) for row in self._rows(FACTS_OF, people=ids_of(people))]
+
+    def facts_page(self, after: int, limit: int) -> list[FactRow]:
+        """Facts in the order of whom they are counted by."""
+        return [_fact(row) for row in self._rows(FACTS_PAGE, after=after, limit=limit)]
+
+    def facts_turned(self, now: float, limit: int) -> list[FactRow]:
+        """Those whose moment has come, the earliest first."""
+        return [_fact(row) for row in self._rows(TURNED, now=now, limit=limit)]
+
+    def add_facts(self, rows: Iterable[FactRow]) -> None:
+        self._insert(
+            NEW_FACTS, [(row.entity_id, row.via, row.person, row.turns_at, encode(row.facts)) for row in rows]
+        )  # fmt: skip
+
+    def turn_facts(self, rows: Iterable[FactRow]) -> None:
+        """Their next moment is this now."""
+        self._many(TURN, [{"the_id": row[0], "the_via": row[1], "new_turns_at": row[3]} for row in rows])
+
+    def drop_facts(self, entity_ids: Iterable[int]) -> None:
+        self._run(DROP_FACTS, ids=ids_of(entity_ids))
+
+    # Sums
+
+    def sums(self, kpis: Iterable[str]) -> list[SumRow]:
+        """All spans of these figures."""
+        return [
+            SumRow(row[0], row[1], Decimal(row[2]), Decimal(row[3]), row[4], array("d", bytes(row[5])))
+            for row in self._rows(SUMS, names=texts_of(kpis))
+        ]
+
+    def set_sums(self, rows: Iterable[SumRow]) -> None:
+        self._many(
+            SET_SUM,
+            [
+                {
+                    "new_kpi": row.kpi, "new_span": row.span, "new_part": str(row.part), "new_under": str(row.under),
+                    "new_of": row.of, "new_waits": array("d", row.waits).tobytes(),
+                }
+                for row in rows
+            ],
+        )  # fmt: skip
+
+    def drop_sums(self) -> None:
+        self._run(NO_SUMS, **{"from": ""})
+
+    def forget_figures(self) -> None:
+        """Nothing is kept any more; every change until now is seen to by counting anew."""
+        last = self._rows(LAST_NOTE)
+        self._run(NO_NOTES, until=last[0][0] if last else 0)
+        self._run(NO_FACTS, until=FAR)
+        self.drop_sums()
+
+
+def _fact(row: Row) -> FactRow:
+    return FactRow(row[0], row[1], row[2], row[3], decode(row[4]))
