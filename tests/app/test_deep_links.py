@@ -70,10 +70,10 @@ def test_no_value_leads_elsewhere(name: str) -> None:
         gaps = {gap for _, gap in GAP.findall(template)}
         assert gaps <= known
         assert gaps & {"id", "tail"}, template
-        given = dict.fromkeys(gaps, "x")
+        given: dict[str, Json] = dict.fromkeys(gaps, "x")
         plain = urlsplit(filled(template, given))
         for text in HOSTILE:
-            link = urlsplit(deep_link(connection(name, **(given | {"id": "x"})), stream, text))
+            link = urlsplit(deep_link(connection(name, local=False, **(given | {"id": "x"})), stream, text))
             if link.geturl() == "":  # nothing follows its last "/"
                 continue
             assert (link.scheme, link.netloc, link.path.count("/")) == ("https", plain.netloc, plain.path.count("/"))
