@@ -28,14 +28,14 @@ WIDE: Any = {"width": 1440, "height": 900}
 PHONE: Any = {"width": 390, "height": 844}
 PAGES = (
     "/", "/conflicts", "/conflicts?state=decided", "/conflicts?state=decided&kind=first_contact", "/conflicts/@open",
-    "/conflicts/@open/alike?candidate=0", "/records", "/records/contact", "/records/@record", "/search?q=person", "/search?q=hubspot",
+    "/conflicts/@open/alike?candidate=0", "/records", "/records/contact", "/records/@record", "/search?q=person",
     "/records/@record/why/name", "/records/@record/timeline", "/records/@record/as-of?at=2999-01-01",
     "/quarantine", "/quarantine/MAP-PARENT-NONE", "/holds", "/plan", "/runs", "/runs/1",
     "/rewards", "/reward-report", "/identity", "/connections", "/connections/hubspot", "/connections/add",
     "/connections/add?connector=salesforce", "/connections/add?connector=csv", "/mappings", "/mappings/hubspot.yaml",
     "/mappings/canonical.yaml", "/mappings/hubspot.yaml/draft", "/mappings/hubspot.yaml/change",
     "/mappings/hubspot.yaml/versions/1", "/mappings/hubspot.yaml/fields", "/plan/@plan", "/plan/errand",
-    "/figures", "/figures/close_rate", "/figures/referrals?by=week&segment=source&records=yes",
+    "/search?q=hubspot", "/figures", "/figures/close_rate", "/figures/referrals?by=week&segment=source&records=yes",
     "/figures/data_quality?as_of=2026-01-01", "/goals", "/data", "/audit", "/users",
     "/settings", "/codes/NET-429", "/nowhere",
 )  # fmt: skip
