@@ -28,6 +28,7 @@ SEVERAL = "; "  # between the fixes of several cases under one code
 TEXTS: Mapping[str, tuple[str, str]] = {
     # Settings and projects, beside those of hub.core.codes
     "CFG-000": ("Settings cannot be used; each fault is listed with a code of its own.", "Mend what is listed."),
+    "CFG-035": ("The connection would be read or compared so often that it does little else.", ""),
     "CFG-050": ("There is no hub.yaml in this folder or above it.", ""),
     "CFG-051": ("There is a connection of that name already.", ""),
     "CFG-052": ("There is a project in that folder already; nothing was touched.", ""),
@@ -152,6 +153,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "AUTH-LATER": ("No token could be had just now, or another process is fetching one.", ITSELF),
     "PAGE-LOOP": ("The system hands out the same page again. The stream stops, its cursor stays.", "Ask the vendor."),
     "PAGE-ORDER": ("A page is not in the order that was asked for. The stream stops, its cursor stays.", "Report it."),
+    "HOOK-NONE": ("This system sends no webhooks; its changes are found by reading.", ""),
+    "CUR-NONE": ("This system only sends; there is nothing that could be read again.", ""),
     "CUR-LOOP": ("The system keeps handing out the same cursor. The stream stops, its cursor stays.", "Report it."),
     # Webhooks
     "SIG-REFUSED": (

@@ -123,11 +123,16 @@ def _change(hub: Hub, connection: Connection, tx: Tx) -> Change | None:
 def _remember(tx: Tx, connection: Connection, change: Change) -> None:
     """Done. Streams to be listed again begin at their beginning, as a first load does: their old acts stay silent."""
     for source in change.listed_again:
-        state = tx.cursor(connection.name, source)
-        if state is not None:
-            tx.drop_cursors(connection.name, state.pop("parts", ()))  # of a first load that was under way
-            tx.set_cursor(connection.name, source, {**state, "at": None, "first_done": False, "open_since": None})
+        begin_again(tx, connection, source)
     tx.set_setting(_key(connection), dict(change.mark))
+
+
+def begin_again(tx: Tx, connection: Connection, source: str) -> None:
+    """Have a stream listed whole, as a first load does; one that was never read begins there anyway."""
+    state = tx.cursor(connection.name, source)
+    if state is not None:
+        tx.drop_cursors(connection.name, state.pop("parts", ()))  # of a first load that was under way
+        tx.set_cursor(connection.name, source, {**state, "at": None, "first_done": False, "open_since": None})
 
 
 # Page by page

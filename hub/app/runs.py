@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from hub.app.backfill import begin_backfill, note_rest
 from hub.app.carry import Carried
 from hub.app.context import Connection, Hub, connection_of
 from hub.app.derived import compute_for_today
@@ -203,6 +204,7 @@ def _guarded(run: ConnectionRun, task: Callable[[], object]) -> None:
 def _reread(hub: Hub, connection: Connection, run: ConnectionRun) -> None:
     if connection.fault is not None:
         return
+    begin_backfill(hub, connection)
     counts = reread(hub, connection, run_id=run.run_id, tally=run.tally)
     if counts:
         run.add("mapping", "in", counts)
@@ -241,6 +243,7 @@ def _pull(
             failures.append(error)
             continue
         run.add(source, "in", counts)
+        note_rest(hub, connection, source)
     if failures:
         raise failures[0]
 

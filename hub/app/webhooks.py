@@ -23,13 +23,15 @@ from hub.app.runs import connection_of
 from hub.app.transact import commit
 from hub.connector import WebhookEvent, WebhookRequest
 from hub.errors import ConfigFault, Fault, HubError, NeedsReview, NotFound
-from hub.model import QuarantineRow
+from hub.model import Json, QuarantineRow
 from hub.runtime.log import logger
 from hub.store import Tx
 
 TOKEN_BYTES = 32  # 256 bits
 BODY_LIMIT_BYTES = 4 * 1024 * 1024  # Stripe and Shopify stay below 1 MB; HubSpot sends at most 100 events a call
 KEEP_S = 30 * 86_400.0  # deliveries are kept this long, to drop repeats
+HEARD, REFUSED = "heard:", "refused:"  # settings: when a system was heard last; when and why it was refused last
+NOTED_S = 60.0  # not noted more often than this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ class Receiver:
             name: _digest(hook_token(hub, name)) for name, each in hub.connections.items() if takes_webhooks(each)
         }
         self._none = _digest(secrets.token_urlsafe(TOKEN_BYTES))
+        self._noted: dict[str, float] = {}
 
     def knows(self, connection: str, token: str) -> bool:
         """Whether this path exists; takes as long for a wrong name as for a wrong token."""
@@ -175,10 +178,22 @@ class Receiver:
             received_at=self._hub.clock.now(),
         )  # fmt: skip
         try:
-            return accept_webhook(self._hub, self._hub.connections[connection], request)
-        except HubError as error:  # told to the log, not to the caller
+            found = accept_webhook(self._hub, self._hub.connections[connection], request)
+        except HubError as error:  # told to the log and to whoever looks, not to the caller
             self._log.warning("webhook refused", connection=connection, code=error.code, error=str(error))
+            self._note(f"{REFUSED}{connection}", {"at": request.received_at, "code": error.code}, request.received_at)
             raise
+        self._note(f"{HEARD}{connection}", {"at": request.received_at}, request.received_at)
+        return found
+
+    def _note(self, name: str, said: Json, at: float) -> None:
+        """For people who look whether webhooks come at all; not worth a delivery that the store is too busy for."""
+        if at - self._noted.get(name, 0.0) >= NOTED_S:
+            self._noted[name] = at
+            try:
+                commit(self._hub, lambda tx: tx.set_setting(name, said))
+            except HubError as error:
+                self._log.warning("not noted", setting=name, code=error.code)
 
 
 def _digest(token: str) -> bytes:

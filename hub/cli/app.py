@@ -85,6 +85,7 @@ connections.command("list")(configuring.list_connections)
 connections.command("add")(configuring.add_connection)
 connections.command("test")(configuring.try_connections)
 connections.command("hooks")(configuring.list_hooks)
+connections.command("backfill")(configuring.backfill)
 app.add_typer(connections, name="connections")
 
 connector = _group("What speaks to the systems.")

@@ -91,6 +91,28 @@ def list_hooks(
     show.table(rows, ["connection", "url", *more], json=json)
 
 
+def backfill(
+    connection: Annotated[str, typer.Argument(help="Name of the connection.")],
+    stream: Annotated[str | None, typer.Option(help="This stream alone.")] = None,
+    since: Annotated[str | None, typer.Option(help="Not from the beginning, but what changed since this day.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only the cost is told.")] = False,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """Read a system again with its next run; first, what that takes of the system's limits at least."""
+    from hub.app import backfill, bootstrap
+    from hub.app.past import parse_moment
+
+    with bootstrap.opened(project(folder)) as hub:
+        at = parse_moment(since) if since else None
+        cost = backfill.backfill_cost(hub, connection, stream=stream, since=at)
+        if yes:
+            backfill.ask_backfill(hub, connection, stream=stream, since=at, by=bootstrap.user_name())
+    show.table(cost["streams"], ["stream", "records", "calls", "from"], json=json)
+    if not json:
+        show.line("it begins with the next run" if yes else "nothing was done: add --yes")
+
+
 def discover(
     connection: Annotated[str, typer.Argument(help="Name of the connection.")],
     stream: Annotated[str | None, typer.Argument(help="Stream whose fields are wanted.")] = None,

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from hub.app.service import Service
 from hub.errors import NotFound
 from hub.web import (
+    api_connections,
     api_events,
     api_figures,
     api_rewards,
@@ -54,7 +55,7 @@ TOPICS = (
     settings,
 )
 # Importing each has put its calls on the router of the API.
-CALLS = (api_events, api_figures, api_rewards, api_triggers)
+CALLS = (api_connections, api_events, api_figures, api_rewards, api_triggers)
 ROUTES: tuple[Route, ...] = tuple(route for topic in TOPICS for route in topic.ROUTES.found)
 
 Message = MutableMapping[str, Any]

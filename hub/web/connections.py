@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from starlette.responses import Response
 
 from hub.app import listings
-from hub.app.connection_setup import MODE_TEXTS, add, connector_form, connector_forms, set_mode
+from hub.app.backfill import ask_backfill, backfill_cost, streams_to_read, waiting_backfill
+from hub.app.connection_setup import (
+    MODE_TEXTS,
+    add,
+    connector_form,
+    connector_forms,
+    schedule,
+    set_mode,
+    set_schedule,
+)
 from hub.app.overview import overview
+from hub.app.past import parse_moment
 from hub.app.pausing import pause, pause_of, resume
 from hub.app.people import Right
 from hub.app.runs import connection_of
-from hub.app.webhooks import public_url, takes_webhooks
-from hub.errors import ConfigFault, HubError
+from hub.app.webhook_setup import set_webhook_secret, subscribe_here, webhook_address, webhook_state
+from hub.errors import ConfigFault, HubError, RetryLater
+from hub.web.confirm import unsure
+from hub.web.show import span
 from hub.web.site import Ask, Routes, status_of
 
 ROUTES = Routes()
@@ -66,7 +81,9 @@ def one(ask: Ask) -> Response:
     return _one(ask)
 
 
-def _one(ask: Ask, tried: dict[str, object] | None = None, status: int = 200) -> Response:
+def _one(
+    ask: Ask, tried: dict[str, object] | None = None, error: HubError | None = None, address: str = ""
+) -> Response:
     connection = connection_of(ask.hub, ask.path("name"))
     row = next(each for each in overview(ask.hub)["connections"] if each["connection"] == connection.name)
     limits = [
@@ -74,12 +91,19 @@ def _one(ask: Ask, tried: dict[str, object] | None = None, status: int = 200) ->
         for limit in connection.connector.limits
     ]
     return ask.page(
-        "connection.html", status, row=row, connection=connection, tried=tried, modes=MODE_TEXTS, limits=limits,
+        "connection.html", status_of(error) if error else 200, row=row, connection=connection, tried=tried,
+        modes=MODE_TEXTS, limits=limits, error=error, faults=error.faults if isinstance(error, ConfigFault) else (),
+        schedule=_schedule(ask, connection.name), again=streams_to_read(connection), address=address,
+        waits=waiting_backfill(ask.hub, connection.name), hook=webhook_state(ask.hub, connection.name),
         paused=pause_of(ask.hub, connection.name), progress=ask.service.progress(connection.name),
         runs=listings.runs(ask.hub, connection=connection.name, limit=8),
-        slots=listings.slots(ask.hub, connection=connection.name, limit=8), hooks=takes_webhooks(connection),
-        public=public_url(ask.hub),
+        slots=listings.slots(ask.hub, connection=connection.name, limit=8),
     )  # fmt: skip
+
+
+def _schedule(ask: Ask, name: str) -> dict[str, str]:
+    """As it is, or as somebody just typed it and it was refused."""
+    return {key: ask.said(key) or text for key, text in schedule(ask.hub, name).items()}
 
 
 @ROUTES.get("/connections/{name}/progress")
@@ -121,3 +145,105 @@ def mode(ask: Ask) -> Response:
     set_mode(ask.hub, ask.path("name"), ask.said("mode"), by=ask.by)
     ask.service.reload(by=ask.by)
     return ask.go(f"/connections/{ask.path('name')}", "mode")
+
+
+# Schedule
+
+
+@ROUTES.post("/connections/{name}/schedule", Right.CONFIGURE)
+def reschedule(ask: Ask) -> Response:
+    name = ask.path("name")
+    try:
+        set_schedule(ask.hub, name, every=ask.said("every"), sweep=ask.said("sweep"), by=ask.by)
+        ask.service.reload(by=ask.by)
+    except ConfigFault as error:
+        return _one(ask, error=error)
+    return ask.go(f"/connections/{name}", "schedule")
+
+
+# Reading again
+
+
+@ROUTES.post("/connections/{name}/backfill", Right.RUN)
+def read_again(ask: Ask) -> Response:
+    """Says first what it takes of the system's limits; begins at once, or with the run that follows the present one."""
+    name, stream = ask.path("name"), ask.said("stream") or None
+    try:
+        since = parse_moment(ask.said("since")) if ask.said("since") else None
+        cost = backfill_cost(ask.hub, name, stream=stream, since=since)
+    except HubError as error:
+        return _one(ask, error=error)
+    asked = unsure(
+        ask, title=f"Read {name} again?", back=f"/connections/{name}", button="Read it again",
+        texts=_price(cost, whole=since is None),
+    )  # fmt: skip
+    if asked is not None:
+        return asked
+    ask_backfill(ask.hub, name, stream=stream, since=since, by=ask.by)
+    try:
+        ask.service.run_now(name, by=ask.by)
+    except RetryLater:  # one is going on: the next one takes it up
+        pass
+    return ask.go(f"/connections/{name}", "backfill")
+
+
+def _price(cost: Mapping[str, Any], *, whole: bool) -> list[str]:
+    """What reading again means and takes, a paragraph each."""
+    texts = [
+        f"{row['stream']}: {_beginning(row['from'], whole=whole)}; {row['records']:,} records are known, "
+        f"{row['calls']:,} calls {'at least' if whole else 'at most'}."
+        for row in cost["streams"]
+    ]
+    for limit in cost["limits"]:
+        whole_limit = f"{limit['allowed']:,} in {span(limit['per_s'])}"
+        texts.append(f"That is {limit['share'] * 100:.1f} % of the limit {limit['limit']}, {whole_limit}.")
+    took = f"{cost['minutes']:g} minutes at least" if cost["minutes"] else "no waiting for the system’s limits"
+    texts.append(f"Together {cost['calls']:,} calls, {took}.")
+    if any(row["from"] is None for row in cost["streams"]):
+        texts.append(
+            "Whoever is read from the beginning is read as at first: old purchases and sign-ups bring no rewards, and "
+            "nothing is created there until all of it was read. What is known and unchanged stays as it is."
+        )
+    return texts
+
+
+def _beginning(start: str | None, *, whole: bool) -> str:
+    if start is None:
+        return "from its beginning" if whole else "from its beginning, since nobody noted where reading rested then"
+    return f"from where reading rested on {start[:10]}"
+
+
+# Webhooks
+
+
+@ROUTES.post("/connections/{name}/webhooks/address", Right.CONFIGURE)
+def show_address(ask: Ask) -> Response:
+    """The address is a secret: it is shown when it is asked for, to those who set connections up, and that is noted."""
+    try:
+        return _one(ask, address=webhook_address(ask.hub, ask.path("name"), by=ask.by))
+    except ConfigFault as error:
+        return _one(ask, error=error)
+
+
+@ROUTES.post("/connections/{name}/webhooks/subscribe", Right.CONFIGURE)
+def tell_system(ask: Ask) -> Response:
+    name = ask.path("name")
+    connection_of(ask.hub, name)
+    try:
+        subscribe_here(ask.hub, name, by=ask.by)
+        ask.service.reload(by=ask.by)
+    except HubError as error:
+        return _one(ask, error=error)
+    return ask.go(f"/connections/{name}", "subscribed")
+
+
+@ROUTES.post("/connections/{name}/webhooks/secret", Right.CONFIGURE)
+def keep_webhook_secret(ask: Ask) -> Response:
+    name = ask.path("name")
+    connection_of(ask.hub, name)
+    try:
+        set_webhook_secret(ask.hub, name, ask.said("secret"), by=ask.by)
+        ask.service.reload(by=ask.by)
+    except HubError as error:
+        return _one(ask, error=error)
+    return ask.go(f"/connections/{name}", "hook-secret")

@@ -51,6 +51,13 @@ TABLE = {
     ("GET", "/reward-report"): "read", ("POST", "/rewards/{grant}/cancel"): "approve",
     ("POST", "/rewards/{grant}/resend"): "approve",
     ("POST", "/rewards/{grant}/confirm"): "approve", ("POST", "/connections/{connection}/run"): "run",
+    ("POST", "/connections/{connection}/test"): "run", ("POST", "/connections/{connection}/mode"): "configure",
+    ("POST", "/connections/{connection}/schedule"): "configure",
+    ("GET", "/connections/{connection}/backfill"): "run", ("POST", "/connections/{connection}/backfill"): "run",
+    ("GET", "/connections/{connection}/webhooks"): "read",
+    ("POST", "/connections/{connection}/webhooks/address"): "configure",
+    ("POST", "/connections/{connection}/webhooks/subscribe"): "configure",
+    ("POST", "/connections/{connection}/webhooks/secret"): "configure",
     ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",
 }  # fmt: skip
 PLACES = {"{conflict}": "99999", "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
@@ -60,6 +67,7 @@ BODIES: Mapping[str, Any] = {  # nothing that changes anything
     "/policy": {"policy": "newest"}, "/merge": {"other": "contact:99998"}, "/erase": {"entity": "contact:99999"},
     "/views": {"name": " "}, "/triggers/draft/publish": {"sure": True},
     "/unmerge": {"sure": True}, "/conflicts/99999/release": {"sure": True},
+    "/mode": {"mode": "observe"}, "/secret": {"secret": "x"},
     "/decision": {"candidate": 0}, "/notes": {"text": "x"}, "/confirm": {"order": "1"},
                              "/plans": {"connections": ["nobody"]}}  # fmt: skip
 

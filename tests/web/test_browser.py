@@ -36,7 +36,7 @@ PAGES = (
     "/connections/add?connector=salesforce", "/connections/add?connector=csv", "/mappings", "/mappings/hubspot.yaml",
     "/mappings/canonical.yaml", "/mappings/hubspot.yaml/draft", "/mappings/hubspot.yaml/change",
     "/mappings/hubspot.yaml/versions/1", "/mappings/hubspot.yaml/fields", "/plan/@plan", "/plan/errand",
-    "/figures", "/figures/close_rate", "/figures/referrals?by=week&segment=source&records=yes",
+    "/search?q=hubspot", "/figures", "/figures/close_rate", "/figures/referrals?by=week&segment=source&records=yes",
     "/figures/data_quality?as_of=2026-01-01", "/goals", "/data", "/audit", "/users",
     "/settings", "/codes/NET-429", "/nowhere",
 )  # fmt: skip

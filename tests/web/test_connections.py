@@ -1,0 +1,214 @@
+"""What a connection's page lets people do: its schedule, reading again, webhooks; and links into the vendor's pages."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hub.app.webhooks import hook_path
+from tests.projects import HUB, make_project
+from tests.web.console import MANUAL, Browser, Console
+
+FORMS = """
+  forms:
+    connector: inbound
+    mode: observe
+    mapping: forms.yaml
+    settings: {id: id}
+  stripe:
+    connector: stripe
+    mode: observe
+    mapping: stripe.yaml
+    auth: {kind: token, token: "env:STRIPE_TOKEN"}
+"""
+STRIPE = """\
+connector: stripe
+language: 1
+streams:
+  customers:
+    entity: contact
+    fields:
+      email: {remote: email, direction: in}
+"""
+MAPPING = """\
+connector: inbound
+language: 1
+streams:
+  leads:
+    entity: contact
+    fields:
+      email: {remote: email, direction: in}
+"""
+
+
+@pytest.fixture
+def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    """A console over a hub that webhooks come to."""
+    canonical = MANUAL.replace("sources: [", "sources: [forms, stripe, ")
+    project = make_project(tmp_path, hub=HUB.rstrip() + FORMS, canonical_yaml=canonical)
+    (project / "mappings/forms.yaml").write_text(MAPPING, "utf-8")
+    (project / "mappings/stripe.yaml").write_text(STRIPE, "utf-8")
+    monkeypatch.setenv("STRIPE_TOKEN", "sk_test_s3cret")
+    found = Console(tmp_path, project=project, environ=os.environ)
+    found.start()
+    yield found
+    found.stop()
+
+
+def typed(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found is not None, name
+    return found[1]
+
+
+# Schedule
+
+
+def test_a_schedule_is_changed_and_takes_effect_at_once(console: Console) -> None:
+    admin = console.as_("admin")
+    page = admin.get("/connections/left").text
+    assert (typed(page, "every"), typed(page, "sweep")) == ("5m", "7d")
+    answer = admin.post("/connections/left/schedule", every="90s", sweep="7d")
+    assert answer.to == "/connections/left?done=schedule"
+    assert set(console.hub.connections["left"].every_s.values()) == {90.0}
+    assert set(console.hub.connections["right"].every_s.values()) == {300.0}
+    assert "every: 90s" in console.read("hub.yaml")
+    assert "sweep:" not in console.read("hub.yaml"), "what was not changed is not written"
+    assert typed(admin.get("/connections/left").text, "every") == "1m30s"
+    assert ("admin", "schedule changed", "left") in console.audit()
+
+
+@pytest.mark.parametrize(
+    ("every", "code"), [("soon", "CFG-022"), ("1s", "CFG-035"), ("*/5 * * * *", "CFG-022"), ("<b>", "CFG-022")]
+)
+def test_a_schedule_that_is_none_is_refused_with_what_to_write(console: Console, every: str, code: str) -> None:
+    before = console.read("hub.yaml")
+    answer = console.as_("admin").post("/connections/left/schedule", every=every, sweep="7d")
+    assert answer.status == 422
+    assert code in answer.text
+    assert "<b>" not in answer.text
+    assert 'role="alert"' in answer.text
+    assert typed(answer.text, "every") == every.replace("<", "&lt;").replace(">", "&gt;"), (
+        "what was typed is still there"
+    )
+    assert console.read("hub.yaml") == before
+    assert "schedule changed" not in [what for _, what, _ in console.audit()]
+
+
+# Reading again
+
+
+def test_reading_again_tells_its_price_and_is_done_after_a_yes(console: Console) -> None:
+    admin = console.as_("admin")
+    assert "Read again" in admin.get("/connections/left").text
+    asked = admin.post("/connections/left/backfill", since="", stream="")
+    assert asked.status == 200
+    assert "from its beginning; 2 records are known, 1 calls at least" in asked.text
+    assert "bring no rewards" in asked.text
+    assert "backfill asked for" not in [what for _, what, _ in console.audit()]
+    done = admin.post("/connections/left/backfill", since="", stream="people", sure="yes")
+    assert done.to == "/connections/left?done=backfill"
+    assert ("admin", "backfill asked for", "left") in console.audit()
+    assert "To be read again with the next run: people" in admin.get("/connections/left").text
+    console.sync()
+    assert "To be read again" not in admin.get("/connections/left").text
+
+
+def test_a_day_that_is_none_is_refused_on_the_page(console: Console) -> None:
+    answer = console.as_("admin").post("/connections/left/backfill", since="yesterday")
+    assert answer.status == 422
+    assert "WHY-TIME" in answer.text
+
+
+def test_nobody_without_the_right_is_shown_a_button(console: Console) -> None:
+    page = console.as_("support").get("/connections/left").text
+    assert "Read every 5m" in page
+    assert not [each for each in ("backfill", "schedule", "/mode") if f'action="/connections/left/{each}' in page]
+
+
+# Webhooks
+
+
+def test_a_page_says_whether_webhooks_come(hooked: Console) -> None:
+    admin, path = hooked.as_("admin"), hook_path(hooked.hub, "forms")
+    page = admin.get("/connections/forms").text
+    assert "nothing was heard yet" in page
+    assert "none needed" in page
+    assert path.rpartition("/")[2] not in page, "the address is a secret"
+    shown = admin.post("/connections/forms/webhooks/address").text
+    assert f"https://hub.example.org{path}" in shown
+    assert ("admin", "webhook address shown", "forms") in hooked.audit()
+    body = '{"id": "1", "email": "dan@example.org"}'
+    assert Browser(hooked.port).ask("POST", path, body, {"Content-Type": "application/json"}).status == 200
+    page = admin.get("/connections/forms").text
+    assert "heard</span> last" in page
+    assert "nothing was heard yet" not in page
+
+
+def test_a_webhook_that_is_refused_is_told_with_its_reason(hooked: Console) -> None:
+    admin, path = hooked.as_("admin"), hook_path(hooked.hub, "stripe")
+    assert "<strong>not set</strong>" in admin.get("/connections/stripe").text
+    assert Browser(hooked.port).ask("POST", path, "{}", {"Content-Type": "application/json"}).status >= 400
+    page = admin.get("/connections/stripe").text
+    assert re.search(r'refused</span> .*<a href="/codes/SIG-[A-Z]+">', page)
+    assert "sk_test_s3cret" not in page
+
+
+def test_a_signing_secret_is_kept_sealed_and_never_shown(hooked: Console) -> None:
+    admin = hooked.as_("admin")
+    answer = admin.post("/connections/stripe/webhooks/secret", secret=" whsec_typed_by_hand ")
+    assert answer.to == "/connections/stripe?done=hook-secret"
+    assert "secret: secret:stripe_webhook" in hooked.read("hub.yaml")
+    assert hooked.hub.connections["stripe"].settings.webhooks["secret"] == "whsec_typed_by_hand"
+    page = admin.get("/connections/stripe").text
+    assert "<dd>set</dd>" in page
+    assert "whsec_typed_by_hand" not in page + hooked.read("hub.yaml")
+    assert ("admin", "secret set", "stripe_webhook") in hooked.audit()
+    refused = admin.post("/connections/stripe/webhooks/secret", secret=" ")
+    assert (refused.status, "SEC-EMPTY" in refused.text) == (422, True)
+
+
+def test_the_hub_sets_webhooks_up_where_the_system_can_be_told(hooked: Console) -> None:
+    connection, told = hooked.hub.connections["stripe"], list[str]()
+
+    def subscribe(_api: object, url: str) -> dict[str, object]:
+        told.append(url)
+        return {"url": url, "endpoint": "we_1", "events": ["made", "<b>changed"], "secret": "whsec_from_the_vendor"}
+
+    hooked.hub.connections["stripe"] = replace(connection, connector=replace(connection.connector, subscribe=subscribe))
+    admin, address = hooked.as_("admin"), hook_path(hooked.hub, "stripe")
+    assert "Set them up there" in admin.get("/connections/stripe").text
+    answer = admin.post("/connections/stripe/webhooks/subscribe")
+    assert answer.to == "/connections/stripe?done=subscribed", answer.text
+    assert told == [f"https://hub.example.org{address}"]
+    assert hooked.hub.connections["stripe"].settings.webhooks["secret"] == "whsec_from_the_vendor"
+    page = admin.get("/connections/stripe").text
+    assert "Set up once more" in page
+    assert "we_1" in page
+    assert "&lt;b&gt;changed" in page
+    assert address.rpartition("/")[2] not in page
+    assert ("admin", "webhooks subscribed", "stripe") in hooked.audit()
+
+
+def test_a_system_that_sends_none_says_so(console: Console) -> None:
+    admin = console.as_("admin")
+    assert "This system sends none" in admin.get("/connections/left").text
+    assert admin.post("/connections/left/webhooks/address").status == 422
+    assert "HOOK-NONE" in admin.post("/connections/left/webhooks/subscribe").text
+
+
+# Into the vendor's own pages
+
+
+def test_a_record_links_into_its_vendors_pages(console: Console) -> None:
+    connection = console.hub.connections["left"]
+    pages = {"people": "https://vendor.example/people/{id}?tab=1"}
+    console.hub.connections["left"] = replace(connection, connector=replace(connection.connector, pages=pages))
+    page = console.as_("viewer").get(f"/records/{console.contact()}").text
+    assert '<a href="https://vendor.example/people/1?tab=1" rel="noopener noreferrer" target="_blank">' in page
+    assert page.count("vendor.example") == 1, "the other system declares none"
