@@ -1,4 +1,4 @@
-"""ClickFunnels 2.0 (API v2), on the hub's door: contacts both ways; orders, opt-ins, courses, enrolments, appointments.
+"""ClickFunnels 2.0 (API v2), on the hub's door: contacts both ways; orders, opt-ins, courses, appointments, events.
 
 Docs: developers.myclickfunnels.com, API reference (OpenAPI file), "Pagination", "Filtering", "Webhooks", "Verifying
 webhook signatures".
@@ -6,6 +6,10 @@ webhook signatures".
 A page holds 20 records, always. There is no "changed since": a first read goes up by id; later ones come down from the
 newest change until they are five minutes behind the last read. Opt-ins are never edited, so theirs goes on behind the
 last id, less one page. Courses and appointments cannot be sorted by change, and are read whole.
+
+The log of webhook events (`events`) goes on behind its last id, too. What people did in funnels and courses is taken of
+it; what else stands there tells of records that are read anyway. A webhook does not name its entry, so acts come with
+the next read, and the records that they touch at once.
 
 A contact is created by upsert, which matches by e-mail address, so that the same create again is one contact; before
 it, the addresses of a batch are looked up at once, so that nobody who is there already is written over unseen. Updates
@@ -74,6 +78,9 @@ KINDS = {
         "/workspaces/{ws}/appointments/scheduled_events", "/appointments/scheduled_events", "whole",
         "appointments/scheduled_event.",
     ),
+    "events": Kind(
+        "/workspaces/{ws}/webhooks/outgoing/events", "/webhooks/outgoing/events", "new", "webhooks/outgoing/event.",
+    ),
 }  # fmt: skip
 
 
@@ -124,7 +131,8 @@ def pull(api: ClickFunnelsApi, stream: str, cursor: Json) -> Page:
     started = at.get("started") or answer.at
     if answer.status == 404:  # a course that was deleted since it was listed
         return _next_list({**at, "started": started}, (), [], since)
-    records, faults = read_rows(answer.json(), partial(_record, stream), id_key="id")
+    rows = [row for row in answer.json() if stream != "events" or _is_act(row)]
+    records, faults = read_rows(rows, partial(_record, stream), id_key="id")
     where = f"{api.door.account}{path}"
     if down:
         require_ascending([-(record.stamp or 0.0) for record in records], where=where)
@@ -168,7 +176,22 @@ def _next_list(
     return Page(records=records, next_cursor=following, complete=not left, faults=faults, read_at=at["started"])
 
 
+def _is_act(row: Json) -> bool:
+    """Something that somebody did in a funnel or a course. An entry that is none is told as a fault."""
+    if not isinstance(row, dict) or "id" not in row:
+        return True
+    return bool(row.get("page") or row.get("funnel")) or str(row.get("event_type_id") or "").startswith("courses/")
+
+
+def _act(row: dict[str, Json]) -> dict[str, Json]:
+    """An entry of the log, and whose it is."""
+    data = row.get("data") or {}
+    whose = row.get("subject_id") if row.get("subject_type") == "Contact" else data.get("contact_id")
+    return {**row, "contact_id": whose}
+
+
 def _record(stream: str, row: dict[str, Json]) -> SourceRecord:
+    row = _act(row) if stream == "events" else row
     external_id = str(row["id"])
     if not external_id.isdecimal():
         raise ValueError("no id")
@@ -322,6 +345,10 @@ _FIELDS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("status", "enum"), ("primary_contact.id", "ref"), ("primary_contact.email_address", "email"),
         ("created_at", "instant"), ("updated_at", "instant"),
     ),
+    "events": (
+        ("id", "text"), ("event_type_id", "text"), ("subject_type", "text"), ("subject_id", "text"),
+        ("contact_id", "ref"), ("page.name", "text"), ("funnel.name", "text"), ("created_at", "instant"),
+    ),
 }  # fmt: skip
 _REFERS = {"contact_id": "contacts", "primary_contact.id": "contacts", "course_id": "courses"}
 
@@ -442,6 +469,7 @@ CONNECTOR = Connector(
         _stream("courses"),
         _stream("enrollments", acts=True, parents=("contacts", "courses")),
         _stream("appointments", acts=True, parents=("contacts",)),
+        _stream("events", acts=True, parents=("contacts",)),
     ),
     settings=(
         Setting(name="subdomain", text="The workspace's host name before .myclickfunnels.com"),

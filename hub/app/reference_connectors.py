@@ -224,6 +224,9 @@ def _entities(it: Described, stream: Stream) -> str:
 
 def _direction(it: Described, stream: Stream) -> str:
     """What the shipped mapping does; what the connector could do beyond it is said among the rest."""
+    told = [mapping for mapping in it.mapped(stream) if mapping.out_fields and not mapping.in_fields]
+    if told and all(mapping.create == "never" for mapping in told) and "update" not in stream.writes:
+        return "created, where the mapping says so"
     writing = [mapping for mapping in it.mapped(stream) if mapping.direction == "both" and stream.writes]
     if not it.mappings:
         return "as the mapping says" if stream.writes else "read"

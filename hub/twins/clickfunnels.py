@@ -1,7 +1,8 @@
 """ClickFunnels 2.0 (API v2): one workspace with its contacts, orders, opt-ins, courses, enrolments and appointments.
 
 Lists are bare arrays of 20; what comes next stands in headers. A call without a User-Agent of its own fails. Addresses
-lose their blanks and capitals when saved. `user_create` adds what people do; `act_suspend` ends an enrolment.
+lose their blanks and capitals when saved. `user_create` adds what people do; `act_suspend` ends an enrolment,
+`act_complete_course` is its happy end. Opt-ins and orders are made on a page of a funnel.
 Options of `make` beside the kit's: `workspace` ("32"), `calls_per_s` (5; the vendor names no figure).
 """
 
@@ -60,6 +61,10 @@ TOPICS = {
 SUBJECTS = {
     "contacts": "Contact", "orders": "Order", "enrollments": "Courses::Enrollment", "courses": "Course",
     "appointments": "Appointments::ScheduledEvent", "form_submissions": "FormSubmission",
+}  # fmt: skip
+PLACE: dict[str, Any] = {  # in which people opt in and buy
+    "page": {"id": 7, "public_id": "tYFOXi", "name": "Opt-in"},
+    "funnel": {"id": 3, "public_id": "EHamfn", "name": "Spring"},
 }  # fmt: skip
 DONE = {*range(200, 208), 226}  # what counts as taken ("Webhooks")
 
@@ -310,6 +315,10 @@ class TwinClickfunnels(Twin):
             names.append("contact.unsubscribed")
         if record.stream == "enrollments" and change.changed.get("suspended", (None, None))[1]:
             names.append("courses/enrollment.suspended")
+        if record.stream == "enrollments" and change.changed.get("completed_at", (None, None))[1]:
+            names.append("courses/enrollment.course_completed")
+        if record.stream == "orders" and change.kind == "create" and record.fields.get("billing_status") == "paid":
+            names.append("order.completed")
         return [self._event(name, record, change) for name in names]
 
     def _event(self, name: str, record: Record, change: Change) -> HookEvent:
@@ -317,7 +326,8 @@ class TwinClickfunnels(Twin):
         event_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.settings['seed']}/{number}"))
         data = self._show(record)
         subject = {"subject_id": int(record.id), "subject_type": SUBJECTS[record.stream]}
-        kept = {"uuid": event_id, "event_type_id": name, **subject, "data": data, "api_version": 2, "page": None}
+        place = PLACE if record.stream in ("form_submissions", "orders") else dict.fromkeys(PLACE)
+        kept = {"uuid": event_id, "event_type_id": name, **subject, "data": data, "api_version": 2, **place}
         self.records.create("events", kept, by="system")
         payload = {
             "event_id": event_id, "event_type": name, "api_version": 2,
@@ -347,6 +357,9 @@ class TwinClickfunnels(Twin):
         told = {"suspended": True, "suspension_reason": reason}
         self.records.update("enrollments", enrollment, told, by="user:1")
 
+    def act_complete_course(self, enrollment: str) -> None:
+        self.records.update("enrollments", enrollment, {"completed_at": millis(self.now())}, by="user:1")
+
 
 def _public(row: Record) -> str:
     return hashlib.sha256(f"{row.stream}/{row.id}".encode()).hexdigest()[:6]
@@ -374,7 +387,7 @@ def sketch(pen: Sketch) -> None:
     for place, title in enumerate(COURSES):
         pen.add("courses", str(place + 1), since, {"title": title, "description": "", "published_at": millis(since)})
     taken: set[str] = set()
-    counts = dict.fromkeys(("orders", "form_submissions", "enrollments", "appointments"), 0)
+    counts = dict.fromkeys(("orders", "form_submissions", "enrollments", "appointments", "events"), 0)
 
     def act(stream: str, at: float, fields: Fields, first: int) -> None:
         counts[stream] += 1
@@ -397,6 +410,12 @@ def sketch(pen: Sketch) -> None:
         }
         pen.add("contacts", str(contact), view.created, fields, modified=view.modified, person=person)
         act("form_submissions", view.created, {"page_id": 7, "contact_id": contact, "data": {"email": mail}}, 9000)
+        told = {
+            "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, mail)), "event_type_id": "form_submission.created",
+            "subject_id": 9000 + counts["form_submissions"], "subject_type": "FormSubmission",
+            "data": {"contact_id": contact}, "api_version": 1, **PLACE,
+        }  # fmt: skip
+        act("events", view.created, told, 0)
         if rng.random() < 0.5:
             status = rng.choices(("paid", "refunded", "unpaid", "voided"), (80, 8, 8, 4))[0]
             order = {

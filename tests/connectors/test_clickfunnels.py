@@ -110,6 +110,36 @@ def test_enrolments_are_read_course_by_course(funnels: Desk) -> None:
     assert ids(funnels.pull_all("enrollments", cursor)[0]) == [wanted[7]]
 
 
+def test_what_people_do_in_funnels_and_courses_is_taken_from_the_log_of_events(funnels: Desk) -> None:
+    course = int(funnels.twin.user_create("courses", {"title": "Baking"}))
+    (person,) = load(funnels, 1)
+    funnels.twin.set_webhook("http://127.0.0.1:9/hooks/x", "s")
+    for n in range(30):
+        funnels.twin.user_create("form_submissions", {"page_id": 7, "contact_id": int(person), "data": {"n": n}})
+        funnels.twin.user_edit("contacts", person, {"first_name": f"N{n}"})
+    records, cursor, pages = funnels.pull_all("events")
+    assert (len(records), len(pages)) == (30, 3), "what tells of records that are read anyway is left out"
+    assert {(record.data["event_type_id"], record.data["contact_id"]) for record in records} == {
+        ("form_submission.created", int(person))
+    }
+    known = set(ids(records))
+    order = {"contact_id": int(person), "billing_status": "paid", "total_amount": "97.00", "currency": "EUR"}
+    funnels.twin.user_create("orders", order)
+    enrolled = {"course_id": course, "contact_id": int(person), "suspended": False}
+    funnels.twin.act_complete_course(funnels.twin.user_create("enrollments", enrolled))
+    before = funnels.calls()
+    later, _, _ = funnels.pull_all("events", cursor)
+    fresh = [record.data for record in later if record.external_id not in known]
+    assert [each["event_type_id"] for each in fresh] == [
+        "order.created", "order.completed", "courses/enrollment.created", "courses/enrollment.updated",
+        "courses/enrollment.course_completed",
+    ]  # fmt: skip
+    assert {each["contact_id"] for each in fresh} == {int(person)}
+    assert funnels.calls() - before <= 2
+    (again,) = funnels.fetch("events", [later[-1].external_id])
+    assert dict(again.data) == dict(later[-1].data)
+
+
 def test_records_are_read_by_id_and_deleted_ones_told(funnels: Desk) -> None:
     assert CONNECTOR.fetch is not None
     wanted = load(funnels, 45)
