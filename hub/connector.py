@@ -428,8 +428,9 @@ class Connector:
     discover: Callable[[Api, str], Sequence[Field]]
     pull: Callable[[Api, str, Json], Page]  # (api, stream, cursor or None)
     # (api, stream, at most so many) -> cursors at which the parts of a first load begin; several workers pull them side
-    # by side. A part's page is `complete` at the end of its range. Ranges are of the modification time, without a gap;
-    # the last has no end, and reading goes on at its resting cursor. Fewer than two: not worth it
+    # by side. A part's page is `complete` at the end of its range. Ranges are without a gap, and the last has no end;
+    # reading goes on at its resting cursor, so what moves meanwhile must be in it, or come with the next read: ranges
+    # are of the modification time, or that cursor lies before the parts were made. Fewer than two: not worth it
     split: Callable[[Api, str, int], Sequence[Json]] | None = None
     fetch: Callable[[Api, str, Sequence[str]], Sequence[SourceRecord]] | None = (
         None  # by ids; missing ones as op delete

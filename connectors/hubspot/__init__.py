@@ -8,6 +8,10 @@ millisecond with too many is read by id. So neither the cap of 10,000 results no
 lose anything. Search lags, so each read starts five minutes before its cursor. Search shows neither archived records
 (listed now and then, `archived_every_s`) nor associations (one more call per 1,000 records and kind).
 
+The list cannot be entered in its middle (its `after` is the vendor's own, whatever it looks like), so a first load that
+workers share is searched for, in ranges of ids: 200 a call and past the cap, within the five searches a second that the
+account has; associations cost a call more per 1,000 records and kind.
+
 Records are in the vendor's shape: properties below `properties` (a mapping says `root: properties`), associated ids
 below `associations`. Bodies of writes have property names at the top, and `associations: {name: id}`.
 
@@ -32,7 +36,7 @@ from connectors.hubspot.account import check, discover
 from connectors.hubspot.api import MODIFIED, STATUSES, classify, connect, usage, wait_s
 from connectors.hubspot.hooks import parse, verify
 from connectors.hubspot.lists import LISTS_PAGE, MEMBERS_PAGE
-from connectors.hubspot.reading import LIST_PAGE, LOOKBACK_S, SEARCH_PAGE, fetch, find, pull
+from connectors.hubspot.reading import LIST_PAGE, LOOKBACK_S, SEARCH_PAGE, SPLIT_FROM, fetch, find, pull, split
 from connectors.hubspot.writing import BATCH, push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
 
@@ -94,12 +98,14 @@ CONNECTOR = Connector(
         Setting(name="lists", text="Ids of the lists whose members are read; without it none"),
         Setting(name="portal_id", text="Account id; webhooks of others are refused"),
         Setting(name="archived_every_s", text="How often archived records are listed, seconds", default=3600),
+        Setting(name="split_from", text="Rows from which workers share a first load; 0: never", default=SPLIT_FROM),
         Setting(name="secret", text="Client secret of the app, as webhooks.secret", secret=True),
     ),
     connect=connect,
     check=check,
     discover=discover,
     pull=pull,
+    split=split,
     fetch=fetch,
     find=find,
     push=push,

@@ -9,7 +9,7 @@ from connectors.hubspot.api import ASSOCIATIONS, MODIFIED, HubspotApi, call, nam
 from connectors.hubspot.lists import pull_lists, pull_members
 from hub.connector import Page
 from hub.errors import RecordRejected
-from hub.kit.paging import batches, require_ascending, require_progress, rest_at
+from hub.kit.paging import batches, even_cuts, require_ascending, require_progress, rest_at
 from hub.kit.reading import parse_time, read_rows
 from hub.model import Json, SourceRecord
 
@@ -19,8 +19,10 @@ ASSOCIATED = 1000  # ids of one associations read (associations guide)
 SEARCH_CHARS = 3000  # body of a search (CRM search guide)
 URL_CHARS = 14_000  # of property names in a list call; longer URLs fail with 414 (airbyte splits at 15,000)
 LOOKBACK_S = 300.0  # new and changed records show up in search "after a few moments" (CRM search guide)
+SPLIT_FROM = 100_000  # rows: less than twenty counts and two looks cost little beside the 500 searches for them
+COUNTS = 20
 ARCHIVED_EVERY_S = 3600.0  # how often archived records are listed, unless the setting says otherwise
-MERGED = "hs_merged_object_ids"
+MERGED, OBJECT_ID = "hs_merged_object_ids", "hs_object_id"
 OWN = "USER_DEFINED"  # category of association types that an account names itself
 
 
@@ -66,13 +68,16 @@ def pull(api: HubspotApi, stream: str, cursor: Json) -> Page:
 
     list: {"after", "from"}, the full read, by id. search: {"since" (ms), "seen" (ids of that millisecond already
     read; null: all of them), "from", "swept"}. ties: one millisecond with too many records to name, by id.
-    archived: {"after", "from"}, what was deleted. Search is where the cursor rests.
+    archived: {"after", "from"}, what was deleted. part: {"after" (id), "until" (id or null), "from"}, a part of
+    a first load, by id. Search is where the cursor rests.
     """
     if stream in _WHOLE:
         return _WHOLE[stream](api, cursor)
     at = cursor or {"mode": "list", "after": None, "from": None}
     if at["mode"] in ("list", "archived"):
         return _listed(api, stream, at)
+    if at["mode"] == "part":
+        return _part(api, stream, at)
     return _changed(api, stream, at)
 
 
@@ -159,7 +164,7 @@ def _later(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Step:
     name = MODIFIED[stream]
     groups = [[_filter(name, "GT" if at["seen"] is None else "GTE", at["since"])]]
     if at["seen"]:
-        others: dict[str, Json] = {"propertyName": "hs_object_id", "operator": "NOT_IN", "values": at["seen"]}
+        others: dict[str, Json] = {"propertyName": OBJECT_ID, "operator": "NOT_IN", "values": at["seen"]}
         groups = [[_filter(name, "GT", at["since"])], [_filter(name, "EQ", at["since"]), others]]
     answer = _search(api, stream, groups, name)
     if answer is None:  # too many of one millisecond to be named
@@ -176,15 +181,12 @@ def _later(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Step:
 
 def _tied(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Step:
     """All records of one millisecond, by id: a bulk edit can give one stamp to more than search will page through."""
-    groups = [[_filter(MODIFIED[stream], "EQ", at["since"]), _filter("hs_object_id", "GT", at["after"])]]
-    answer = _search(api, stream, groups, "hs_object_id")
-    if answer is None:
-        raise RecordRejected("the search is too long", code="HS-SEARCH", where=f"{api.door.account}/{stream}")
-    rows, going = answer["results"], {**at, "from": at["from"] or api.door.vendor_now()}
-    if answer["total"] <= len(rows):
+    groups = [[_filter(MODIFIED[stream], "EQ", at["since"]), _filter(OBJECT_ID, "GT", at["after"])]]
+    rows, last, ended = _by_id(api, stream, groups, at["after"])
+    going = {**at, "from": at["from"] or api.door.vendor_now()}
+    if ended:
         del going["after"]
         return rows, {**going, "mode": "search", "seen": None}, False
-    last = next((str(row["id"]) for row in reversed(rows) if row.get("id")), at["after"])
     return rows, {**going, "after": last}, False
 
 
@@ -202,6 +204,83 @@ def _at_end(
         return Page(records=records, next_cursor=sweep, complete=False, faults=faults, read_at=started)
     rest = _rest(started, swept=at["swept"])
     return Page(records=records, next_cursor=rest, complete=True, faults=faults, read_at=started)
+
+
+# parts of a first load
+
+
+def split(api: HubspotApi, stream: str, parts: int) -> list[Json]:
+    """Ranges of ids with about as many records each; none where there are few.
+
+    The list cannot be entered in its middle: its `after` is the vendor's own, and nothing says that an id will do. So
+    parts are searched for, sorted by id and beyond any cap. Search may be some moments behind: what it does not show
+    yet changed within the look-back of the first incremental read, which begins where the parts were made.
+    """
+    least = int(api.settings.values.get("split_from", SPLIT_FROM))
+    if stream in _WHOLE or not least:
+        return []
+    first = _look(api, stream, (), "ASCENDING")
+    if first["total"] < least:
+        return []
+    last, started = _look(api, stream, (), "DESCENDING"), api.door.vendor_now()
+    low, high = (int(each["results"][0]["id"]) for each in (first, last))
+
+    def count(at_least: int, below: int) -> int:
+        found = _look(api, stream, (_filter(OBJECT_ID, "GTE", at_least), _filter(OBJECT_ID, "LT", below)), "ASCENDING")
+        return int(found["total"])
+
+    cuts = even_cuts(
+        low, high + 1, first["total"], parts=parts, counts=COUNTS, halfway=lambda one, other: (one + other) // 2,
+        count=count,
+    )  # fmt: skip
+    starts, ends = ["0", *(str(each - 1) for each in cuts)], [*map(str, cuts), None]
+    return [
+        {"mode": "part", "after": start, "until": end, "from": started} for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _look(api: HubspotApi, stream: str, filters: Sequence[dict[str, str]], direction: str) -> dict[str, Json]:
+    """How many there are, and the first of them."""
+    body: dict[str, Json] = {
+        "filterGroups": [{"filters": list(filters)}] if filters else [],
+        "sorts": [{"propertyName": OBJECT_ID, "direction": direction}],
+        "properties": [OBJECT_ID],
+        "limit": 1,
+    }
+    answer: dict[str, Json] = call(api, api.objects.search.do_search, stream, body, operation="search")
+    return answer
+
+
+def _part(api: HubspotApi, stream: str, at: Mapping[str, Json]) -> Page:
+    """As many searches up the ids as one look at their associations can serve."""
+    rows: list[dict[str, Json]] = []
+    going, ended = dict(at), False
+    while not ended and len(rows) < (ASSOCIATED - SEARCH_PAGE + 1 if _targets(api, stream) else 1):
+        filters = [_filter(OBJECT_ID, "GT", going["after"])]
+        filters += [_filter(OBJECT_ID, "LT", at["until"])] if at["until"] else []
+        found, last, ended = _by_id(api, stream, [filters], going["after"])
+        rows += found
+        going["after"] = last
+    records, faults = _with_associations(api, stream, rows)
+    where = f"{api.door.account}/{stream}"
+    require_ascending([float(each["id"]) for each in rows if each.get("id")], where=where)
+    if ended:
+        rest = _rest(at["from"], swept=at["from"])
+        return Page(records=records, next_cursor=rest, complete=True, faults=faults, read_at=at["from"])
+    require_progress(dict(at), going, where=where)
+    return Page(records=records, next_cursor=going, complete=False, faults=faults, read_at=at["from"])
+
+
+def _by_id(
+    api: HubspotApi, stream: str, groups: Sequence[Sequence[dict[str, Json]]], after: str
+) -> tuple[list[dict[str, Json]], str, bool]:
+    """A search's rows sorted by id, the last id, and whether that is all."""
+    answer = _search(api, stream, groups, OBJECT_ID)
+    if answer is None:
+        raise RecordRejected("the search is too long", code="HS-SEARCH", where=f"{api.door.account}/{stream}")
+    rows = answer["results"]
+    last = next((str(row["id"]) for row in reversed(rows) if row.get("id")), after)
+    return rows, last, answer["total"] <= len(rows)
 
 
 def _filter(name: str, operator: str, value: Json) -> dict[str, str]:
@@ -355,7 +434,7 @@ def find(api: HubspotApi, stream: str, name: str, value: str) -> list[SourceReco
         raise RecordRejected("no property name", code="REC-FIELD", field=name, where=api.door.account)
     if name == api.marker or (stream, name) == ("contacts", "email"):
         return _with_associations(api, stream, _read(api, stream, [value], by=name))[0]
-    answer = _search(api, stream, [[_filter(name, "EQ", value)]], "hs_object_id")
+    answer = _search(api, stream, [[_filter(name, "EQ", value)]], OBJECT_ID)
     return _with_associations(api, stream, answer["results"])[0] if answer else []
 
 

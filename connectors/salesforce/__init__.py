@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 from connectors.salesforce.account import check, discover
 from connectors.salesforce.api import STATUSES, WRITTEN, classify, connect, usage
-from connectors.salesforce.reading import BULK_FROM, LOOKBACK_S, PAGE, fetch, find, pull, split
+from connectors.salesforce.reading import BULK_FROM, LOOKBACK_S, PAGE, SPLIT_FROM, fetch, find, pull, split
 from connectors.salesforce.writing import COLLECTION, COLLECTIONS, push
 from hub.connector import Auth, Connector, Idempotency, RateLimit, Setting, Stream
 
@@ -86,6 +86,7 @@ CONNECTOR = Connector(
         Setting(name="api_version", text="REST API version, raised deliberately", default="68.0"),
         Setting(name="marker", text="Unique external id field for the hub's id", default="Hub_Id__c"),
         Setting(name="bulk_from", text="Rows from which a first load is a query job; 0: never", default=BULK_FROM),
+        Setting(name="split_from", text="Rows from which workers share a first load; 0: never", default=SPLIT_FROM),
     ),
     connect=connect,
     check=check,

@@ -12,12 +12,12 @@ from connectors.salesforce.api import OBJECTS, SalesforceApi, call, count, selec
 from connectors.salesforce.bulk import is_flat, is_ready, results, start_job
 from hub.connector import Page
 from hub.errors import RecordRejected
-from hub.kit.paging import batches, require_ascending, require_progress, rest_at
+from hub.kit.paging import batches, even_cuts, require_ascending, require_progress, rest_at
 from hub.kit.reading import parse_time, read_rows, to_iso
 from hub.model import Json, SourceRecord
 
 PAGE = 2000  # rows of a query page, and ids of one collection retrieve (REST API guide)
-WORTH_SPLITTING = 200_000  # rows: counting them costs 22 calls, reading them a hundred and more
+SPLIT_FROM = 200_000  # rows: counting them costs 22 calls, reading them a hundred and more
 COUNTS = 20
 BULK_FROM = 50_000  # rows: a job costs its making, its polls and a call per 10,000 rows, queries one per 2,000
 ORDER = "ORDER BY SystemModstamp, Id"
@@ -165,30 +165,21 @@ def _condition(at: Mapping[str, Json]) -> str:
 
 
 def split(api: SalesforceApi, stream: str, parts: int) -> list[Json]:
-    """Ranges of the modification time with about as many rows each; none where there are few rows.
-
-    The range with the most rows is halved, again and again; then neighbours with few rows are one part. Rows that were
-    imported in one moment stay together.
-    """
+    """Ranges of the modification time with about as many rows each; none where there are few rows."""
     oldest = select(api, stream, "ORDER BY SystemModstamp LIMIT 1", deleted=True)["records"]
     end = api.door.vendor_now()
     rows = count(api, stream, f"SystemModstamp < {to_iso(end)}") if oldest else 0
-    if rows < WORTH_SPLITTING:
+    least = int(api.settings.values.get("split_from", SPLIT_FROM))
+    if not least or rows < least:
         return []
-    ranges = [(parse_time(oldest[0]["SystemModstamp"]), end, rows)]  # (from, until, rows)
-    for _ in range(COUNTS):
-        start, until, inside = fullest = max(ranges, key=lambda each: each[2])
-        place, middle = ranges.index(fullest), parse_time(to_iso((start + until) / 2))
-        below = f"SystemModstamp >= {to_iso(start)} AND SystemModstamp < {to_iso(middle)}"
-        before = count(api, stream, below)
-        ranges[place : place + 1] = [(start, middle, before), (middle, until, inside - before)]
-    cuts, taken = [], 0
-    for start, _, inside in ranges:
-        if taken >= rows / parts and inside:
-            cuts.append(to_iso(start))
-            taken = 0
-        taken += inside
-    edges = ["", *cuts, ""]
+    cuts = even_cuts(
+        parse_time(oldest[0]["SystemModstamp"]), end, rows, parts=parts, counts=COUNTS,
+        halfway=lambda low, high: parse_time(to_iso((low + high) / 2)),
+        count=lambda low, high: count(
+            api, stream, f"SystemModstamp >= {to_iso(low)} AND SystemModstamp < {to_iso(high)}"
+        ),
+    )  # fmt: skip
+    edges = ["", *map(to_iso, cuts), ""]
     return [{"t": t, "id": "", "from": None, "all": False, "until": u} for t, u in pairwise(edges)]
 
 

@@ -5,7 +5,7 @@ Nothing here keeps state: cursors are the connector's own JSON values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
@@ -96,3 +96,32 @@ def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Runs of at most `size` items, in order."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def even_cuts(
+    start: T, end: T, rows: int, *, parts: int, counts: int, halfway: Callable[[T, T], T], count: Callable[[T, T], int]
+) -> list[T]:
+    """Where ranges with about as many rows each begin, the first left out.
+
+    The range with the most rows is halved, again and again; then neighbours with few rows are one part. Rows at one
+    place stay together.
+
+    Args:
+        rows: between `start` and `end`.
+        counts: how often the vendor may be asked.
+        halfway: a place between two.
+        count: rows from a place on, before another.
+    """
+    ranges = [(start, end, rows)]
+    for _ in range(counts):
+        low, high, inside = fullest = max(ranges, key=lambda each: each[2])
+        place, middle = ranges.index(fullest), halfway(low, high)
+        before = count(low, middle)
+        ranges[place : place + 1] = [(low, middle, before), (middle, high, inside - before)]
+    cuts, taken = [], 0
+    for low, _, inside in ranges:
+        if taken >= rows / parts and inside:
+            cuts.append(low)
+            taken = 0
+        taken += inside
+    return cuts

@@ -312,6 +312,7 @@ def _shop_address(view: View, held: Address) -> dict[str, Json]:
         "countryCode": held.country,
         "firstName": view.first_name.strip(),
         "lastName": view.last_name.strip(),
+        "company": view.company_name if len(held.street) % 3 == 0 else None,  # parcels to the office
     }
 
 

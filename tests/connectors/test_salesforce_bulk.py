@@ -131,7 +131,7 @@ def test_a_page_that_is_no_csv_or_cut_is_not_the_end(org: Desk) -> None:
 
 
 def test_parts_of_a_first_load_are_jobs_of_their_own(org: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.salesforce.reading.WORTH_SPLITTING", 100)
+    monkeypatch.setattr("connectors.salesforce.reading.SPLIT_FROM", 100)
     ids = load(org, 1_200)
     assert CONNECTOR.split is not None
     starts = CONNECTOR.split(org.api, "contacts", 2)

@@ -18,7 +18,7 @@ def org() -> Iterator[Desk]:
 
 
 def test_a_first_load_in_parts_reads_every_row_once(org: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.salesforce.reading.WORTH_SPLITTING", 100)
+    monkeypatch.setattr("connectors.salesforce.reading.SPLIT_FROM", 100)
     ids = load(org, 120)
     assert CONNECTOR.split is not None
     starts = CONNECTOR.split(org.api, "contacts", 4)

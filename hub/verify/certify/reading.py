@@ -188,6 +188,30 @@ def _disturb(stand: Stand, stream: str, facts: Stream) -> list[str]:
     return done
 
 
+def check_parts(stand: Stand, stream: str) -> str:
+    """A first load that workers share: all parts, and what the next read brings, are what a full read finds."""
+    facts, split = listed(stand, stream), stand.connector.split
+    if split is None:
+        raise NotShown("one worker reads a first load")
+    longer_than_a_page(stand, stream)
+    shared = stand.with_settings(values={**stand.settings.values, "split_from": 2})
+    starts = split(shared.api, stream, 4)
+    if len(starts) < 2:
+        raise NotShown("one worker reads a first load of these records")
+    parts: list[list[Page]] = []
+    done: list[str] = []
+    for start in orjson.loads(orjson.dumps(list(starts))):
+        parts.append(read_all(shared.restarted(), stream, start))
+        done = done or _disturb(stand, stream, facts)  # from the first part on
+    read = [record for pages in parts for record in records_of(pages)]
+    stand.advance(HOUR_S)
+    later = next_read(stand, stream, parts[-1][-1].next_cursor)
+    known = applied(applied({}, read), records_of(later))
+    _compare(stand, known, full(stand, stream), later, facts)
+    assert not _repeats(read), "parts overlap"
+    return f"{len(parts)} parts, {len(read)} records; meanwhile {', '.join(done)}"
+
+
 def check_incremental(stand: Stand, stream: str) -> str:
     """What was known, and what the next read brings, is what a full read finds."""
     facts = listed(stand, stream)

@@ -234,6 +234,7 @@ SUITE: Sequence[Check] = (
         ("every record once", reading.check_paging),
         ("another process goes on anywhere", reading.check_restart),
         ("no gap and no repeat while rows change", reading.check_moving),
+        ("workers share a first load", reading.check_parts),
         ("one moment across a page edge", reading.check_equal_stamps),
         ("incremental = full", reading.check_incremental),
         ("an edit is seen", reading.check_edit),
