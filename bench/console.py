@@ -101,11 +101,11 @@ def measure(hub: Hub, *, times: int = TIMES) -> list[Asked]:
     add_user(hub, ADMIN, "admin", by=ADMIN)
     token = str(make_token(hub, ADMIN, list(Right), person=Person(name=ADMIN, role="admin"))["token"])
     things = _things(hub)
-    with _served(hub) as port:
-        cookie = _signed_in(hub, port)
+    with served(hub) as port:
+        cookie = signed_in(hub, port)
         pages = [(path, {"Cookie": cookie}) for path in _pages(things)]
         calls = [(f"/api/v1{_filled(path, things)}", {"Authorization": f"Bearer {token}"}) for path in API]
-        return [_ask(port, path, headers, times) for path, headers in (*pages, *calls)]
+        return [ask(port, path, headers, times) for path, headers in (*pages, *calls)]
 
 
 def _pages(things: Mapping[str, str]) -> Iterator[str]:
@@ -137,7 +137,7 @@ def _things(hub: Hub) -> dict[str, str]:
 
 
 @contextmanager
-def _served(hub: Hub) -> Iterator[int]:
+def served(hub: Hub) -> Iterator[int]:
     listening = listen("127.0.0.1", 0)
     service = Service(hub, make_worker=None)
     server = WebServer(create_app(hub, poke=service.poke, console=create_console(service)), listening)
@@ -148,7 +148,7 @@ def _served(hub: Hub) -> Iterator[int]:
         server.stop()
 
 
-def _signed_in(hub: Hub, port: int) -> str:
+def signed_in(hub: Hub, port: int) -> str:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=600)) as client:
         client.request("POST", make_link(hub, ADMIN, by=ADMIN), headers={"Sec-Fetch-Site": "same-origin"})
         answer = client.getresponse()
@@ -156,7 +156,7 @@ def _signed_in(hub: Hub, port: int) -> str:
         return str(answer.headers["set-cookie"]).partition(";")[0]
 
 
-def _ask(port: int, path: str, headers: Mapping[str, str], times: int) -> Asked:
+def ask(port: int, path: str, headers: Mapping[str, str], times: int) -> Asked:
     """Once to warm up, then so many times."""
     took, status, size, cpu_s = [], 0, 0, 0.0
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=600)) as client:

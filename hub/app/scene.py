@@ -319,21 +319,21 @@ class Scene:
         old = self.states(root).get(name)
         self._retire(root, name, decision)
         if decision.losers:
-            self.conflicts.append(
-                conflict_of(root, name, decision, voices, at=self.now, version=self.version, run_id=self.run_id)
-            )
+            told = conflict_of(root, name, decision, voices, at=self.now, version=self.version, run_id=self.run_id)
+            self.conflicts.append(told)
             if "agreed_on_lost" in PLANTED:
                 for link_id in {loser.claim.link for loser in decision.losers}:
                     cells = self.cells(link_id)
                     self.set_cells(link_id, {**cells, name: Cell(held=cells[name].held, agreed=self.version)})
-        blank = old is None and decision.state.version == NO_VERSION and is_empty(decision.state.value)
-        if old == decision.state or blank:
+        state = decision.state
+        if old != state and (old or state.version != NO_VERSION or not is_empty(state.value)):
+            self.states(root)[name] = state
+            self._dirty_entities.add(root)
+        elif joint is None:  # but what stood for two may be another value than the one that stands again
             return
-        self.states(root)[name] = decision.state
-        self._dirty_entities.add(root)
         stood = self.entities[root].values.get(name) if joint is not None else old.value if old else None
-        if decision.changed and decision.state.value != stood:
-            self.changed[root][name] = (stood, decision.state.value)
+        if decision.changed and state.value != stood:
+            self.changed[root][name] = (stood, state.value)
             if root not in self.new_entities:
                 self.history[root][name] = change_of(stood, decision, voices)
 

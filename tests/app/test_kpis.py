@@ -16,6 +16,7 @@ import pytest
 from hub.app.identity import merge, unmerge
 from hub.app.ingest import ingest_page
 from hub.app.kpis import list_kpis, show_kpi
+from hub.app.past import show
 from hub.core.document import Sheet
 from hub.core.kpis import Kpis
 from hub.core.kpis_file import parse_kpis
@@ -324,6 +325,21 @@ def test_a_merge_and_its_undoing_restate_who_is_counted(world: MakeWorld) -> Non
     assert shown(w, "buyers") == {"2026-11": "2"}
     assert shown(w, "buyers", as_of=joint) == {"2026-11": "1"}
     assert shown(w, "buyers", as_of=apart) == {"2026-11": "2"}
+
+
+def test_what_stood_for_two_is_known_after_they_were_parted(world: MakeWorld) -> None:
+    """No system was given the joint value, so nothing is written back; that it stood is history all the same."""
+    w = world()
+    w.customer("ann", phone=None)
+    w.customer("bob", phone="+49301234567")
+    ann, bob = w.entity("contact", 0), w.entity("contact", 1)
+    merge(w.hub, f"contact:{ann.id}", f"contact:{bob.id}", by="kim")
+    joint = w.clock.now()
+    w.clock.advance(60)
+    unmerge(w.hub, f"contact:{ann.id}", by="kim")
+    then, now = (show(w.hub, f"contact:{ann.id}", as_of=moment) for moment in (joint, None))
+    phones = [[each["value"] for each in told["fields"] if each["field"] == "phone"] for told in (then, now)]
+    assert phones == [["+49301234567"], []]
 
 
 def test_what_was_deleted_since_is_in_the_figure_of_then(world: MakeWorld) -> None:

@@ -14,6 +14,7 @@ from hub.store import (
     Store,
     blocking,
     entities,
+    figures,
     firings,
     identities,
     inbox,
@@ -38,13 +39,13 @@ WHOLE = {
     "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
     "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
     "segments.COUNTS", "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES", "firings.TALLY",
-    "firings.NEWEST_OF",
+    "firings.NEWEST_OF", "figures.NOTES", "figures.LAST_NOTE",
 }  # fmt: skip
 
 LISTS = {
     "ids": [1], "subjects": [1], "external_ids": ["x"], "markers": ["x"], "values": ["x"], "states": ["live"],
     "streams": ["x"], "names": ["x"], "hashes": ["x"], "keys": ["x"], "reasons": ["x"], "targets": ["x"],
-    "cells": ["x.y"], "orders": ["x"],
+    "cells": ["x.y"], "orders": ["x"], "people": [1],
 }  # fmt: skip
 NUMBERS = (
     "id",
@@ -61,10 +62,12 @@ NUMBERS = (
     "since",
     "epoch",
     "link",
+    "after",
 )
 ROOMS = (
     blocking,
     entities,
+    figures,
     firings,
     identities,
     inbox,
