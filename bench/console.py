@@ -47,8 +47,8 @@ API = (
     "/quarantine/{code}", "/holds", "/runs?limit=200", "/runs/{run}", "/rewards", "/rewards/{grant}", "/plans",
     "/plans/{plan}?field=phone", "/audit?limit=200", "/conflicts/{conflict}/policies", "/views",
     "/mappings/{file}/fields",
-    "/data-audits", "/firings", "/goals", "/records/{record}/timeline", "/reward-report", "/search?q=greta", "/segments",
-    "/triggers", "/triggers/draft",
+    "/data-audits", "/firings", "/goals", "/records/{record}/timeline", "/reward-report", "/search?q=greta",
+    "/segments", "/triggers", "/triggers/draft",
 )  # fmt: skip
 # What people do with lists: narrow them, and go on to a page far behind.
 DEEPER = (

@@ -4,8 +4,8 @@ Docs: developers.activecampaign.com (pagination, rate limits, contacts, bulk imp
 
 Contacts are read by id within "changed after the last read began", their custom fields, tags, lists and account in the
 same call. Tags and lists may not move a contact's own time, so webhooks and the weekly sweep find those changes. Deals
-know "changed after"; accounts and entries into automations are listed whole every time, a hundred a call: with very many
-entries say `streams: {contactAutomations: {every: 1d}}`, or take their mapping out.
+know "changed after"; accounts and entries into automations are listed whole every time, a hundred a call: with very
+many entries say `streams: {contactAutomations: {every: 1d}}`, or take their mapping out.
 
 Custom fields of contacts stand under `fields.<PERSONALISATION TAG>`, tags by name under `tags`. The membership of the
 list that the setting `list` names is the consent to e-mail: `subscription`. The account and the job title stand in the

@@ -41,7 +41,7 @@ def backfill_cost(hub: Hub, name: str, *, stream: str | None = None, since: floa
         {"streams": [{"stream", "records", "calls", "from": where it would begin, None: the beginning}], "calls",
         "minutes", "limits": as `costs.limits_used`}. With `since`, records and calls are at most so many.
     """
-    connection, rows = connection_of(hub, name), []
+    connection, rows, total = connection_of(hub, name), [], 0
     connection.require()
     for source in _wanted(connection, stream):
         declared, records = connection.streams[source], _records(hub, connection, source)
@@ -49,11 +49,11 @@ def backfill_cost(hub: Hub, name: str, *, stream: str | None = None, since: floa
         with hub.store.reading() as tx:
             rested = None if since is None else _rested_before(tx, connection, source, since)
         start = iso(rested["since"]) if rested else None
+        total += calls
         rows.append({"stream": source, "records": records, "calls": calls, "from": start})
-    calls = sum(row["calls"] for row in rows)
-    limits = limits_used(connection, {READ: calls})
+    limits = limits_used(connection, {READ: total})
     minutes = max((limit["minutes"] for limit in limits), default=0.0)
-    return {"connection": name, "streams": rows, "calls": calls, "minutes": minutes, "limits": limits}
+    return {"connection": name, "streams": rows, "calls": total, "minutes": minutes, "limits": limits}
 
 
 def ask_backfill(hub: Hub, name: str, *, stream: str | None = None, since: float | None = None, by: str) -> Dict:

@@ -172,7 +172,8 @@ class Project:
     """All that figures and merges ask of a project."""
 
     def __init__(self, kpis: Kpis) -> None:
-        self.kpis, self.goals = kpis, {}
+        self.kpis = kpis
+        self.goals: dict[str, object] = {}
         self.settings = self.hub = self
         self.currency = kpis.currency
 

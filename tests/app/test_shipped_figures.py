@@ -158,7 +158,7 @@ def sales(t: Truth) -> dict[str, Months]:
         if deal["stage"] == "won" and "won" in own:
             waits["sales_cycle"][month_of(own["won"])].append(own["won"] - t.sent.known[deal["id"]])
     for name in (*steps, "sales_cycle"):
-        told = {label: Fraction(median(each) / DAY) for label, each in waits[name].items()}
+        told = {label: Fraction(median(each) / DAY) for label, each in waits[name].items()}  # type: ignore[type-var]
         found[name] = {label: told.get(label) for label in months()}
     stalled = [each for each in t.deals if each["stage"] not in ("won", "lost")]
     last = {each["id"]: t.sent.stages[each["id"]][-1][0] for each in stalled}
@@ -179,7 +179,7 @@ def leads(t: Truth) -> dict[str, Months]:
 
     def middle(own: list[Row]) -> Value:
         waits = [found for each in own if (found := wait(each)) is not None and found >= timedelta(0)]
-        return Fraction(median(waits) / timedelta(minutes=1)) if waits else None
+        return Fraction(median(waits) / timedelta(minutes=1)) if waits else None  # type: ignore[type-var]
 
     def within(minutes: int) -> Callable[[list[Row]], Value]:
         bound = timedelta(minutes=minutes)
