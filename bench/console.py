@@ -46,7 +46,7 @@ API = (
     "/conflicts/{conflict}", "/records?q=greta", "/records/{record}", "/records/{record}/why/{field}", "/quarantine",
     "/quarantine/{code}", "/holds", "/runs?limit=200", "/runs/{run}", "/rewards", "/rewards/{grant}", "/plans",
     "/plans/{plan}?field=phone", "/audit?limit=200", "/conflicts/{conflict}/policies", "/views",
-    "/mappings/{file}/fields",
+    "/mappings/{file}/fields", "/connections/{connection}/backfill", "/connections/{connection}/webhooks",
     "/data-audits", "/firings", "/goals", "/records/{record}/timeline", "/reward-report", "/search?q=greta",
     "/segments", "/triggers", "/triggers/draft",
 )  # fmt: skip
@@ -131,8 +131,8 @@ def _things(hub: Hub) -> dict[str, str]:
     record = f"contact:{conflict.entity_id}"
     return {
         "conflict": str(conflict.id), "target": record, "record": record, "field": "job_title", "run": "7", "hold": "1",
-        "code": code, "name": next(iter(SYSTEMS)), "file": "second.yaml", "version": str(version),
-        "grant": str(grant.id), "plan": str(plan.id), "middle": str(newest // 2),
+        "code": code, "name": next(iter(SYSTEMS)), "connection": next(iter(SYSTEMS)), "file": "second.yaml",
+        "version": str(version), "grant": str(grant.id), "plan": str(plan.id), "middle": str(newest // 2),
     }  # fmt: skip
 
 
