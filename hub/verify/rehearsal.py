@@ -47,6 +47,7 @@ ENVIRONMENT = {
     "TWIN_REFRESH_TOKEN": "twin-refresh",
     "TWIN_USERNAME": "staff",
     "TWIN_PASSWORD": "twin-password",
+    "TWIN_EVENT_KEY": "twin-event-key",
     "TWIN_WEBHOOK_SECRET": "rehearsal-webhook-secret",
 }
 CREDENTIALS = {  # kind of sign-in -> names in hub.yaml

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from connectors.twilio import CONNECTOR as TWILIO
+from hub.app.context import Connection
 from hub.app.inbox import alike, conflict_page
 from hub.app.worker import Worker
-from hub.model import EventRow, Json
+from hub.connector import Settings
+from hub.model import EventRow, Grant, Json
 from hub.store.rows import SlotRow
 from hub.web.show import environment
 from tests.projects import LEFT, LEFT_ROWS, RIGHT_ROWS
@@ -485,3 +488,34 @@ def test_every_template_imports_the_pieces_that_it_is_made_of() -> None:
         if used - had and name not in ("_parts.html", "_hold.html"):  # a piece itself; included by pages that import
             lacking[name] = used - had
     assert lacking == {}
+
+
+def test_a_reward_that_did_not_arrive_waits_for_somebody_and_is_sent_another_way(console: Console) -> None:
+    settings = Settings(values={"templates": {"thanks": {"text": "{link}"}}}, auth={})
+    console.hub.connections["sms"] = Connection(
+        name="sms", connector=TWILIO, api=None, settings=settings, mode="live", mappings={},
+        streams={stream.name: stream for stream in TWILIO.streams},
+    )  # fmt: skip
+    ann = int(console.contact("ann@example.org").partition(":")[2])
+    with console.hub.store.transaction() as tx:
+        number = tx.reserve_ids("grant", 1)[0]
+        tx.add_grant(Grant(
+            id=number, key="k", rule="thanks", subject_id=ann, event_id=None, connection="sms", product="thanks",
+            amount="25", currency="EUR", budget="", reference="r", state="undelivered", order_id="SM1", not_before=0.0,
+            recipient={"email": "ann@example.org"}, detail="DLV-FAILED: it did not arrive (TWILIO-30003)",
+        ))  # fmt: skip
+    approver, page = console.as_("approver"), f"/rewards/{number}"
+    assert f'href="{page}"' in approver.get("/rewards?state=undelivered").text
+    shown = approver.get(page).text
+    assert "TWILIO-30003" in shown
+    assert "<option>sms/thanks</option>" in shown
+    assert "Send it another way" not in console.as_("viewer").get(page).text
+    assert approver.post(f"{page}/resend", way="mail/other").status >= 400
+    assert approver.post(f"{page}/resend", way="sms/thanks").to.startswith(page)
+    told = approver.get(page).text
+    assert "Send it another way" not in told
+    assert "by sms/thanks: grant" in told
+    with console.hub.store.reading() as tx:
+        assert [(each.state, each.amount, each.parent_id) for each in tx.grants()] == [
+            ("issued", "25", None), ("reserved", "0", number),
+        ]  # fmt: skip
