@@ -32,6 +32,7 @@ from hub.model import Json
 from hub.store.rows import RunStreamRow
 from hub.twins.client import TwinClient
 from hub.twins.company import Company, score
+from hub.verify.acts import write_rules
 from hub.verify.judge import Verdict, compare
 from hub.verify.rehearsal import ENVIRONMENT, SYSTEMS, every_system, vendors, write_project
 from hub.verify.screen import Screen
@@ -62,6 +63,7 @@ class Result:
     lead_seconds: float | None = None
     seconds: float = 0.0
     scenes: list[dict[str, Json]] = field(default_factory=list)
+    audit: dict[str, Json] = field(default_factory=dict)  # how well it found what was put in
 
     @property
     def ok(self) -> bool:
@@ -75,7 +77,8 @@ class Result:
             "matching": {"precision": self.precision, "recall": self.recall}, "converged": self.verdict.converged,
             "compared": {"records": self.verdict.records, "fields": self.verdict.fields, "listed": self.verdict.listed},
             "differences": [*self.verdict.differences, *self.verdict.unknown], "scenes": self.scenes,
-            "third_sync_writes": self.third_sync_writes, "lead_seconds": self.lead_seconds, "seconds": self.seconds,
+            "audit": self.audit, "third_sync_writes": self.third_sync_writes, "lead_seconds": self.lead_seconds,
+            "seconds": self.seconds,
         }  # fmt: skip
 
 
@@ -104,6 +107,7 @@ def run(
         write_project(
             place, {name: twin.base_url for name, twin in twins.items()}, public_url=f"http://127.0.0.1:{port}"
         )
+        write_rules(place, company, time.time())
         screen.opening(people, {name: twin.base_url for name, twin in twins.items()})
         hub = open_hub(place, environ=ENVIRONMENT, publish=True)
         try:
@@ -122,7 +126,7 @@ def run(
 def _play(hub: Hub, place: Path, port: int, twins: dict[str, TwinClient], company: Company, screen: Screen) -> Result:
     result = Result()
     _first_sync(hub, screen)
-    day = Day(hub, twins)
+    day = Day(hub, twins, company)
     with running_hub(place, port, screen):
         _subscribe(hub, twins)
         screen.chapter("A day at the company", "the hub runs with its webhooks; people work in their tools")
@@ -140,6 +144,7 @@ def _play(hub: Hub, place: Path, port: int, twins: dict[str, TwinClient], compan
     found = score(company.truth, _found(hub))
     result.precision, result.recall = round(found.precision, 4), round(found.recall, 4)
     day.judge()
+    result.audit = day.figures
     result.scenes = [
         {"title": each.title, "about": each.told, "passed": each.passed, "wrong": each.wrong} for each in day.scenes
     ]

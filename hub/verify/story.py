@@ -14,10 +14,14 @@ from hub.app.context import Hub
 from hub.errors import NotFound
 from hub.model import Json, LinkRow, LinkState
 from hub.twins.client import TwinClient
+from hub.twins.company import Company
+from hub.verify.acts import Acts
+from hub.verify.screen import NEWCOMER
 
 PATIENCE_S = 30.0
 LOOK_S = 0.1
 BIG = "749.00"  # over the 500 of the rule big_order in mappings/rewards.yaml
+CARD = 25  # what that rule gives
 PLACES = (("salesforce", "leads", "Email"), ("salesforce", "contacts", "Email"), ("hubspot", "contacts", "email"))
 
 
@@ -47,11 +51,13 @@ class Person:
 class Day:
     """The company's day; `run` plays it, `judge` looks back."""
 
-    def __init__(self, hub: Hub, twins: dict[str, TwinClient]) -> None:
+    def __init__(self, hub: Hub, twins: dict[str, TwinClient], company: Company | None = None) -> None:
+        """With the `company` that filled the twins: what must follow from data is played, too (hub.verify.acts)."""
         self.hub, self.twins = hub, twins
         self.scenes: list[Scene] = []
         self.lead_seconds: float | None = None
         self._taken: set[int] = set()
+        self._acts = Acts(hub, twins, company, self._somebody, self._add) if company is not None else None
         self._people = self._find_people()
 
     # People
@@ -97,7 +103,16 @@ class Day:
         self._unsubscribe()
         self._refused_picklist()
         self._big_order()
+        if self._acts is not None:
+            self._acts.run()
         self._form()
+        if self._acts is not None:
+            self._acts.run_after_form(NEWCOMER)
+
+    @property
+    def figures(self) -> dict[str, Json]:
+        """What was measured besides, once it is judged."""
+        return self._acts.figures if self._acts is not None else {}
 
     def judge(self) -> bool:
         """Look back on every scene."""
@@ -169,16 +184,17 @@ class Day:
         shop.user_action("pay_order", order=order)
 
         def check() -> str:
-            orders = self.twins["plum"].snapshot("orders").values()
-            addresses = [str(order["fields"].get("email", "")).lower() for order in orders]
-            return "" if addresses.count(_email(person)) == 1 else f"{addresses.count(_email(person))} gift cards"
+            orders = [each["fields"] for each in self.twins["plum"].snapshot("orders").values()]
+            cards = [each for each in orders if str(each.get("email", "")).lower() == _email(person)]
+            given = sum(float(each["denomination"]) == CARD for each in cards)  # others may be due for other reasons
+            return "" if given == 1 else f"{given} gift cards"
 
         self._add(f"an order over {BIG} EUR, its webhook twice", f"contact:{person.entity_id}", check)
 
     def _form(self) -> None:
         """Somebody new fills in a form; both CRMs must know the lead within seconds."""
         form = next(iter(self.twins["typeform"].snapshot("forms")))
-        email = "Ottilie.Neu@example.org"
+        email = "Ottilie.Neu@example.org"  # NEWCOMER, as she writes it
         answers = {
             "email_ref": email,
             "first_name_ref": "Ottilie",
