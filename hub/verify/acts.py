@@ -39,7 +39,7 @@ REFUNDED = "349.00"
 OWNERS = {"salesforce": "OwnerId", "hubspot": "hubspot_owner_id"}  # fields of a task there
 SUBJECTS = {"salesforce": "Subject", "hubspot": "hs_task_subject"}
 DEMO = "demo"  # who looks at the data
-DOUBLES, WRONG = 10, 3  # people typed in again, numbers that cannot be right
+DOUBLES, WRONG = 10, 3  # people typed in again (one in thirty at most), numbers that cannot be right
 COPIED = ("firstname", "lastname", "phone", "date_of_birth", "address", "city", "zip", "country", "jobtitle")
 CERTAIN, PRECISION, RECALL = 0.999, 0.98, 0.90
 BLANKS = (
@@ -262,7 +262,8 @@ class Acts:
     def _audited(self) -> None:
         """Colleagues type some people in a second time, and numbers that cannot be right; the audit must tell them."""
         searches = find_spec("splink") is not None  # of the optional packages; without it the audit says so
-        seeded = [self._typed_again(number) for number in range(DOUBLES if searches else 0)]
+        doubles = min(DOUBLES, len(self.company.people) // 30) if searches else 0
+        seeded = [self._typed_again(number) for number in range(doubles)]
         for _ in range(WRONG):
             person = self._somebody(phone=bool)
             self.twins["hubspot"].user_edit("contacts", person.ids["hubspot"], {"phone": "12"})
@@ -273,8 +274,8 @@ class Acts:
                 told.append(audit(self.hub, by=DEMO))
             return told[0]
 
-        if searches:
-            title = f"the audit finds {DOUBLES} people who were typed in twice"
+        if doubles:
+            title = f"the audit finds {doubles} people who were typed in twice"
             self._add(title, "HubSpot", lambda: self._doubles(report(), seeded))
         title = f"the audit finds {WRONG} phone numbers that cannot be right, and no other"
         self._add(title, "HubSpot", lambda: _more_invalid(report()))
@@ -297,7 +298,7 @@ class Acts:
             roots = tx.roots({who for who, _ in seeded} | set(named.values()))
         wanted = {frozenset((roots[who], roots[named[email]])) for who, email in seeded if email in named}
         again = {roots[each] for each in named.values()}
-        pairs = [pair for cluster in report["clusters"] for pair in cluster["pairs"] if pair["score"] >= CERTAIN]
+        pairs = [pair for cluster in report["clusters"] for pair in cluster["pairs"] if (pair["score"] or 0) >= CERTAIN]
         told = {frozenset((_number(each["first"]), _number(each["second"]))) for each in pairs}
         told = {pair for pair in told if pair & again}
         precision, recall = (len(told & wanted) / (len(of) or 1) for of in (told, seeded))
