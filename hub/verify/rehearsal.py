@@ -49,7 +49,6 @@ ENVIRONMENT = {
     "TWIN_PASSWORD": "twin-password",
     "TWIN_EVENT_KEY": "twin-event-key",
     "TWIN_WEBHOOK_SECRET": "rehearsal-webhook-secret",
-    "TWIN_EVENT_KEY": "twin-event-key",
 }
 CREDENTIALS = {  # kind of sign-in -> names in hub.yaml
     "token": ("token",),
