@@ -1,4 +1,4 @@
-"""What writing costs: calls, and the minutes that a vendor's limits make of them; lower bounds from declared facts."""
+"""What reading and writing cost: calls, and the minutes that the limits of a vendor make of them; lower bounds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hub.app.context import Connection
 from hub.app.planned import PlannedWrite
 from hub.connector import RateLimit, Stream
 from hub.model import Json
+from hub.store.rows import RunStreamRow
 
 FETCH = "fetch"
 
@@ -26,6 +27,20 @@ def calls_by_operation(stream: Stream, writes: Sequence[PlannedWrite]) -> Counte
     known = len(writes) - ops["create"]
     calls = Counter({op: ceil(count / per_write) for op, count in ops.items()})
     return calls + Counter({FETCH: ceil(known / per_fetch)})
+
+
+def least_calls(connection: Connection, part: RunStreamRow) -> int:
+    """What one stream of one run needs at least: full pages, full batches, one read by id before an update."""
+    mapping = connection.mappings.get(part.stream)
+    source = part.stream if mapping is None else mapping.source
+    facts, counts = connection.streams.get(source), part.counts
+    if facts is None:
+        return 0
+    if part.direction == "in":
+        return max(1, ceil(counts.get("rows", 0) / facts.minimum.get("read", facts.page_size)))
+    written = counts.get("created", 0) + counts.get("updated", 0)
+    reads = ceil(counts.get("updated", 0) / facts.minimum.get(FETCH, facts.page_size))
+    return ceil(written / facts.minimum.get("write", facts.max_batch)) + reads
 
 
 def limits_used(connection: Connection, calls: Mapping[str, int]) -> list[dict[str, Json]]:

@@ -9,11 +9,14 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from hub.app.context import Connection, Hub, connection_of
+from hub.app.costs import least_calls
 from hub.app.reward_book import RewardRow, approve, cancel, confirm, decline, list_rewards, show_reward
 from hub.core.values import MappingFault, currency_exponent
 from hub.errors import ConfigFault, HubError, NotFound
 from hub.model import ConflictRow, HoldRow, Json, QuarantineRow, RunRow
 from hub.store import Tx
+from hub.store.rows import RunStreamRow
+from hub.store.runs import FOR_EVER
 
 PAGE = 1000
 
@@ -143,13 +146,15 @@ def _stream(connection: Connection, name: str) -> Dict:
 def runs(hub: Hub, *, connection: str | None = None, limit: int = 50, before_id: int = 2**62) -> list[Dict]:
     """Runs, newest first; older ones than one."""
     with hub.store.reading() as tx:
-        return [_run(row) for row in tx.runs(limit=limit, connection=connection, before_id=before_id)]
+        rows = tx.runs(limit=limit, connection=connection, before_id=before_id)
+        parts = tx.run_streams_of([row.id for row in rows]) if rows else []
+    return [_run(hub, row, [part for part in parts if part.run_id == row.id]) for row in rows]
 
 
-def slots(hub: Hub, *, connection: str | None = None, limit: int = 50) -> list[Dict]:
-    """Scheduled moments and what became of each, newest first."""
+def slots(hub: Hub, *, connection: str | None = None, limit: int = 50, before: float = FOR_EVER) -> list[Dict]:
+    """Scheduled moments and what became of each, newest first; earlier ones than one."""
     with hub.store.reading() as tx:
-        found = tx.slots(connection, limit=limit)
+        found = tx.slots(connection, limit=limit, before=before)
     return [
         {"connection": row.connection, "due_at": iso(row.due_at), "outcome": row.outcome, "why": row.why}
         for row in found
@@ -159,10 +164,10 @@ def slots(hub: Hub, *, connection: str | None = None, limit: int = 50) -> list[D
 def run(hub: Hub, run_id: int, *, most: int | None = None) -> Dict:
     """One run with its streams, its writes, and what it left for people; of each at most so many. Raises NotFound."""
     with hub.store.reading() as tx:
-        found = _run(tx.run(run_id))
+        parts = tx.run_streams(run_id)
+        found = _run(hub, tx.run(run_id), parts)
         found["streams"] = [
-            {"stream": row.stream, "direction": row.direction, "counts": dict(row.counts)}
-            for row in tx.run_streams(run_id)
+            {"stream": row.stream, "direction": row.direction, "counts": dict(row.counts)} for row in parts
         ]
         found["writes"] = [
             {
@@ -179,11 +184,15 @@ def run(hub: Hub, run_id: int, *, most: int | None = None) -> Dict:
     return found
 
 
-def _run(row: RunRow) -> Dict:
+def _run(hub: Hub, row: RunRow, parts: Sequence[RunStreamRow]) -> Dict:
+    """With the fewest calls that the vendor's interface allows for it; None where there is nothing to call."""
+    connection = hub.connections.get(row.connection)
+    calls = connection is not None and bool(connection.connector.limits)
     return {
         "run": row.id, "connection": row.connection, "kind": row.kind, "status": row.status,
         "started_at": iso(row.started_at), "ended_at": iso(row.ended_at), "counts": dict(row.counts),
         "error": row.error,
+        "minimum": sum(least_calls(connection, part) for part in parts) if connection is not None and calls else None,
     }  # fmt: skip
 
 

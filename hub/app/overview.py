@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hub.app.context import Connection, Hub
+from hub.app.growth import growth
 from hub.app.listings import Dict, connections, count_entities, iso
 from hub.app.pausing import paused
 from hub.app.restored import COPIED
@@ -45,6 +46,7 @@ def overview(hub: Hub) -> Dict:
         },
         "entities": dict(sorted(entities.items(), key=lambda each: -each[1])),
         "hours": _by_hour(runs, now),
+        "days": growth(hub, entities),
         "budgets": [
             {
                 "budget": row.budget, "period": row.period, "cap_minor": row.cap_minor,

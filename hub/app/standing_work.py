@@ -1,5 +1,6 @@
-"""What is done for people without their asking, beside the runs: the board of figures is kept fresh, the data is
-audited each quarter, and the figures of a week or month that is over are sent to whoever gets the notices.
+"""What is done for people without their asking, beside the runs: the board of figures is kept fresh, the records are
+counted each day, the data is audited each quarter, and the figures of a week or month that is over are sent to whoever
+gets the notices.
 
 One thread of a process that runs the hub; of several processes one does each thing. It costs at most a tenth of the
 time: after a round it rests ten times as long as the round took.
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 from hub.app.audit_report import audit
 from hub.app.board import board, refresh
 from hub.app.context import Hub
+from hub.app.growth import note_counts
 from hub.app.kpis import kpis_of
 from hub.app.listings import Dict
 from hub.app.transact import commit
@@ -88,7 +90,7 @@ class StandingWork:
 
     def round(self) -> None:
         """All that is due. What fails is logged, and tried again in the next round."""
-        for each in (self._audit, self._figures, self._report):
+        for each in (self._count, self._audit, self._figures, self._report):
             if self._over.is_set():
                 return
             try:
@@ -97,6 +99,9 @@ class StandingWork:
                 logger("standing").warning("not done", what=each.__name__, code=error.code, error=str(error))
             except Exception:  # noqa: BLE001  (a bug must not end the thread: it is logged whole)
                 logger("standing").exception("bug", what=each.__name__)
+
+    def _count(self) -> None:
+        note_counts(self._hub)
 
     def _figures(self) -> None:
         refresh(self._hub, owner=self._owner, over=self._over.is_set)

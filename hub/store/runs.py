@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Float, Integer, and_, bindparam, exists, select, update
 from sqlalchemy.sql import Executable
@@ -12,11 +12,13 @@ from hub.model import RunRow
 from hub.store.codec import decode, encode
 from hub.store.databases import Row
 from hub.store.rows import LeaseRow, RunStreamRow, SlotRow
-from hub.store.session import Session
+from hub.store.session import Session, ids_of
 from hub.store.statements import Dialect, Statement, as_new, given, table, word
 
 RUN, RUN_STREAM, SLOT, LEASE = table("run"), table("run_stream"), table("slot"), table("lease")
 RUN_COLUMNS = [column for column in RUN.columns if column.name not in ("lease", "epoch")]
+
+FOR_EVER = 1e12  # later than every moment
 
 
 def _runs(*, connection: bool) -> Statement:
@@ -48,7 +50,12 @@ def _slots(*, connection: bool) -> Statement:
         found = select(SLOT)
         if connection:
             found = found.where(SLOT.c.connection == bindparam("connection"))
-        return found.order_by(SLOT.c.due_at.desc()).limit(bindparam("limit", type_=Integer()))
+        before = bindparam("before", type_=Float())
+        return (
+            found.where(SLOT.c.due_at < before)
+            .order_by(SLOT.c.due_at.desc())
+            .limit(bindparam("limit", type_=Integer()))
+        )
 
     return Statement(build)
 
@@ -104,6 +111,13 @@ COUNTS = Statement(
         .order_by(RUN_STREAM.c.stream, RUN_STREAM.c.direction)
     )
 )
+COUNTS_OF = Statement(
+    lambda d: (
+        select(RUN_STREAM)
+        .where(d.one_of(RUN_STREAM.c.run_id, "ids"))
+        .order_by(RUN_STREAM.c.run_id, RUN_STREAM.c.stream, RUN_STREAM.c.direction)
+    )
+)
 ADD_SLOT = Statement(_add_slot)
 SLOTS = {connection: _slots(connection=connection) for connection in (False, True)}
 TAKE_LEASE = Statement(_take_lease)
@@ -128,6 +142,10 @@ RELEASE = Statement(
 )
 HOLDER = Statement(lambda d: select(LEASE).where(LEASE.c.name == bindparam("the_name")))
 NEVER = 0.0  # a lease that was given back ran out then
+
+
+def _part(row: Row) -> RunStreamRow:
+    return RunStreamRow(run_id=row[0], stream=row[1], direction=row[2], counts=decode(row[3]))
 
 
 class Runs(Session):
@@ -181,8 +199,11 @@ class Runs(Session):
         self._run(ADD_COUNTS, **as_new(run_id=run_id, stream=stream, direction=direction, counts=encode(sums)))
 
     def run_streams(self, run_id: int) -> list[RunStreamRow]:
-        rows = self._rows(COUNTS, the_run=run_id)
-        return [RunStreamRow(run_id=row[0], stream=row[1], direction=row[2], counts=decode(row[3])) for row in rows]
+        return [_part(row) for row in self._rows(COUNTS, the_run=run_id)]
+
+    def run_streams_of(self, ids: Iterable[int]) -> list[RunStreamRow]:
+        """The counts of several runs, by run, stream and direction."""
+        return [_part(row) for row in self._rows(COUNTS_OF, ids=ids_of(ids))]
 
     # Slots
 
@@ -190,10 +211,10 @@ class Runs(Session):
         """What became of one scheduled moment; said again, the last word holds."""
         self._run(ADD_SLOT, **as_new(connection=connection, due_at=due_at, outcome=outcome, why=why))
 
-    def slots(self, connection: str | None = None, limit: int = 50) -> list[SlotRow]:
-        """Scheduled moments, newest first."""
+    def slots(self, connection: str | None = None, limit: int = 50, before: float = FOR_EVER) -> list[SlotRow]:
+        """Scheduled moments, newest first; earlier ones than one."""
         chosen = {} if connection is None else {"connection": connection}
-        rows = self._rows(SLOTS[connection is not None], limit=limit, **chosen)
+        rows = self._rows(SLOTS[connection is not None], limit=limit, before=before, **chosen)
         return [SlotRow(connection=row[0], due_at=row[1], outcome=row[2], why=row[3]) for row in rows]
 
     def last_slot(self, connection: str) -> SlotRow | None:

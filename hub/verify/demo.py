@@ -17,19 +17,18 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path
 
 from hub.app import listings, review
 from hub.app.bootstrap import open_hub
-from hub.app.context import Connection, Hub
+from hub.app.context import Hub
+from hub.app.costs import least_calls
 from hub.app.people import add_user, users
 from hub.app.plan import plan
 from hub.app.sessions import make_link
 from hub.app.syncing import sync_now
 from hub.app.webhooks import hook_url
 from hub.model import Json
-from hub.store.rows import RunStreamRow
 from hub.twins.client import TwinClient
 from hub.twins.company import Company, score
 from hub.verify.acts import write_rules
@@ -326,22 +325,8 @@ def _connection_row(hub: Hub, name: str) -> dict[str, Json]:
     return {
         "connection": name, "pulled": totals["rows"], "created": totals["created"], "updated": totals["updated"],
         "pushed": totals["created"] + totals["updated"], "failed": totals["failed"], "calls": totals["calls"],
-        "minimum": sum(_least_calls(connection, part) for part in parts),
+        "minimum": sum(least_calls(connection, part) for part in parts),
     }  # fmt: skip
-
-
-def _least_calls(connection: Connection, part: RunStreamRow) -> int:
-    """What one stream of one run needs at least: full pages, full batches, one read by id before an update."""
-    mapping = connection.mappings.get(part.stream)
-    source = part.stream if mapping is None else mapping.source
-    facts, counts = connection.streams.get(source), part.counts
-    if facts is None:
-        return 0
-    if part.direction == "in":
-        return max(1, ceil(counts.get("rows", 0) / facts.minimum.get("read", facts.page_size)))
-    written = counts.get("created", 0) + counts.get("updated", 0)
-    reads = ceil(counts.get("updated", 0) / facts.minimum.get("fetch", facts.page_size))
-    return ceil(written / facts.minimum.get("write", facts.max_batch)) + reads
 
 
 def _conflicts(hub: Hub) -> list[dict[str, Json]]:

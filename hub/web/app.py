@@ -17,6 +17,7 @@ from hub.web import (
     api_connections,
     api_events,
     api_figures,
+    api_identity,
     api_rewards,
     api_triggers,
     audit,
@@ -55,7 +56,7 @@ TOPICS = (
     settings,
 )
 # Importing each has put its calls on the router of the API.
-CALLS = (api_connections, api_events, api_figures, api_rewards, api_triggers)
+CALLS = (api_connections, api_events, api_figures, api_identity, api_rewards, api_triggers)
 ROUTES: tuple[Route, ...] = tuple(route for topic in TOPICS for route in topic.ROUTES.found)
 
 Message = MutableMapping[str, Any]

@@ -19,6 +19,7 @@ from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
 PAGE = 40
+SLOTS = 30
 ROWS_OF_RUN = 100
 
 
@@ -56,8 +57,20 @@ def runs(ask: Ask) -> Response:
     kept = {"connection": connection} if connection else {}
     more = f"/runs?{urlencode({**kept, 'before': shown[-1]['run']})}" if len(found) > PAGE else ""
     took = [_took(each) for each in shown if each["ended_at"]][::-1]
-    slots = listings.slots(ask.hub, connection=connection, limit=30)
-    return ask.page("runs.html", runs=shown, more=more, connection=connection, took=took, slots=slots)
+    slots, earlier = _slots(ask, connection, kept)
+    return ask.page("runs.html", runs=shown, more=more, connection=connection, took=took, slots=slots, earlier=earlier)
+
+
+def _slots(ask: Ask, connection: str | None, kept: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
+    """A page of scheduled moments; those of one system can be followed back to the first."""
+    before = ask.edge("slot")
+    found = listings.slots(
+        ask.hub, connection=connection, limit=SLOTS + 1, **({"before": before / 1000} if before is not None else {})
+    )
+    shown, earlier = found[:SLOTS], ""
+    if connection and len(found) > SLOTS and (last := moment(shown[-1]["due_at"])) is not None:
+        earlier = f"/runs?{urlencode({**kept, 'slot': round(last.timestamp() * 1000)})}#slots"
+    return shown, earlier
 
 
 def _took(run: Mapping[str, Any]) -> float:

@@ -13,6 +13,7 @@ from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
 from hub.app import sessions
+from hub.app.pairs import REVIEW, pair
 from hub.app.people import Person, Right, change_user
 from hub.web.api_rewards import ROUTER
 from tests.web.console import Browser, Console
@@ -51,6 +52,8 @@ TABLE = {
     ("GET", "/reward-report"): "read", ("POST", "/rewards/{grant}/cancel"): "approve",
     ("POST", "/rewards/{grant}/resend"): "approve",
     ("POST", "/rewards/{grant}/confirm"): "approve", ("POST", "/connections/{connection}/run"): "run",
+    ("GET", "/pairs"): "read", ("GET", "/pairs/{pair}"): "read", ("POST", "/pairs/{pair}/merge"): "decide",
+    ("POST", "/pairs/{pair}/never"): "decide", ("POST", "/pairs/{pair}/later"): "decide",
     ("POST", "/connections/{connection}/test"): "run", ("POST", "/connections/{connection}/mode"): "configure",
     ("POST", "/connections/{connection}/schedule"): "configure",
     ("GET", "/connections/{connection}/backfill"): "run", ("POST", "/connections/{connection}/backfill"): "run",
@@ -62,7 +65,7 @@ TABLE = {
 }  # fmt: skip
 PLACES = {"{conflict}": "99999", "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
           "{grant}": "99999", "{hold}": "99999", "{connection}": "nobody", "{plan}": "99999",
-          "{file}": "nothing.yaml", "{segment}": "nothing", "{rule}": "nothing"}  # fmt: skip
+          "{file}": "nothing.yaml", "{segment}": "nothing", "{rule}": "nothing", "{pair}": "99999"}  # fmt: skip
 BODIES: Mapping[str, Any] = {  # nothing that changes anything
     "/policy": {"policy": "newest"}, "/merge": {"other": "contact:99998"}, "/erase": {"entity": "contact:99999"},
     "/views": {"name": " "}, "/triggers/draft/publish": {"sure": True},
@@ -199,3 +202,17 @@ def _fuzz(cases: Any, url: str, key: str, tried: list[int]) -> None:
         assert answer.status_code < 500, (case.method, case.formatted_path, answer.text[:500])
 
     run()
+
+
+def test_a_program_decides_who_is_who(console: Console) -> None:
+    key = token(console, "read", "decide")
+    bob, cy = (int(console.contact(f"{name}@example.org").partition(":")[2]) for name in ("bob", "cy"))
+    with console.hub.store.transaction() as tx:
+        tx.add_reviews([pair(REVIEW, bob, cy, by="test", at=0.0)])
+    status, (row,) = call(console, "GET", "/pairs", key)
+    assert (status, {row["first"], row["second"]}) == (200, {f"contact:{bob}", f"contact:{cy}"})
+    assert call(console, "POST", f"/pairs/{row['pair']}/later", key, {})[0] == 200
+    assert [each["pair"] for each in call(console, "GET", "/pairs?state=later", key)[1]] == [row["pair"]]
+    status, merged = call(console, "POST", f"/pairs/{row['pair']}/merge", key, {"note": "the same"})
+    assert (status, merged["survivor"]) == (200, f"contact:{bob}")
+    assert console.contact("cy@example.org") == f"contact:{bob}"

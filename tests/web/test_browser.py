@@ -301,6 +301,10 @@ def test_every_page_is_accessible_and_fits(shown: Company, chromium: Browser, si
         page.get_by_role("button", name=button).click()
         expect(page.get_by_role("link", name="Rather not")).to_be_visible()
         wrong += [found for found in [faults(page)] if found]
+    page.goto("/connections/hubspot")
+    page.get_by_role("button", name="See what it takes …").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Read hubspot again?")
+    wrong += [found for found in [faults(page)] if found]
     stranger = chromium.new_context(base_url=shown.console.url, viewport=size, color_scheme=scheme).new_page()
     wrong += [found for path in ("/sign-in", "/sign-in/x") if (found := faults(stranger, path))]
     assert wrong == []

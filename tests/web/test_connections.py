@@ -13,6 +13,7 @@ import pytest
 from hub.app.webhooks import hook_path
 from tests.projects import HUB, make_project
 from tests.web.console import MANUAL, Browser, Console
+from tests.web.test_api import call, token
 
 FORMS = """
   forms:
@@ -212,3 +213,29 @@ def test_a_record_links_into_its_vendors_pages(console: Console) -> None:
     page = console.as_("viewer").get(f"/records/{console.contact()}").text
     assert '<a href="https://vendor.example/people/1?tab=1" rel="noopener noreferrer" target="_blank">' in page
     assert page.count("vendor.example") == 1, "the other system declares none"
+
+
+# For programs
+
+
+def test_a_program_does_what_the_page_does(hooked: Console) -> None:
+    key = token(hooked, "read", "run", "configure")
+    assert call(hooked, "POST", "/connections/left/schedule", key, {"every": "10m"}) == (
+        200, {"every": "10m", "sweep": "7d"}
+    )  # fmt: skip
+    status, said = call(hooked, "POST", "/connections/left/schedule", key, {"every": "often"})
+    assert (status, said["code"]) == (422, "CFG-022")
+    status, cost = call(hooked, "GET", "/connections/left/backfill", key)
+    assert (status, cost["streams"][0]["stream"], cost["calls"]) == (200, "people", 1)
+    status, asked = call(hooked, "POST", "/connections/left/backfill", key, {"stream": "people"})
+    assert (status, asked["streams"], asked["since"]) == (202, ["people"], None)
+    assert call(hooked, "POST", "/connections/left/mode", key, {"mode": "observe"}) == (200, {"mode": "observe"})
+    assert hooked.hub.connections["left"].mode == "observe"
+    status, state = call(hooked, "GET", "/connections/stripe/webhooks", key)
+    assert (status, state["takes"], state["signed"], state["secret_set"]) == (200, True, True, False)
+    assert call(hooked, "POST", "/connections/stripe/webhooks/secret", key, {"secret": "whsec_x"})[0] == 200
+    assert call(hooked, "GET", "/connections/stripe/webhooks", key)[1]["secret_set"]
+    status, told = call(hooked, "POST", "/connections/stripe/webhooks/address", key)
+    assert (status, told["url"]) == (200, f"https://hub.example.org{hook_path(hooked.hub, 'stripe')}")
+    for what in ("schedule changed", "backfill asked for", "mode changed", "webhook address shown"):
+        assert "admin" in [who.partition("/")[0] for who, done, _ in hooked.audit() if done == what], what
