@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.salesforce.api import OBJECTS, SalesforceApi, describe, whoami
+from connectors.salesforce.api import OBJECTS, WHAT, WHATS, SalesforceApi, describe, whoami
 from connectors.salesforce.reading import id18
 from hub.connector import Field
 from hub.model import Json
@@ -39,7 +39,10 @@ _TYPES = {  # Object Reference, field types. A currency's code stands in Currenc
 
 def discover(api: SalesforceApi, stream: str) -> list[Field]:
     """The fields our user may see."""
-    return [_field(each) for each in describe(api, stream)]
+    found = [_field(each) for each in describe(api, stream)]
+    if any(each.name == WHAT for each in found):
+        found += [Field(name=name, label=name, type="ref", writable=False, ref_to=to) for name, to in WHATS.items()]
+    return found
 
 
 def _field(each: Mapping[str, Json]) -> Field:

@@ -139,10 +139,15 @@ def path_of(api: SalesforceApi, path: str) -> str:
     return f"/services/data/v{api.sf.sf_version}/{path}"
 
 
+WHAT = "WhatId"  # of a task: a record of any object
+WHATS = {"what.account": "accounts", "what.opportunity": "opportunities"}  # the same, by the object that it is
+
+
 def fields_of(api: SalesforceApi, stream: str) -> list[str]:
     """What to read of a stream: what its mapping wants, and what the hub needs to follow a record."""
     if stream not in api.fields:
-        wanted = [str(name) for name in api.settings.streams.get(stream, {}).get("fields") or ()]
+        asked = (str(name) for name in api.settings.streams.get(stream, {}).get("fields") or ())
+        wanted = [WHAT if name in WHATS else name for name in asked]
         if not wanted:
             wanted = [each["name"] for each in describe(api, stream) if each["type"] not in ("address", "location")]
         needed = ["Id", "SystemModstamp", "LastModifiedById"]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from simple_salesforce.format import format_soql
 
-from connectors.salesforce.api import OBJECTS, SalesforceApi, call, count, select, whoami, with_visible_fields
+from connectors.salesforce.api import OBJECTS, WHAT, SalesforceApi, call, count, select, whoami, with_visible_fields
 from connectors.salesforce.bulk import is_flat, is_ready, results, start_job
 from hub.connector import Page
 from hub.errors import RecordRejected
@@ -38,10 +38,19 @@ def _record(api: SalesforceApi, stream: str, row: dict[str, Json]) -> SourceReco
     ours = id18(author) == api.me if author and api.me else None
     for name in _ANYBODY & row.keys():
         row[name] = _anybody(row[name])
+    if WHAT in row:
+        row["what"] = {name: _named(row[WHAT], prefix) for name, prefix in _WHATS.items()}
     data, marker = {} if op == "delete" else row, row.get(api.marker) or None
     return SourceRecord(
         external_id=external_id, data=data, stamp=stamp, op=op, merged_into=survivor, marker=marker, by_hub=ours
     )
+
+
+_WHATS = {"account": "001", "opportunity": "006"}  # key prefixes (Object Reference)
+
+
+def _named(text: Json, prefix: str) -> str | None:
+    return id18(text) if isinstance(text, str) and text.startswith(prefix) else None
 
 
 _ANYBODY = {"WhoId", "LeadOrContactId"}  # may name a contact or a lead

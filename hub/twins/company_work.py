@@ -79,6 +79,7 @@ class Work:
                 "Priority": rng.choice(("High", "Normal")),
                 "ActivityDate": _day(self.ledger.now + rng.randrange(-30, 30) * DAY_S),
                 "WhoId": contact,
+                "WhatId": self.crm.accounts.get(person.firm.id) if person.firm else None,
                 "OwnerId": self.crm.users[person.rep.id],
             }
             task = make_id("Task", self.ledger.count("salesforce", "tasks") + 1)

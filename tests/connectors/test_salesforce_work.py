@@ -32,6 +32,21 @@ def test_a_task_is_made_for_a_contact_or_a_lead_and_read_back_as_such(org: Desk)
     assert read == {contact, f"leads:{lead}"}
 
 
+def test_what_a_task_is_about_is_told_by_its_kind(org: Desk) -> None:
+    account = org.twin.user_create("accounts", {"Name": "Acme"})
+    deal = org.twin.user_create("opportunities", {"Name": "D", "StageName": "Prospecting", "CloseDate": "2026-12-31"})
+    for number, what in enumerate((account, deal, None)):
+        org.push("tasks", [change("create", {"Subject": "Call", "WhatId": what}, reference=f"acme:{number}")])
+    org.api.settings.streams["tasks"] = {"fields": ["Subject", "what.account", "what.opportunity"]}
+    org.api.fields.clear()
+    told = [record.data["what"] for record in org.pull_all("tasks")[0]]
+    assert told == [
+        {"account": account, "opportunity": None}, {"account": None, "opportunity": deal},
+        {"account": None, "opportunity": None},
+    ]  # fmt: skip
+    assert CONNECTOR.discover(org.api, "tasks")[-1].ref_to == "opportunities"
+
+
 def test_a_task_made_twice_is_one(org: Desk) -> None:
     org.twin.set_faults(script=[{"match": "POST /services/data/v68.0/composite", "fault": "timeout_after"}])
     assert create_task(org).outcome == "unknown"
