@@ -47,7 +47,7 @@ def audit(hub: Hub, *, by: str, look: bool = True, watch: Watch = lambda *_: Non
     pairs = list_pairs(hub, limit=MOST_PAIRS)
     found_clusters = clusters([each for each in pairs if each["own"]])
     if namesakes := len([each for each in pairs if not each["own"]]):
-        alike = f"{namesakes} pairs share no more than their names, so they are no finding: hub identity review"
+        alike = f"{namesakes} pairs may be namesakes or a family, so they are no finding: hub identity review"
         note = f"{note}; {alike}" if note else alike
     tally = measure(hub, watch=watch)
     shares = shares_of(hub, tally, sum(each["surplus"] for each in found_clusters))

@@ -74,10 +74,8 @@ def list_pairs(hub: Hub, *, state: str = "open", limit: int = MANY) -> list[Dict
 
 
 def _tells_one(hub: Hub, row: IdentityRow, kind: str) -> bool:
-    """Whether the two share more than names and what is made of names; what shares a key does."""
-    told = (row.get("evidence") or {}).get("fields")
-    if told is None:
-        return True
+    """Whether a scan found that the two share more than names; a weak key alone (one telephone) a family has, too."""
+    told = (row.get("evidence") or {}).get("fields") or ()
     return tells_one(features_of(hub.canonical.entities[kind]), {each["field"]: each["level"] for each in told})
 
 

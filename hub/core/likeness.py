@@ -144,12 +144,16 @@ def _plain(name: str, levels: tuple[Level, ...], *, rare: bool = False, limited:
 
 
 def tells_one(features: Sequence[Feature], told: Mapping[str, str]) -> bool:
-    """Whether something speaks for one person that namesakes do not have alike.
+    """Whether more speaks for one person than what namesakes have alike, or what a family does.
+
+    One thing of their own is enough if no name differs, else it takes two.
 
     Args:
         told: feature -> level that two reached, in words.
     """
-    return any(level.own and told.get(each.name) == level.text for each in features for level in each.levels)
+    own = sum(level.own and told.get(each.name) == level.text for each in features for level in each.levels)
+    names = [each for each in features if each.levels in (FIRST_NAME, LAST_NAME)]
+    return own > any(told.get(each.name) == each.levels[-1].text for each in names)
 
 
 # Rows
@@ -166,7 +170,8 @@ def row_of(entity: EntityType, features: Sequence[Feature], values: Mapping[str,
         if feature.levels is ADDRESS:
             parts = {part: folded((value or {}).get(part)) for part in ("street", "postal_code", "city")}
             street, town = parts["street"], parts["city"]
-            code = parts["postal_code"] or (f"{street} {town}" if street and town else None)  # some lands have none
+            code = (parts["postal_code"] or "").replace(" ", "")
+            code = code or (f"{street} {town}" if street and town else None)  # some lands have none
             row[feature.name] = f"{street} {code}" if street and code else None
             row[f"{feature.name}_place"], row[f"{feature.name}_town"] = code, town
         elif field.kind == "group":

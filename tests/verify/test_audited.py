@@ -16,7 +16,7 @@ from hub.verify.rehearsal import ENVIRONMENT, vendors, write_project
 SEED, PEOPLE, MANY = 1, 250, 2_000
 
 
-def judged(folder: Path, seed: int, people: int, *, recall: float = 0.90) -> None:
+def judged(folder: Path, seed: int, people: int) -> None:
     with vendors(seed, people) as (twins, company):
         place = folder / "project"
         write_project(place, {name: twin.base_url for name, twin in twins.items()}, public_url="http://127.0.0.1:9")
@@ -29,11 +29,11 @@ def judged(folder: Path, seed: int, people: int, *, recall: float = 0.90) -> Non
         finally:
             hub.store.close()
     found = judge_audit(company, entities, report)
-    assert found.seeded > people // 200
+    assert found.knowable > people // 200
     assert found.precision >= 0.98, found
-    assert found.recall >= recall, found
+    assert found.recall >= 0.90, found
     assert (found.invalid, found.blank) == ({}, {})
-    assert found.ok or recall < 0.90
+    assert found.ok
 
     more = {"key": "invalid:hubspot/companies.phone", "count": 99}
     less = {**report, "clusters": report["clusters"][1:], "findings": [*report["findings"], more]}
@@ -46,8 +46,7 @@ def judged(folder: Path, seed: int, people: int, *, recall: float = 0.90) -> Non
 
 @pytest.mark.timeout(300)
 def test_the_audit_finds_what_is_wrong_with_the_company(tmp_path: Path) -> None:
-    """Of so few a single one that nothing but a name speaks for weighs much."""
-    judged(tmp_path, SEED, PEOPLE, recall=0.5)
+    judged(tmp_path, SEED, PEOPLE)
 
 
 @pytest.mark.long
