@@ -44,7 +44,11 @@ def audit(hub: Hub, *, by: str, look: bool = True, watch: Watch = lambda *_: Non
         look: search for duplicates first; else only pairs that wait already are told.
     """
     note = _look(hub, by) if look else "duplicates: only pairs that wait already; nothing was searched"
-    found_clusters = clusters(list_pairs(hub, limit=MOST_PAIRS))
+    pairs = list_pairs(hub, limit=MOST_PAIRS)
+    found_clusters = clusters([each for each in pairs if each["own"]])
+    if namesakes := len([each for each in pairs if not each["own"]]):
+        alike = f"{namesakes} pairs may be namesakes or a family, so they are no finding: hub identity review"
+        note = f"{note}; {alike}" if note else alike
     tally = measure(hub, watch=watch)
     shares = shares_of(hub, tally, sum(each["surplus"] for each in found_clusters))
     found, score, now = findings(hub, tally, found_clusters), score_of(shares), hub.clock.now()

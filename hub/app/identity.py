@@ -17,6 +17,7 @@ from hub.app.pairs import ALWAYS, CROWDED, MERGE, NEVER, PARTED, REVIEW, WEAK_KE
 from hub.app.transact import commit
 from hub.app.why import find_entity
 from hub.core.canonical import EntityType
+from hub.core.likeness import features_of, tells_one
 from hub.core.shadow import is_empty
 from hub.core.values import same
 from hub.errors import Drifted, NeedsReview, NotFound
@@ -64,12 +65,18 @@ def list_pairs(hub: Hub, *, state: str = "open", limit: int = MANY) -> list[Dict
         {
             "pair": row["id"], "score": row["score"], "first": names[one][0], "first_is": names[one][1],
             "second": names[other][0], "second_is": names[other][1], "because": because(row), "state": row["state"],
-            "at": iso(row["at"]),
+            "at": iso(row["at"]), "own": _tells_one(hub, row, names[one][0].partition(":")[0]),
         }
         for row in rows
         if (one := row["entity_id"]) in names and (other := row["other_id"]) in names
         and (state != "open" or roots[one] != roots[other])
     ]  # fmt: skip
+
+
+def _tells_one(hub: Hub, row: IdentityRow, kind: str) -> bool:
+    """Whether a scan found that the two share more than names; a weak key alone (one telephone) a family has, too."""
+    told = (row.get("evidence") or {}).get("fields") or ()
+    return tells_one(features_of(hub.canonical.entities[kind]), {each["field"]: each["level"] for each in told})
 
 
 def list_merges(hub: Hub, *, limit: int = MANY) -> list[Dict]:

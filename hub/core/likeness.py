@@ -18,8 +18,8 @@ from hub.core.canonical import CanonicalField, EntityType
 from hub.core.values import key_value
 from hub.model import Json
 
-SAME, ALIKE, INITIAL, STEM, TAIL, SWAPPED, SLIP, PLACE, TOWN, OTHER = (
-    "same", "alike", "initial", "stem", "tail", "swapped", "slip", "place", "town", "other"
+SAME, ALIKE, INITIAL, STEM, TAIL, SWAPPED, SLIP, PLACE, TOWN, SCRIPT, OTHER = (
+    "same", "alike", "initial", "stem", "tail", "swapped", "slip", "place", "town", "script", "other"
 )  # fmt: skip
 
 EXPECTED_SHARE = 0.2  # of the entities: how many have a double, before anything is compared
@@ -37,6 +37,7 @@ class Level:
     text: str  # for people
     m: float  # share of pairs of one person that reach just this level
     u: float  # share of pairs of different people that do
+    own: bool = False  # hardly two people have it alike; namesakes, and what is made of their names, do not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,32 +55,34 @@ FIRST_NAME = (
     Level(test=SAME, text="the same", m=0.70, u=0.01),
     Level(test=ALIKE, text="much alike", m=0.15, u=0.01),
     Level(test=INITIAL, text="the initial fits", m=0.10, u=0.03),
-    Level(test=OTHER, text="differs", m=0.05, u=0.95),
+    Level(test=SCRIPT, text="in another script", m=0.02, u=0.02),
+    Level(test=OTHER, text="differs", m=0.03, u=0.93),
 )
 LAST_NAME = (
     Level(test=SAME, text="the same", m=0.85, u=0.005),
     Level(test=ALIKE, text="much alike", m=0.08, u=0.005),
-    Level(test=OTHER, text="differs", m=0.07, u=0.99),
+    Level(test=SCRIPT, text="in another script", m=0.02, u=0.02),
+    Level(test=OTHER, text="differs", m=0.05, u=0.97),
 )
 EMAIL = (
-    Level(test=SAME, text="the same", m=0.50, u=0.0001),
+    Level(test=SAME, text="the same", m=0.50, u=0.0001, own=True),
     Level(test=STEM, text="the same name at another domain", m=0.20, u=0.0005),
     Level(test=ALIKE, text="much alike", m=0.10, u=0.001),
     Level(test=OTHER, text="differs", m=0.20, u=0.9984),
 )
 PHONE = (
-    Level(test=SAME, text="the same", m=0.60, u=0.0005),
+    Level(test=SAME, text="the same", m=0.60, u=0.0005, own=True),
     Level(test=TAIL, text="the same last digits", m=0.10, u=0.0005),
     Level(test=OTHER, text="differs", m=0.30, u=0.999),
 )
 BIRTHDAY = (
-    Level(test=SAME, text="the same", m=0.85, u=0.0001),
-    Level(test=SWAPPED, text="day and month changed places", m=0.03, u=0.0002),
-    Level(test=SLIP, text="one digit differs", m=0.05, u=0.002),
+    Level(test=SAME, text="the same", m=0.85, u=0.0001, own=True),
+    Level(test=SWAPPED, text="day and month changed places", m=0.03, u=0.0002, own=True),
+    Level(test=SLIP, text="one digit differs", m=0.05, u=0.002, own=True),
     Level(test=OTHER, text="differs", m=0.07, u=0.9977),
 )
 ADDRESS = (
-    Level(test=SAME, text="the same street and postal code", m=0.50, u=0.0005),
+    Level(test=SAME, text="the same street and postal code", m=0.50, u=0.0005, own=True),
     Level(test=PLACE, text="the same postal code", m=0.20, u=0.003),
     Level(test=TOWN, text="the same town", m=0.15, u=0.03),
     Level(test=OTHER, text="differs", m=0.15, u=0.9665),
@@ -90,11 +93,14 @@ WORK = (
     Level(test=OTHER, text="differs", m=0.30, u=0.994),
 )
 TITLE = (
-    Level(test=SAME, text="the same", m=0.60, u=0.0005),
-    Level(test=ALIKE, text="much alike", m=0.30, u=0.002),
+    Level(test=SAME, text="the same", m=0.60, u=0.0005, own=True),
+    Level(test=ALIKE, text="much alike", m=0.30, u=0.002, own=True),
     Level(test=OTHER, text="differs", m=0.10, u=0.9975),
 )
-HOST = (Level(test=SAME, text="the same", m=0.70, u=0.0002), Level(test=OTHER, text="differs", m=0.30, u=0.9998))
+HOST = (
+    Level(test=SAME, text="the same", m=0.70, u=0.0002, own=True),
+    Level(test=OTHER, text="differs", m=0.30, u=0.9998),
+)
 
 
 def features_of(entity: EntityType) -> tuple[Feature, ...]:
@@ -137,6 +143,19 @@ def _plain(name: str, levels: tuple[Level, ...], *, rare: bool = False, limited:
     return Feature(name=name, columns=(name,), levels=levels, rare=rare, limited=limited)
 
 
+def tells_one(features: Sequence[Feature], told: Mapping[str, str]) -> bool:
+    """Whether more speaks for one person than what namesakes have alike, or what a family does.
+
+    One thing of their own is enough if no name differs, else it takes two.
+
+    Args:
+        told: feature -> level that two reached, in words.
+    """
+    own = sum(level.own and told.get(each.name) == level.text for each in features for level in each.levels)
+    names = [each for each in features if each.levels in (FIRST_NAME, LAST_NAME)]
+    return own > any(told.get(each.name) == each.levels[-1].text for each in names)
+
+
 # Rows
 
 
@@ -150,9 +169,11 @@ def row_of(entity: EntityType, features: Sequence[Feature], values: Mapping[str,
         value = values.get(field.name)
         if feature.levels is ADDRESS:
             parts = {part: folded((value or {}).get(part)) for part in ("street", "postal_code", "city")}
-            code, street = parts["postal_code"], parts["street"]
+            street, town = parts["street"], parts["city"]
+            code = (parts["postal_code"] or "").replace(" ", "")
+            code = code or (f"{street} {town}" if street and town else None)  # some lands have none
             row[feature.name] = f"{street} {code}" if street and code else None
-            row[f"{feature.name}_place"], row[f"{feature.name}_town"] = code, parts["city"]
+            row[f"{feature.name}_place"], row[f"{feature.name}_town"] = code, town
         elif field.kind == "group":
             row[feature.name] = folded((value or {}).get(feature.name))
         elif field.type == "text":
@@ -193,6 +214,7 @@ def blocks_of(features: Sequence[Feature], row: Mapping[str, str | None]) -> dic
         elif feature.levels is ADDRESS:
             place = row.get(f"{feature.name}_place")
             blocks[feature.name] = f"{place}|{last}" if place and last else None
+            blocks[f"{feature.name}_same"] = row.get(feature.name)
     return blocks
 
 

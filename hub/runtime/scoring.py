@@ -26,6 +26,7 @@ from hub.core.likeness import (
     OTHER,
     PLACE,
     SAME,
+    SCRIPT,
     SLIP,
     STEM,
     SWAPPED,
@@ -58,6 +59,7 @@ TESTS: Mapping[str, str] = {
     SLIP: "levenshtein({0}_l, {0}_r) = 1",
     PLACE: "{1}_l = {1}_r",
     TOWN: "{2}_l = {2}_r",
+    SCRIPT: "regexp_matches({0}_l, '[a-z]') <> regexp_matches({0}_r, '[a-z]')",
 }
 
 

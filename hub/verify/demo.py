@@ -140,7 +140,7 @@ def _play(hub: Hub, place: Path, port: int, twins: dict[str, TwinClient], compan
     result.third_sync_writes = _writes(twins) - writes
     screen.chapter("The verdict", "every vendor record against the hub's entities, field by field")
     result.verdict = compare(hub, _present(twins))
-    found = score(company.truth, _found(hub))
+    found = score(company.truth, found_entities(hub))
     result.precision, result.recall = round(found.precision, 4), round(found.recall, 4)
     day.judge()
     result.audit = day.figures
@@ -294,7 +294,7 @@ def _present(twins: Mapping[str, TwinClient]) -> dict[tuple[str, str], list[str]
     }
 
 
-def _found(hub: Hub) -> dict[tuple[str, str, str], int]:
+def found_entities(hub: Hub) -> dict[tuple[str, str, str], int]:
     """Record -> root entity, for the score against the ground truth."""
     found = {}
     for connection in hub.connections.values():
