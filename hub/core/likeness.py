@@ -170,8 +170,8 @@ def row_of(entity: EntityType, features: Sequence[Feature], values: Mapping[str,
         if feature.levels is ADDRESS:
             parts = {part: folded((value or {}).get(part)) for part in ("street", "postal_code", "city")}
             street, town = parts["street"], parts["city"]
-            code = (parts["postal_code"] or "").replace(" ", "")
-            code = code or (f"{street} {town}" if street and town else None)  # some lands have none
+            without = f"{street} {town}" if street and town else None  # some lands have no postal codes
+            code = (parts["postal_code"] or "").replace(" ", "") or without
             row[feature.name] = f"{street} {code}" if street and code else None
             row[f"{feature.name}_place"], row[f"{feature.name}_town"] = code, town
         elif field.kind == "group":
