@@ -2,7 +2,8 @@
 
 Which codes there are is found by a walk over the code (hub.app.code_walk). Their meaning stands in the table of
 hub.core.codes, for mappings and settings, or in `TEXTS` here, for everything else; a code that stands in neither is
-shown with the words that the code says with it, so that none is ever left out.
+shown with the words that the code says with it, so that none is ever left out. Those that connectors give out in their
+system's name have a table of their own (hub.app.reference_systems).
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ from pathlib import Path
 
 from hub.app.carry import DRIFT, WAITS
 from hub.app.code_walk import Said, codes_said, read_sources
+from hub.app.reference_systems import ITSELF, REPORT, SYSTEMS, text_of
 from hub.app.undo_maker import LEFT
 from hub.core.codes import CODES
 
 ROOMS = ("hub", "connectors")
 LEFT_OUT = ("hub/twins/", "hub/verify/", "hub/kit/contract.py", "hub/core/codes.py", "hub/app/reference")
 
-ITSELF = "Nothing; the hub tries again by itself."
 NEAREST = "The message names the nearest known name, or all of them."
 NEXT_PLAN = "Plan again: what is still due is in the next plan."
-REPORT = "Nothing you can do; please report it with the message."
 SEVERAL = "; "  # between the fixes of several cases under one code
 
 # Code -> meaning, what to do. The fix is empty where the code's own words say it best.
@@ -408,11 +408,12 @@ GROUPS = (
     ("Records and writes", ("REC-", "REF-", "IDN-", "PUSH-", "SF-", "HS-"), "Shown in quarantine and in runs."),
     ("Singer taps", ("TAP-", "PROG-"), "Shown in runs and in quarantine. See [Singer taps](singer.md)."),
     ("Described interfaces", ("REST-",), "Told by `hub mapping check` and in runs. See [any REST interface](rest.md)."),
+    ("Single systems", (*(f"{each}-" for each in SYSTEMS), "SHEET-"), "Shown in quarantine, in runs and with rewards."),
     ("Files of tables", ("CSV-", "FILE-"), "A row at fault is left out and listed; the other rows go on."),
     ("Speaking to systems", ("NET-", "AUTH-", "PAGE-", "CUR-"), "Shown in `hub runs list` and `hub connections test`."),
     ("Webhooks", ("SIG-", "HOOK-", "TRK-"), "Told to the log of `hub run`; the caller learns nothing."),
     ("Messages", ("DLV-", "MAIL-"), "Shown in `hub rewards list`. See [delivery](delivery.md)."),
-    ("Rewards", ("RWD-", "PLUM-"), "Shown in `hub rewards list`. See [rewards](rewards.md)."),
+    ("Rewards", ("RWD-", "PLUM-", "POINTS-"), "Shown in `hub rewards list`. See [rewards](rewards.md)."),
     ("Key figures", ("KPI-",), "Told by `hub mapping check` and `hub kpis`. See [key figures](kpis.md)."),
     ("Runs and the database", ("RUN-", "STORE-"), ""),
     ("Everything else", ("",), ""),
@@ -440,7 +441,7 @@ message itself names the right one. What the hub fills in shows as "…".
 def meaning_of(code: str) -> tuple[str, str]:
     """What a code means and what to do, for the person who meets it; empty texts for a code of a system's own."""
     known = CODES.get(code)
-    text, fix = (known.text, "") if known else TEXTS.get(code, ("", ""))
+    text, fix = (known.text, "") if known else TEXTS.get(code) or text_of(code)
     return text, FIXES.get(code) or fix
 
 
@@ -466,9 +467,8 @@ def errors_page(root: Path) -> str:
 
 def _row(code: str, said: Said) -> str:
     known = CODES.get(code)
-    meaning, fix = (known.text, "") if known else TEXTS.get(code, ("", ""))
-    meaning = meaning or SEVERAL.join(said.messages)
-    fix = FIXES.get(code) or fix or SEVERAL.join(said.fixes)
+    meaning, fix = meaning_of(code)
+    meaning, fix = meaning or SEVERAL.join(said.messages), fix or SEVERAL.join(said.fixes)
     advice = " *Advice.*" if known and not known.stops else ""
     return f"| `{code}` | {_cell(meaning)}{advice} | {_cell(fix)} |"
 
