@@ -11,7 +11,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make regen-requirements" $(BIN)/pip-compile -
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench bench-console soak verify docs format regen-requirements clean distclean
+.PHONY: help setup demo run test check bench bench-console bench-figures soak verify docs format regen-requirements clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ soak: $(VENV)/.installed ## half an hour of random edits with failing vendors; A
 
 bench-console: $(VENV)/.installed ## server time of every page and listing with 350,000 contacts; fails above 200 ms
 	@$(BIN)/python -m bench.console $(ARGS)
+
+bench-figures: $(VENV)/.installed ## what dashboards take with 350,000 contacts and 1,000,000 events, and one event more
+	@$(BIN)/python -m bench.figures $(ARGS)
 
 verify: $(VENV)/.installed ## every proof, with faults planted; writes docs/trust.md (half an hour)
 	@$(BIN)/python -m hub.verify $(ARGS)
