@@ -46,7 +46,8 @@ API = (
     "/conflicts/{conflict}", "/records?q=greta", "/records/{record}", "/records/{record}/why/{field}", "/quarantine",
     "/quarantine/{code}", "/holds", "/runs?limit=200", "/runs/{run}", "/rewards", "/rewards/{grant}", "/plans",
     "/plans/{plan}?field=phone", "/audit?limit=200", "/conflicts/{conflict}/policies", "/views",
-    "/mappings/{file}/fields", "/connections/{connection}/backfill", "/connections/{connection}/webhooks",
+    "/mappings/{file}/fields", "/pairs", "/pairs/{pair}", "/connections/{connection}/backfill",
+    "/connections/{connection}/webhooks",
     "/data-audits", "/firings", "/goals", "/records/{record}/timeline", "/reward-report", "/search?q=greta",
     "/segments", "/triggers", "/triggers/draft",
 )  # fmt: skip
@@ -126,13 +127,15 @@ def _things(hub: Hub) -> dict[str, str]:
         code = max(tx.count_codes().items(), key=lambda each: each[1])[0][0]
         (plan, *_) = tx.plans(state="waiting", connection="second", limit=1)
         grant = tx.grants(limit=1)[0]
+        (pair, *_) = tx.identities_ranked("review", "open", limit=1)
         newest = tx.newest_entity()
         version = tx.mapping_version("second")
     record = f"contact:{conflict.entity_id}"
     return {
         "conflict": str(conflict.id), "target": record, "record": record, "field": "job_title", "run": "7", "hold": "1",
         "code": code, "name": next(iter(SYSTEMS)), "connection": next(iter(SYSTEMS)), "file": "second.yaml",
-        "version": str(version), "grant": str(grant.id), "plan": str(plan.id), "middle": str(newest // 2),
+        "version": str(version),
+        "pair": str(pair["id"]), "grant": str(grant.id), "plan": str(plan.id), "middle": str(newest // 2),
     }  # fmt: skip
 
 

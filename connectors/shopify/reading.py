@@ -67,7 +67,7 @@ def pull(api: ShopifyApi, stream: str, cursor: Json) -> Page:
     at = {"since": at["since"], "after": None, "from": None, "rows": 0, "id": None, **at}
     counted = bool(api.bulk_from) and cursor is None and stream in COUNTS
     answer = _page(api, stream, at, counted=counted)
-    if counted and answer.data["all"]["count"] >= api.bulk_from:
+    if counted and (answer.data.get("all") or {}).get("count", 0) >= api.bulk_from:
         begun = start(api, stream)
         if begun is not None:
             file = {"since": None, "from": answer.at, "bulk": begun, "at": 0}

@@ -253,7 +253,7 @@ def test_best_customers_come_first_and_doubles_are_told_with_their_reasons(shipp
     assert [each["title"] for each in report["best"]] == ["<b>Ann</b> Lee", "Bob Ray", "Cy Fox", "Anne Lee"]
     (cluster,) = report["clusters"]
     assert cluster["members"] == ["contact:1", "contact:2"]
-    assert cluster["pairs"][0]["because"].startswith("phone the same, ")
+    assert cluster["pairs"][0]["because"].startswith("birthday the same, phone the same, ")
     assert told(report) == {"duplicate:contact": 1}
     assert report["parts"]["uniqueness"] == 0.9844  # one of 64
     page = as_page(report)
@@ -262,13 +262,16 @@ def test_best_customers_come_first_and_doubles_are_told_with_their_reasons(shipp
     assert not any(each in page for each in ("<script", "http:", "https:", "src=", "url("))
 
 
+BORN = {"birthday": "1990-02-03"}
+
+
 @pytest.fixture
 def shipped(migrated_url: str) -> Iterator[Hub]:
     """The shipped entity types over a store of people, two of them one, four of them customers."""
     canonical = read_canonical(Sheet(load_yaml(Path(mappings.__file__).parent / "canonical.yaml")), derived=FUNCTIONS)
     people = [
-        person("<b>Ann</b>", "Lee", "ann.lee@example.org", "+49301112222") | {"lifetime_value": "5000"},
-        person("Anne", "Lee", "ann.lee@other.example", "+49301112222") | {"lifetime_value": "500"},
+        person("<b>Ann</b>", "Lee", "ann.lee@example.org", "+49301112222") | BORN | {"lifetime_value": "5000"},
+        person("Anne", "Lee", "ann.lee@other.example", "+49301112222") | BORN | {"lifetime_value": "500"},
         person("Bob", "Ray", "bob@example.org") | {"lifetime_value": "3500"},
         person("Cy", "Fox", "cy@example.org") | {"lifetime_value": "1000"},
         *(person(f"First{n}", f"Last{n}", f"someone{n}@else.example") for n in range(60)),

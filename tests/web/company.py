@@ -80,6 +80,10 @@ class Company:
         with self.console.hub.store.reading() as tx:
             return len(tx.conflicts(state="open"))
 
+    def at_work(self) -> bool:
+        with self.console.hub.store.reading() as tx:
+            return any(run.ended_at is None for run in tx.runs(limit=20))
+
     def stop(self) -> None:
         self.console.stop()
         for each in self._served.values():

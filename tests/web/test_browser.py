@@ -230,6 +230,7 @@ def test_what_is_typed_into_a_draft_is_checked_while_it_is_typed(company: Compan
 
 def test_a_run_shows_how_far_it_is(company: Company, chromium: Browser) -> None:
     page = enter(company, chromium, "admin")
+    until(lambda: not company.at_work(), "the end of what runs by itself")
     company.twins["hubspot"].set_faults(latency_s=0.4)
     page.goto("/connections/hubspot")
     page.get_by_role("button", name="Run now").click()
