@@ -454,6 +454,9 @@ class Connector:
     usage: Callable[[HttpResponse], Mapping[str, tuple[int, int]]] | None = (
         None  # limit name -> (used, of), everybody's
     )
+    came_to: Callable[[HttpResponse], Mapping[str, int]] | None = (
+        None  # limit name -> what the call has really cost, where its price before was an estimate (GraphQL)
+    )
     streams_for: Callable[[Settings], Sequence[Stream]] | None = None  # streams that each connection declares (csv)
     # the connector as one connection describes it: address, hosts, sign-in, limits, streams, functions (rest). Pure;
     # given references in the place of secrets when a project is checked; raises ConfigFault with all that is wrong

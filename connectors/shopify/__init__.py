@@ -23,7 +23,7 @@ Settings of a stream: `fields`, the remote fields to read; without it the usual 
 from __future__ import annotations
 
 from connectors.shopify.account import check, discover
-from connectors.shopify.api import BULK_FROM, MOST, classify, connect, usage, wait_s
+from connectors.shopify.api import BULK_FROM, MOST, came_to, classify, connect, usage, wait_s
 from connectors.shopify.hooks import parse, subscribe, verify
 from connectors.shopify.reading import LAG_S, LOOKBACK_S, fetch, find, pull
 from connectors.shopify.writing import AT_ONCE, push
@@ -153,6 +153,7 @@ CONNECTOR = Connector(
     classify=classify,
     wait_s=wait_s,
     usage=usage,
+    came_to=came_to,
     merging="customers that are merged in Shopify itself cannot be parted there again",
     docs="https://shopify.dev/docs/api/admin-graphql",
 )

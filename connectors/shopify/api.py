@@ -275,4 +275,11 @@ def usage(response: HttpResponse) -> Mapping[str, tuple[int, int]]:
     return {"points": (0, int(float(found[1])))} if found else {}
 
 
+def came_to(response: HttpResponse) -> Mapping[str, int]:
+    """What the query has cost; the bucket has the rest of its price back already (vendor docs, "Rate limits")."""
+    found = _ACTUAL.search(response.body[-600:])
+    return {"points": int(float(found[1]))} if found else {}
+
+
+_ACTUAL = re.compile(rb'"actualQueryCost":\s*(\d+(?:\.\d+)?)')
 _BUCKET = re.compile(rb'"maximumAvailable":\s*(\d+(?:\.\d+)?)')

@@ -75,6 +75,7 @@ class Budgets:
         self._buckets = {limit.name: make_bucket(limit.name, [self._rate(limit)]) for limit in self._limits}
         self._gates = [(limit, threading.BoundedSemaphore(limit.calls)) for limit in limits if limit.unit == "at_once"]
         self._used: dict[str, tuple[int, int, float]] = {}  # limit -> used, of, when told
+        self._left: dict[str, list[tuple[float, int]]] = {}  # limit -> until when (monotonic), how much was not needed
         self._resume_at = 0.0  # monotonic
         self._share = 1.0  # of the full pace
         self._next_at = 0.0  # monotonic; only while the pace is below full
@@ -111,8 +112,14 @@ class Budgets:
         while True:
             now_ms = int(self._tick() * 1000)
             with self._lock:
+                left = self._left_over(limit.name, weight)
+                if left == weight:
+                    self._use_up(limit.name, left)
+                    return
                 bucket.leak(now_ms)
-                decision = bucket.put_decision(RateItem(operation, now_ms, weight))
+                decision = bucket.put_decision(RateItem(operation, now_ms, weight - left))
+                if decision.allowed:  # type: ignore[union-attr]  # async buckets are never handed in
+                    self._use_up(limit.name, left)
             if decision.allowed:  # type: ignore[union-attr]  # async buckets are never handed in
                 return
             wait = max((decision.retry_after_ms or 0) / 1000.0, 0.001)  # type: ignore[union-attr]
@@ -120,6 +127,33 @@ class Budgets:
                 error = QuotaUsedUp if limit.per_s >= _LONG_S else RetryLater
                 raise error(f"the budget {limit.name} is used up", after_s=wait, code="NET-QUOTA", where=self._where)
             self._clock.sleep(wait)
+
+    def give_back(self, name: str, amount: int) -> None:
+        """A call took so much more of a budget than it needed: the next ones have it, soon.
+
+        Only for a quarter of the budget's span: what a call of theirs really takes counts from then on, while ours
+        leaves the span earlier. By then three quarters of the budget have come back.
+        """
+        limit = next((each for each in self._limits if each.name == name), None)
+        if limit is not None and amount > 0:
+            with self._lock:
+                until = self._clock.monotonic() + limit.per_s / 4
+                self._left.setdefault(name, []).append((until, amount))
+
+    def _left_over(self, name: str, wanted: int) -> int:
+        """What others have left over by now, up to that much."""
+        now = self._clock.monotonic()
+        self._left[name] = [each for each in self._left.get(name, ()) if each[0] > now]
+        return min(wanted, sum(amount for _, amount in self._left[name]))
+
+    def _use_up(self, name: str, amount: int) -> None:
+        rest = []
+        for until, left in self._left[name]:
+            taken = min(amount, left)
+            amount -= taken
+            if left > taken:
+                rest.append((until, left - taken))
+        self._left[name] = rest
 
     def _check_quotas(self) -> None:
         now = self._clock.monotonic()

@@ -253,6 +253,9 @@ class HttpDoor:
         if self._connector.usage is not None:
             for name, (used, of) in self._connector.usage(answer).items():
                 self._budgets.told(name, used, of)
+        if self._connector.came_to is not None:
+            for name, cost in self._connector.came_to(answer).items():
+                self._budgets.give_back(name, call.cost - cost)
         return answer, token
 
     def _check_form(self, call: Call) -> None:

@@ -67,6 +67,23 @@ def test_points_are_taken_by_the_cost_of_a_call() -> None:
     assert sum(clock.slept) < 4.0
 
 
+def test_what_a_call_did_not_need_is_there_for_the_next_ones_and_not_for_long() -> None:
+    clock = VirtualClock()
+    budgets = Budgets([RateLimit(name="points", calls=2000, per_s=20, unit="points")], clock=clock)
+    for _ in range(6):  # each asks for the half of it, and comes to little
+        spend(budgets, 1, cost=1000)
+        budgets.give_back("points", 990)
+    assert clock.slept == []
+    budgets.give_back("points", -5)
+    budgets.give_back("nothing", 5)
+    spend(budgets, 1, cost=990)  # the last one's rest
+    assert clock.slept == []
+    budgets.give_back("points", 900)
+    clock.advance(5.1)
+    spend(budgets, 2, cost=1000)  # too late for that rest
+    assert sum(clock.slept) > 10
+
+
 def test_a_wait_beyond_patience_is_not_slept_away() -> None:
     clock = VirtualClock()
     budgets = Budgets([RateLimit(name="burst", calls=1, per_s=30)], clock=clock)
