@@ -2,8 +2,8 @@
 
 VENV  := .venv
 BIN   := $(VENV)/bin
-# Tests run in this many processes.
-JOBS  ?= 2
+# Tests run in this many processes: much of their time they wait, for other processes, browsers and disks.
+JOBS  ?= 3
 
 REQUIREMENTS := requirements.txt requirements-dev.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
