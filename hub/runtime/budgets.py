@@ -113,15 +113,13 @@ class Budgets:
             now_ms = int(self._tick() * 1000)
             with self._lock:
                 left = self._left_over(limit.name, weight)
-                if left == weight:
+                decision = None
+                if left < weight:
+                    bucket.leak(now_ms)
+                    decision = bucket.put_decision(RateItem(operation, now_ms, weight - left))
+                if decision is None or decision.allowed:  # type: ignore[union-attr]  # async buckets are never handed in
                     self._use_up(limit.name, left)
                     return
-                bucket.leak(now_ms)
-                decision = bucket.put_decision(RateItem(operation, now_ms, weight - left))
-                if decision.allowed:  # type: ignore[union-attr]  # async buckets are never handed in
-                    self._use_up(limit.name, left)
-            if decision.allowed:  # type: ignore[union-attr]  # async buckets are never handed in
-                return
             wait = max((decision.retry_after_ms or 0) / 1000.0, 0.001)  # type: ignore[union-attr]
             if wait > patience_s:
                 error = QuotaUsedUp if limit.per_s >= _LONG_S else RetryLater
