@@ -7,8 +7,9 @@ as they are, are put in. Late data, refunds, merges and unmerges are changes lik
 span of its own day, however old that is. A fact that comes to something else because time passes (a bound runs out, a
 date is reached) carries that moment, and is turned then.
 
-The story of a change: its transaction leaves a note of each entity it wrote. A note that was read is dropped in the
-transaction that writes the new facts and sums. What commits after the reading has a note that is still there.
+The story of a change: its transaction leaves a note of each entity it wrote (hub.store.notes). A note that was read is
+dropped in the transaction that writes the new facts and sums. What commits after the reading has a note that is still
+there. Where notes do not tell everything (none were taken yet, too many, somebody was erased), all is counted anew.
 
 Invariant: the sums are the tallies of all facts, as of the moment `until`; once no note is left, the facts are what the
 records say. Then a figure out of the sums is the one that `show_kpi` computes from all records.
@@ -49,7 +50,7 @@ from hub.core.kpis import (
 from hub.model import EntityRow, Json
 from hub.runtime.registry import CANONICAL_FILE, KPIS_FILE
 from hub.store import Tx
-from hub.store.figures import ALL, FactRow, SumRow
+from hub.store.figures import FactRow, SumRow
 
 KEPT = "figures.kept"  # the setting that tells what the sums are of
 LEASE = "figures"
@@ -153,13 +154,14 @@ def _brought_up(book: Book, now: float) -> bool:
         return False
     while not book.over():
         with book.hub.store.reading() as tx:
-            notes = tx.change_notes(CHUNK)
-        if not notes:
-            return _let_pass(book, now)
-        if all(entity != ALL for _, entity in notes):
+            stand, notes = tx.notes_stand(), tx.change_notes(CHUNK)
+        if not stand:
+            if not anew():
+                return False
+        elif notes:
             _restate(book, notes)
-        elif not anew():
-            return False
+        else:
+            return _let_pass(book, now)
     return False
 
 

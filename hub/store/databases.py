@@ -73,6 +73,10 @@ class Database(Protocol):
         """Nobody else holds these numbers until the transaction ends; a lock on what has no row yet."""
         ...
 
+    def lock_notes(self, cursor: Any, *, alone: bool) -> None:
+        """Until the transaction ends, nobody has them alone; or nobody else has them at all."""
+        ...
+
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None: ...
 
     def update(self, cursor: Any, change: Update, rows: Sequence[Row]) -> None: ...
@@ -232,6 +236,9 @@ class SqliteDatabase:
             raise unstorable() from None
 
     def lock_numbers(self, cursor: sqlite3.Cursor, numbers: Sequence[int]) -> None:
+        """Nothing to do: there is one writer."""
+
+    def lock_notes(self, cursor: sqlite3.Cursor, *, alone: bool) -> None:
         """Nothing to do: there is one writer."""
 
     def insert(self, cursor: sqlite3.Cursor, into: Insert, rows: Sequence[Row]) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy.sql import Executable
 from hub.model import LONG_AGO, EntityRow, HistoryRow
 from hub.store.codec import checked, decode, encode, index_key
 from hub.store.databases import Row
-from hub.store.session import Session, ids_of
+from hub.store.notes import Notes
+from hub.store.session import ids_of
 from hub.store.statements import Dialect, Insert, Statement, Update, table, word
 
 ENTITY, KEY, HISTORY = table("entity"), table("entity_key"), table("history")
@@ -54,7 +55,6 @@ PLACES = 64  # keys that fall into one place wait for each other; a big page tak
 NEW_ENTITIES = Insert("entity")
 NEW_KEYS = Insert("entity_key")
 NEW_HISTORY = Insert("history", without=["id"])
-NEW_NOTES = Insert("figure_note", without=["id"])
 CHANGED_ENTITIES = Update("entity", ["version", "state", "alias_of", "values", "fields"])
 
 
@@ -90,7 +90,7 @@ def _history(*, newest: bool) -> Statement:
 HISTORY_NEWEST_FIRST = _history(newest=True)
 
 
-class Entities(Session):
+class Entities(Notes):
     """Canonical records as stored."""
 
     def entities(self, ids: Iterable[int], *, lock: bool = False) -> dict[int, EntityRow]:
@@ -158,10 +158,6 @@ class Entities(Session):
             ],
         )  # fmt: skip
         self.note_changes(row.id for row in rows)
-
-    def note_changes(self, entity_ids: Iterable[int]) -> None:
-        """What these say to kept figures (hub.store.figures) may be another thing once this transaction is through."""
-        self._insert(NEW_NOTES, [(each,) for each in entity_ids])
 
     def update_entities(self, rows: Sequence[EntityRow]) -> None:
         """Writes version, state, alias, values and fields; type and time of creation never change."""

@@ -13,12 +13,11 @@ from sqlalchemy.sql import Executable
 
 from hub.model import Json
 from hub.store.codec import encode
-from hub.store.entities import NEW_NOTES
-from hub.store.figures import ALL
+from hub.store.notes import Notes
 from hub.store.plans import ADD_PART, parts_as_new
 from hub.store.rows import PlanRow
 from hub.store.seals import UNSALT
-from hub.store.session import Session, ids_of, texts_of
+from hub.store.session import ids_of, texts_of
 from hub.store.statements import Dialect, Statement, as_new, given, table, word
 
 ENTITY, LINK, INTENT, EVENT = table("entity"), table("link"), table("intent"), table("event")
@@ -185,7 +184,7 @@ LINKS_OF = Statement(lambda d: select(LINK.c.id).where(d.one_of(LINK.c.entity_id
 PAGE = 500
 
 
-class Erasing(Session):
+class Erasing(Notes):
     """What is left of a person when they ask to be forgotten: nothing but a hash."""
 
     # Recognising
@@ -255,7 +254,7 @@ class Erasing(Session):
         self._run(OLD_KEYS)
         nothing = as_new(values="{}", fields=encode({"v": 0, "m": None}), state="erased", version=self.next_version())
         self._run(EMPTY, ids=ids, **nothing)
-        self._insert(NEW_NOTES, [(ALL,)])  # figures cannot be restated without what these said to them
+        self.end_notes()  # figures cannot be restated without what these said to them
         self._run(GRANT_PERSON, ids=ids, **as_new(recipient="{}", detail=""))
         self._run(POINT_WORDS, ids=ids, **as_new(text=""))
         self._run(FIRINGS_OPEN, ids=ids, **as_new(state="refused"))  # nothing is done any more for who is forgotten

@@ -1,8 +1,4 @@
-"""Figures that are kept: what each record says to them, what it comes to, and which entities changed since.
-
-A note and the change that it tells of commit together (`Entities` writes it), and only notes that were read are taken
-away: a change that commits late has a note that was not seen yet. Nothing here knows what a figure is.
-"""
+"""Figures that are kept: what each record says to them, and what it comes to. Nothing here knows what a figure is."""
 
 from __future__ import annotations
 
@@ -17,16 +13,11 @@ from sqlalchemy.sql import Executable
 from hub.model import Json
 from hub.store.codec import decode, encode
 from hub.store.databases import Row
-from hub.store.session import Session, ids_of, texts_of
+from hub.store.notes import Notes
+from hub.store.session import ids_of, texts_of
 from hub.store.statements import Dialect, Insert, Statement, given, table
 
-FACT, SUM, NOTE = table("figure_fact"), table("figure_sum"), table("figure_note")
-ALL = 0  # the entity of a note that says: count everything anew
-
-NOTES = Statement(lambda d: select(NOTE).order_by(NOTE.c.id).limit(bindparam("limit", type_=Integer())))
-DROP_NOTES = Statement(lambda d: delete(NOTE).where(d.one_of(NOTE.c.id, "ids")))
-NO_NOTES = Statement(lambda d: delete(NOTE).where(NOTE.c.id <= bindparam("until", type_=BigInteger())))
-LAST_NOTE = Statement(lambda d: select(NOTE.c.id).order_by(NOTE.c.id.desc()).limit(1))
+FACT, SUM = table("figure_fact"), table("figure_sum")
 
 NEW_FACTS = Insert("figure_fact")
 FACTS = Statement(
@@ -94,18 +85,8 @@ class SumRow(NamedTuple):
     waits: Sequence[float]
 
 
-class Figures(Session):
-    """Facts, sums, notes."""
-
-    # Notes
-
-    def change_notes(self, limit: int) -> list[tuple[int, int]]:
-        """(number, entity) of notes, the oldest first."""
-        return [(row[0], row[1]) for row in self._rows(NOTES, limit=limit)]
-
-    def drop_change_notes(self, numbers: Iterable[int]) -> None:
-        """These were seen to."""
-        self._run(DROP_NOTES, ids=ids_of(numbers))
+class Figures(Notes):
+    """Facts and sums."""
 
     # Facts
 
@@ -163,9 +144,8 @@ class Figures(Session):
         self._run(NO_SUMS, **{"from": ""})
 
     def forget_figures(self) -> None:
-        """Nothing is kept any more; every change until now is seen to by counting anew."""
-        last = self._rows(LAST_NOTE)
-        self._run(NO_NOTES, until=last[0][0] if last else 0)
+        """Nothing is kept any more, and changes leave notes from now on; those until now are for counting anew."""
+        self.begin_notes()
         self._run(NO_FACTS, until=FAR)
         self.drop_sums()
 

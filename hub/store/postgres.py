@@ -26,6 +26,7 @@ from hub.store.statements import Dialect, Insert, Update
 POOL, MORE = 10, 20  # connections kept, and how many more at most
 SETTINGS = "-c timezone=UTC -c idle_in_transaction_session_timeout=10min"
 NUMBERS = 7411  # advisory locks: the space of `lock_numbers`
+NOTING = 741_100_000_000_003  # advisory lock: of `lock_notes`
 MAKING = 741_100_000_000_001  # advisory lock: one process makes the tables
 
 # Names of errors: appendix "PostgreSQL Error Codes".
@@ -159,6 +160,9 @@ class PostgresDatabase:
     def lock_numbers(self, cursor: psycopg.Cursor[Row], numbers: Sequence[int]) -> None:
         locks = "SELECT pg_advisory_xact_lock(%s, number) FROM unnest(%s::int[]) AS number"
         cursor.execute(locks, (NUMBERS, list(numbers)))
+
+    def lock_notes(self, cursor: psycopg.Cursor[Row], *, alone: bool) -> None:
+        cursor.execute(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}(%s)", (NOTING,))
 
     def insert(self, cursor: psycopg.Cursor[Row], into: Insert, rows: Sequence[Row]) -> None:
         if into not in self._copies:

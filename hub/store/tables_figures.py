@@ -35,8 +35,11 @@ class FigureSum(Base, table=True):
 
 
 class FigureNote(Base, table=True):
-    """An entity that changed, until its figures were restated. Written in the transaction of the change."""
+    """An entity that changed, until its figures were restated. Written in the transaction of the change.
+
+    The note with the number 0 says that notes are taken (hub.store.notes).
+    """
 
     __tablename__ = "figure_note"
     id: int = _number(key=True, auto=True)
-    entity_id: int = _number()  # 0: everything is to be counted anew
+    entity_id: int = _number()

@@ -19,6 +19,7 @@ from hub.core.rewards import (
     Amount,
     Entry,
     GrantState,
+    Measure,
     Provider,
     Rewards,
     Rule,
@@ -151,6 +152,14 @@ def test_a_rule_is_read_with_all_that_it_says() -> None:
     assert found.per_person is not None
     assert (found.per_person.count, found.per_person.per) == (2, "year")
     assert found.approve_over == Amount(minor=10_000, currency="EUR")
+
+
+def test_a_rule_is_measured_by_its_own_event_unless_it_names_another() -> None:
+    assert rule().measure == Measure(on="order.paid")
+    named = RULES.replace("budget: thanks\n", "budget: thanks\n    measure: {on: deal.won, within: 10d}\n", 1)
+    found, faults = parsed(named)
+    assert faults == []
+    assert found.rules["big_order"].measure == Measure(on="deal.won", within_s=864_000.0)
 
 
 def test_the_shipped_rules_fit_the_shipped_declarations() -> None:

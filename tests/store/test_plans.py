@@ -21,6 +21,7 @@ from hub.store import (
     intents,
     ledger,
     links,
+    notes,
     people,
     plans,
     reading,
@@ -39,7 +40,7 @@ WHOLE = {
     "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
     "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
     "segments.COUNTS", "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES", "firings.TALLY",
-    "firings.NEWEST_OF", "figures.NOTES", "figures.LAST_NOTE",
+    "firings.NEWEST_OF", "notes.NOTES",
 }  # fmt: skip
 
 LISTS = {
@@ -74,6 +75,7 @@ ROOMS = (
     intents,
     ledger,
     links,
+    notes,
     people,
     plans,
     reading,
