@@ -15,7 +15,7 @@ from hub.cli.options import AsJson
 Seeds = Annotated[int | None, typer.Option(min=1, help="How many histories; none: the proof's own number.")]
 First = Annotated[int, typer.Option(min=0, help="First seed.")]
 Steps = Annotated[int, typer.Option(min=1, help="Of each history.")]
-Systems = Annotated[int | None, typer.Option(min=2, max=4, help="How many systems; none: drawn.")]
+Systems = Annotated[int | None, typer.Option(min=2, max=5, help="How many systems; none: drawn.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
 Nightly = Annotated[bool, typer.Option("--nightly", help="Fifty times as many.")]
 Faults = Annotated[bool, typer.Option("--faults", help="Then plant each known fault: the laws must find it.")]

@@ -32,7 +32,7 @@ from hub.verify import steps
 from hub.verify.backup import Backups
 from hub.verify.people import People
 from hub.verify.vendor import STREAM, SimVendor
-from hub.verify.world import NAMES, draw_canonical, draw_swarm, draw_traits, read_sim_mapping
+from hub.verify.world import MORE, NAMES, draw_canonical, draw_swarm, draw_traits, read_sim_mapping
 
 NESTED = 2  # how deep others may run inside a call
 LOOK_EVERY = 20  # steps between two looks at what must hold all the time
@@ -120,7 +120,8 @@ class History:
         self.restored = False
         self.unread: set[str] = set()  # systems whose first load did not get through yet
         self.store, self.in_memory = Store(url, seam=self.seam), url == "sqlite://"
-        names = list(NAMES[: systems or rng.choice((2, 2, 3))])
+        drawn = rng.choice((2, 2, 3))
+        names = list(NAMES[: systems or MORE.get(seed % 20, drawn)])
         self.canonical = draw_canonical(rng, names)
         self.crowd = People(self, focus)
         self.vendors = {name: self._vendor(name, rng) for name in names}

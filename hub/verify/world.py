@@ -20,7 +20,8 @@ from hub.errors import ConfigFault
 from hub.runtime.yaml import parse_yaml
 from hub.verify.vendor import NORMALISERS, STREAM, Traits
 
-NAMES = ("A", "B", "C", "D")
+NAMES = ("A", "B", "C", "D", "E")
+MORE = {3: 4, 17: 5}  # of twenty seeds, those with more than two or three systems, which cost twice the time
 CHANNELS = ("both", "both", "both", "polls", "hooks")  # a fifth each lives by one channel alone
 
 CANONICAL = """
