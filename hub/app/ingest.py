@@ -219,6 +219,7 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     page.counts["keyless"] += len(ids) - len(named)
     for external_id, record in news:
         _take_record(page, external_id, record, mapped.get(id(record)))
+    page.tally_alike()
     for fault in faults:
         _fault_of_page(page, fault)
     store_reviews(page)
@@ -385,12 +386,12 @@ def _observe_first(page: PageContext, link: LinkRow, root: int, shown: Mapping[s
     scene = page.scene
     if link.id in page.held_items or link.state in SILENT or page.dropped or "no_shadow" in PLANTED:
         return False
-    found = first_held(page.kinds, shown)
+    found = first_held(page.kinds, page.odd_kinds, shown)
     if found is None:
         return False
     held, filled = found
     if not scene.is_new(root):
-        for name in _odd(page, link, root, shown):
+        for name in _odd(page, link, root, shown, filled):
             del held[name]
             filled = [each for each in filled if each != name]
     known = link.external_id in page.known_keys and page.keys_by_value
@@ -399,21 +400,23 @@ def _observe_first(page: PageContext, link: LinkRow, root: int, shown: Mapping[s
     return True
 
 
-def _odd(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json]) -> list[str]:
+def _odd(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json], filled: Sequence[str]) -> list[str]:
     """Fields that a guard keeps back of a record that was never read."""
     values = page.scene.values(root)
     if not values:
         return []
-    marks, alike, found = page.matched_marks, [], []
+    if not page.released and [*map(shown.get, filled)] == [*map(values.get, filled)]:
+        page.alike += filled
+        return []
+    marks, found = page.matched_marks, []
     for name, value in shown.items():
         if value is None or (stands := values.get(name)) is None or name not in marks:
             continue
         if value == stands and value and not (page.released and (link.id, name) in page.released):
             if value.__class__ is not dict or not is_empty(value):
-                alike.append(marks[name])
+                page.alike.append(name)
         elif (link.id, name) not in page.released and _is_odd_first_contact(page, link, name, value):
             found.append(name)
-    page.tally.update(alike)
     return found
 
 
@@ -507,6 +510,7 @@ def _is_odd_first_contact(page: PageContext, link: LinkRow, name: str, value: Js
     page.tally[page.matched_marks[name]] += 1
     if value == stands or same(page.mapping.entity_type.fields[name], value, stands):
         return False
+    page.tally_alike()
     guard = ("first_contact", name, page.mapping.name)
     page.tally[guard] += 1
     if not exceeds(page.hub.guards["first_contact"], page.tally[guard], page.tally[page.matched_marks[name]]):

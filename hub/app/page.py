@@ -15,7 +15,7 @@ from hub.app.context import Connection, Hub
 from hub.app.pairs import RecordRuling
 from hub.app.scene import Scene
 from hub.connector import Stream
-from hub.core.first import kinds_of
+from hub.core.first import kinds_of, odd_kinds
 from hub.core.mapping import StreamMapping
 from hub.model import LONG_AGO, Intent, Json, LinkRow, MappedRecord, QuarantineRow, SourceRecord
 from hub.store.links import LinkHead
@@ -66,16 +66,25 @@ class PageContext:
     names: Mapping[int, int] = field(default_factory=dict)  # entity -> root, for references that changed their name
     keys: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)  # id of an unlinked record -> its keys
     known_keys: set[str] = field(default_factory=set)  # external ids whose keys the store knows as their entity's
+    alike: list[str] = field(default_factory=list)  # fields that agreed at first contact, not in `tally` yet
     kinds: dict[str, str] = field(init=False)  # field that is read -> its kind, in the order of names
+    odd_kinds: tuple[tuple[str, str], ...] = field(init=False)
     matched_marks: dict[str, tuple[str, str, str]] = field(init=False)  # field -> its counter in `tally`
     keys_by_value: bool = field(init=False)  # no key of the entity type looks at a reference
 
     def __post_init__(self) -> None:
         entity, stream = self.mapping.entity_type, self.mapping.name
         self.kinds = kinds_of(entity.fields, self.mapping.in_fields)
+        self.odd_kinds = odd_kinds(self.kinds)
         self.matched_marks = {name: ("matched", name, stream) for name in self.kinds}
         on = [entity.field_of(path) for key in entity.keys for path in key.on]
         self.keys_by_value = all(each is None or each.kind != "ref" for each in on)
+
+    def tally_alike(self) -> None:
+        """Count what agreed since this was last asked: names are quickly kept, and counted when somebody compares."""
+        for name, many in Counter(self.alike).items():
+            self.tally[self.matched_marks[name]] += many
+        self.alike.clear()
 
     def last_known(self, link: LinkRow) -> float:
         """Until then the record was certainly there, and as its link has it; by the hub's clock.

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from hub.app.conflicts import change_of, conflict_of, history_rows
 from hub.app.context import Connection, Hub
 from hub.app.pairs import Findings, store_findings
-from hub.app.voices import SPEAKING, connector_name, precedences_of, voice_of
+from hub.app.voices import SPEAKING, connector_name, standing_of, voice_of
 from hub.core.canonical import CanonicalField, EntityType
-from hub.core.first import AllNew, Own, first_shadow, undecided, values_alone
+from hub.core.first import AllNew, Own, Standing, first_shadow, groups_of, taken_over, undecided, values_alone
 from hub.core.identity import keys_for
 from hub.core.mapping import StreamMapping
 from hub.core.merge import Decision, Voice, after_split, decide_field, heard_since
@@ -75,7 +75,8 @@ class Scene:
     _first: dict[int, list[tuple[LinkRow, list[str]]]] = field(default_factory=dict)  # root -> first contacts, claims
     _alone: set[int] = field(default_factory=set)  # new entities whose documents were made in one go
     _rekeyed: set[int] = field(default_factory=set)  # roots that may answer to other keys now
-    _precedences: dict[tuple[str, str, str, bool], dict[str, str]] = field(default_factory=dict)
+    _standings: dict[tuple[str, str, str, bool], Standing] = field(default_factory=dict)
+    _groups: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # entity type -> its groups and their parts
     _ranks: dict[str, tuple[str, int]] = field(default_factory=dict)  # connection -> what voices of its links share
     _read_whole: dict[tuple[str, str], bool] = field(default_factory=dict)
     _states: dict[int, States] = field(default_factory=dict)
@@ -89,6 +90,7 @@ class Scene:
     _written: set[int] = field(default_factory=set)
     _dirty_cells: set[int] = field(default_factory=set)
     _dirty_entities: set[int] = field(default_factory=set)
+    _passed_on: set[int] = field(default_factory=set)  # entities of which only who is remembered for a value changed
     _dirty_aliases: set[int] = field(default_factory=set)
     history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
     _ids: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -277,10 +279,15 @@ class Scene:
         if old.state not in SPEAKING:
             return False
         pair = (row.type, old.connection, link.connection, old.id < link.id)
-        if pair not in self._precedences:
-            self._precedences[pair] = precedences_of(self.hub, self.entity_type(root), old, link)
-        for name in undecided(row.fields, row.values, old.shadow, link.shadow, filled, self._precedences[pair]):
+        standing = self._standings.get(pair)
+        if standing is None:
+            standing = self._standings[pair] = standing_of(self.hub, self.entity_type(root), old, link)
+        open_, taken = undecided(row.fields, row.values, old.shadow, link.shadow, filled, standing)
+        for name in open_:
             self.touch(root, name)
+        if taken:
+            row.fields = taken_over(row.fields, row.values, taken, link.shadow["own"])
+            self._passed_on.add(root)
         mapping = self.hub.mapping_of(link.connection, link.stream)
         if mapping is not None and mapping.cases:
             self._recheck[root].update(filled)
@@ -288,11 +295,13 @@ class Scene:
 
     def _settle_alone(self, root: int, link: LinkRow, filled: list[str]) -> bool:
         """A new entity that one record brought: its values are the record's claims."""
-        own = link.shadow["own"]
-        made = values_alone(self.entity_type(root).fields, link.shadow["held"], filled, own) if filled else None
+        row = self.entities[root]
+        if row.type not in self._groups:
+            self._groups[row.type] = groups_of(self.entity_type(root).fields)
+        shadow = link.shadow
+        made = values_alone(self._groups[row.type], shadow["held"], filled, shadow["own"]) if filled else None
         if made is None:
             return False
-        row = self.entities[root]
         row.values, row.fields = made
         row.version = self.version
         self.changed[root] = AllNew(row.values)
@@ -564,7 +573,7 @@ class Scene:
         rows = self._dirty_entities | self._dirty_aliases
         for each in rows:
             self._pack(each)
-        self.tx.update_entities([self.entities[each] for each in sorted(rows)])
+        self.tx.update_entities([self.entities[each] for each in sorted(rows | self._passed_on)])
         self.tx.insert_links([self.links[each] for each in sorted(self._new_links)])
         self.tx.update_links([self.links[each] for each in sorted(self._dirty_links - self._new_links)])
         rekeyed = sorted(self.new_entities | self._dirty_entities | self._rekeyed)

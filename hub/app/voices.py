@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hub.app.context import Hub
 from hub.core.canonical import EntityType
-from hub.core.first import precedence
+from hub.core.first import Standing
 from hub.core.merge import Voice
 from hub.model import LinkRow, LinkState
 
@@ -29,7 +29,6 @@ def voice_of(hub: Hub, link: LinkRow, ranks: dict[str, tuple[str, int]] | None =
     )
 
 
-def precedences_of(hub: Hub, entity: EntityType, old: LinkRow, new: LinkRow) -> dict[str, str]:
-    """Field -> whether an older claim of the same value stays, for two links of these connections."""
-    voices = voice_of(hub, old), voice_of(hub, new)
-    return {name: precedence(declared, *voices) for name, declared in entity.fields.items()}
+def standing_of(hub: Hub, entity: EntityType, old: LinkRow, new: LinkRow) -> Standing:
+    """Whether older claims of the same values stay, for two links of these connections."""
+    return Standing.between(entity.fields, voice_of(hub, old), voice_of(hub, new))

@@ -14,7 +14,21 @@ from hub.core.changes import Window, observe_cell, restate_cell
 from hub.core.conditions import MOST, condition_of
 from hub.core.derived import FUNCTIONS, derivations, movements
 from hub.core.explain import recompute
-from hub.core.first import BY_TIME, STAYS, YIELDS, AllNew, first_claim, first_held, precedence, undecided, values_alone
+from hub.core.first import (
+    BY_TIME,
+    STAYS,
+    YIELDS,
+    AllNew,
+    Standing,
+    first_claim,
+    first_held,
+    groups_of,
+    odd_kinds,
+    precedence,
+    taken_over,
+    undecided,
+    values_alone,
+)
 from hub.core.guards import Bound, allowance, cell_guards, exceeds
 from hub.core.merge import Voice, after_split, decide_field, evidence, without
 from hub.core.plan import CASE, erases, fields_due, is_due, removal
@@ -184,26 +198,33 @@ def test_sets_groups_and_consent_are_explained_by_their_own_rules() -> None:
 
 def test_what_has_no_common_window_is_left_to_the_long_way() -> None:
     kinds = {"phone": "scalar", "tags": "set", "consent.email": "consent"}
-    assert first_held(kinds, {"tags": ["a", "a"]}) is None
-    assert first_held(kinds, {"consent.email": OUT}) is None
-    assert first_held(kinds, {"phone": ""}) == ({"phone": ""}, [])
-    held = first_held(kinds, {"phone": "x", "gone": 1, "consent.email": {"state": "unknown"}, "tags": None})
+    odd = odd_kinds(kinds)
+    assert first_held(kinds, odd, {"tags": ["a", "a"]}) is None
+    assert first_held(kinds, odd, {"consent.email": OUT}) is None
+    assert first_held(kinds, odd, {"phone": ""}) == ({"phone": ""}, [])
+    held = first_held(kinds, odd, {"phone": "x", "gone": 1, "consent.email": {"state": "unknown"}, "tags": None})
     assert held == ({"phone": "x", "consent.email": None, "tags": []}, ["phone"])
+
+
+def test_nought_and_false_are_values_and_a_group_without_parts_is_none() -> None:
+    kinds = {"name": "group", "size": "scalar", "vip": "scalar"}
+    shown = {"size": 0, "vip": False, "name": {"first_name": None}}
+    assert first_held(kinds, odd_kinds(kinds), shown) == (shown, ["size", "vip"])
 
 
 def test_a_group_that_lacks_parts_is_kept_whole_beside_what_was_said() -> None:
     own = first_claim(1, 10.0, 5)
-    fields = {"name": NAME, "phone": TEXT}
+    groups = groups_of({"name": NAME, "phone": TEXT})
     held = {"name": {"first_name": "Ann"}, "phone": "x"}
-    found = values_alone(fields, held, ["name", "phone"], own)
+    found = values_alone(groups, held, ["name", "phone"], own)
     assert found is not None
     assert found[0]["name"] == {"first_name": "Ann", "last_name": None}
     assert list(found[1]["x"]) == ["name"]
-    assert values_alone(fields, held, ["name"], own) is None  # no field has the short form
+    assert values_alone(groups, held, ["name"], own) is None  # no field has the short form
     turned = {"name": {"last_name": "Lee", "first_name": "Ann"}, "phone": "x"}  # whole, in another order
-    assert "x" not in (values_alone(fields, turned, ["name", "phone"], own) or ({}, {"x": 1}))[1]
+    assert "x" not in (values_alone(groups, turned, ["name", "phone"], own) or ({}, {"x": 1}))[1]
     whole = {"name": {"first_name": "Ann", "last_name": "Lee"}, "phone": "x"}
-    assert values_alone(fields, whole, ["name", "phone"], own) == (whole, {"v": own[4], "m": own})
+    assert values_alone(groups, whole, ["name", "phone"], own) == (whole, {"v": own[4], "m": own})
 
 
 def test_who_keeps_a_place_follows_the_rule() -> None:
@@ -225,23 +246,48 @@ def test_a_second_record_changes_only_what_it_says_otherwise_or_may_take_over() 
     old = {"held": {"phone": "x", "post": "p"}, "own": first}
     new = {"held": {"phone": "x", "post": "q"}, "own": second}
     entity = {"v": 5, "m": first}
-    stays = {"phone": STAYS, "post": STAYS}
-    assert undecided({"v": 5}, {}, old, new, ["phone"], stays) == ["phone"]  # nothing short to compare with
-    assert undecided(entity, {"phone": "x", "post": "p"}, old, new, ["phone", "post"], stays) == ["post"]
-    timed = {"phone": BY_TIME, "post": BY_TIME}
-    assert undecided(entity, {"phone": "x"}, old, new, ["phone"], timed) == []
-    assert undecided(entity, {"phone": "z"}, old, new, ["phone"], timed) == ["phone"]
-    assert undecided(entity, {"phone": "x"}, {**old, "x": {"phone": 1}}, new, ["phone"], stays) == ["phone"]
+    none: frozenset[str] = frozenset()
+    stays, timed = Standing(none, none, none), Standing(none, frozenset(["phone", "post"]), none)
+    assert undecided({"v": 5}, {}, old, new, ["phone"], stays) == (["phone"], [])  # nothing short to compare with
+    assert undecided(entity, {"phone": "x", "post": "p"}, old, new, ["phone", "post"], stays) == (["post"], [])
+    assert undecided(entity, {"phone": "x"}, old, new, ["phone"], timed) == ([], [])
+    assert undecided(entity, {"phone": "z"}, old, new, ["phone"], timed) == (["phone"], [])
+    assert undecided(entity, {"phone": "x"}, {**old, "x": {"phone": 1}}, new, ["phone"], stays) == (["phone"], [])
     apart = {**entity, "x": {"phone": [5, {WHOLE: [1, "x", *first[1:]]}, None]}}
-    assert undecided(apart, {"phone": "x"}, old, new, ["phone"], stays) == []
+    assert undecided(apart, {"phone": "x"}, old, new, ["phone"], stays) == ([], [])
     otherwise = {**old, "x": {"post": 1}}
-    assert undecided(entity, {"phone": "x"}, otherwise, alike_phone(new), ["phone"], stays) == []
-    assert undecided(entity, {"phone": "z"}, otherwise, alike_phone(new), ["phone"], stays) == ["phone"]
+    assert undecided(entity, {"phone": "x"}, otherwise, alike_phone(new), ["phone"], stays) == ([], [])
+    assert undecided(entity, {"phone": "z"}, otherwise, alike_phone(new), ["phone"], stays) == (["phone"], [])
     ruled_on = {**entity, "x": {"phone": [5, {WHOLE: [1, "x", *first[1:]]}, [7]]}}
-    assert undecided(ruled_on, {"phone": "x"}, old, new, ["phone"], stays) == ["phone"]
+    assert undecided(ruled_on, {"phone": "x"}, old, new, ["phone"], stays) == (["phone"], [])
     alike = {"held": old["held"], "own": second}
-    assert undecided(entity, {"phone": "x"}, old, alike, ["phone"], stays) == []
-    assert undecided(entity, {"phone": "z"}, old, alike, ["phone"], stays) == ["phone"]
+    assert undecided(entity, {"phone": "x"}, old, alike, ["phone"], stays) == ([], [])
+    assert undecided(entity, {"phone": "z"}, old, alike, ["phone"], stays) == (["phone"], [])
+
+
+def test_an_equal_claim_takes_over_where_nothing_else_hangs_on_it() -> None:
+    late, early = first_claim(1, 20.0, 5), first_claim(2, 10.0, 6)
+    old, new = {"held": {"phone": "x"}, "own": late}, {"held": {"phone": "x"}, "own": early}
+    entity, names = {"v": 5, "m": late}, frozenset(["phone"])
+    by_time = Standing(frozenset(), names, names)
+    assert undecided(entity, {"phone": "x"}, old, new, ["phone"], by_time) == ([], ["phone"])
+    at_once = {**new, "own": [2, *late[1:]]}  # ranks tell, not times
+    assert undecided(entity, {"phone": "x"}, old, at_once, ["phone"], by_time) == (["phone"], [])
+    edited = [1, 15.0, *late[2:]]
+    known = {"v": 5, "m": edited}
+    assert undecided(known, {"phone": "x"}, {**old, "own": edited}, new, ["phone"], by_time) == (["phone"], [])
+    assert undecided(entity, {"phone": "x"}, old, new, ["phone"], by_time._replace(passes=frozenset()))[1] == []
+
+
+def test_the_default_is_the_claim_that_most_fields_have() -> None:
+    first, second = first_claim(1, 20.0, 5), first_claim(2, 10.0, 6)
+    entity, values = {"v": 5, "m": first}, {"note": None, "phone": "x", "post": "p", "town": "t"}
+    few = {"v": 5, "m": first, "x": {"post": [5, second, None]}}
+    assert taken_over(entity, values, ["post"], second) == few
+    most = {"v": 5, "m": second, "x": {"phone": [5, first, None]}}
+    assert taken_over(entity, values, ["post", "town"], second) == most
+    assert taken_over(entity, values, ["phone", "post", "town"], second) == {"v": 5, "m": second}
+    assert taken_over(entity, {"phone": "x", "post": "p"}, ["phone"], second)["m"] == second  # the first of equals
 
 
 def test_changes_of_a_new_entity_read_like_pairs_and_take_more() -> None:
