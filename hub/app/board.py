@@ -10,16 +10,19 @@ Invariant: a board that was refreshed tells what `show_kpi` and `list_goals` tel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from hub.app.context import Hub
-from hub.app.kpis import figure_row, goal_row, goals_of, list_kpis
+from hub.app.kpis import SHOWN, figure_row, goal_row, goals_of, list_kpis
 from hub.app.listings import Dict, iso
 from hub.app.restating import keep, told
 from hub.app.transact import commit
+from hub.core.kpis import PERIODS, last_periods
 from hub.errors import NotFound
 from hub.model import Json
+from hub.store import Tx
 
 BOARD = "figures"  # the setting that keeps it
 OFF = ("off track", "missed")
@@ -38,16 +41,25 @@ def refresh(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -
     if book is None:
         return []
     figures, at = told(book), book.until
-    kept: dict[str, Json] = {
-        name: {"at": at, "figures": [figure_row(book.kpis, kpi, each, at) for each in figures(kpi, book.months)]}
-        for name, kpi in book.kpis.kpis.items()
-    }
+    today = datetime.fromtimestamp(at, book.kpis.zone).date()
+    rows: dict[str, dict[str, Json]] = {
+        by: {
+            name: [figure_row(book.kpis, kpi, each, at) for each in figures(kpi, last_periods(by, today, SHOWN))]
+            for name, kpi in book.kpis.kpis.items()
+        }
+        for by in PERIODS
+    }  # fmt: skip
     goals = [goal_row(hub, goal, figures(goal.kpi, [goal.span])[0], at) for goal in goals_of(hub)]
-    new = {"at": at, "kpis": kept, "goals": {"at": at, "rows": goals}}
     with hub.store.reading() as tx:
         old: Mapping[str, Any] = (tx.setting(BOARD) or {}).get("kpis", {})
-    commit(hub, lambda tx: tx.set_setting(BOARD, new))
-    return [name for name, own in kept.items() if own["figures"] != old.get(name, {}).get("figures")]
+    commit(hub, lambda tx: _keep(tx, rows, goals, at))
+    return [name for name, own in rows["month"].items() if own != old.get(name)]
+
+
+def _keep(tx: Tx, rows: Mapping[str, Mapping[str, Json]], goals: Sequence[Json], at: float) -> None:
+    tx.set_setting(BOARD, {"at": at, "kpis": rows["month"], "goals": goals})
+    for by, kept in rows.items():
+        tx.set_setting(f"{BOARD}.{by}", {"at": at, "kpis": kept})
 
 
 # As it is shown
@@ -64,20 +76,31 @@ def board(hub: Hub) -> Dict:
     """
     with hub.store.reading() as tx:
         kept: Mapping[str, Any] = tx.setting(BOARD) or {}
-    goals = kept.get("goals", {}).get("rows", [])
+    goals, at = kept.get("goals", []), iso(kept.get("at"))
     rows = []
     for each in list_kpis(hub):
-        own = kept.get("kpis", {}).get(each["kpi"], {})
-        figures = own.get("figures", [])
+        figures = kept.get("kpis", {}).get(each["kpi"], [])
         rows.append(
             {
-                **each, "at": iso(own.get("at")), "figures": figures, "now": figures[-1] if figures else None,
+                **each, "at": at if figures else None, "figures": figures, "now": figures[-1] if figures else None,
                 "before": figures[-2] if len(figures) > 1 else None,
                 "trend": trend([row for row in figures if not row["open"]], each["direction"]),
                 "goals": [goal for goal in goals if goal["kpi"] == each["kpi"]],
             }
         )  # fmt: skip
-    return {"at": iso(kept.get("at")), "figures": rows, "goals": goals}
+    return {"at": at, "figures": rows, "goals": goals}
+
+
+def by_period(hub: Hub, name: str, by: str) -> Dict | None:
+    """A figure in its last 12 days, weeks, months, quarters or years, as it was computed last; None: it was not yet.
+
+    Returns:
+        {"at", "figures": rows of show_kpi}
+    """
+    with hub.store.reading() as tx:
+        kept: Mapping[str, Any] = tx.setting(f"{BOARD}.{by}") or {}
+    rows = kept.get("kpis", {}).get(name)
+    return None if rows is None else {"at": iso(kept["at"]), "figures": rows}
 
 
 def trend(closed: Sequence[Dict], direction: str) -> str:
@@ -94,4 +117,4 @@ def off_track(hub: Hub) -> list[Dict]:
     """Goals that will not be reached at this pace, or were not, as they were computed last."""
     with hub.store.reading() as tx:
         kept: Mapping[str, Any] = tx.setting(BOARD) or {}
-    return [row for row in kept.get("goals", {}).get("rows", []) if row["state"] in OFF]
+    return [row for row in kept.get("goals", []) if row["state"] in OFF]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from types import MappingProxyType
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
-from hub.app.sights import Segment, segment_of, sights
+from hub.app.sights import Segment, look_for, pages_of, segment_of
 from hub.app.titles import cards
+from hub.core.facts import facts_of, grouped
 from hub.core.goals import Goal, standing_of
 from hub.core.kpis import (
     PERIODS,
@@ -24,7 +25,6 @@ from hub.core.kpis import (
     can_count,
     chosen,
     differences,
-    fact_of,
     figures,
     last_periods,
     periods_between,
@@ -151,7 +151,7 @@ def look_at(
     facts, told, left_out, named = [], [], 0, False
     for part in kpi.parts:
         wanted = segment_of(hub.canonical, part, segment)
-        found = read_facts(hub, part, segment=wanted, as_of=as_of)
+        found = read_facts(hub, part, zone, segment=wanted, as_of=as_of)
         facts.append(chosen(part, found, until=until))
         told.append(figures(part, facts[-1], periods, zone=zone, until=until))
         left_out += sum(not can_count(part, fact) for fact in found)
@@ -187,11 +187,13 @@ def goal_row(hub: Hub, goal: Goal, figure: Figure, now: float) -> Dict:
     }  # fmt: skip
 
 
-def read_facts(hub: Hub, kpi: Kpi, *, segment: Segment | None = None, as_of: float | None = None) -> list[Fact]:
+def read_facts(
+    hub: Hub, kpi: Kpi, zone: tzinfo, *, segment: Segment | None = None, as_of: float | None = None
+) -> list[Fact]:  # fmt: skip
     """What every record says to a figure, now or then."""
-    zone = kpis_of(hub).zone
-    seen = (fact_of(kpi, sight, zone) for sight in sights(hub, kpi, segment=segment, as_of=as_of))
-    return [fact for fact in seen if fact is not None]
+    groups = grouped([kpi])
+    pages = pages_of(look_for(hub, [kpi], segment=segment, as_of=as_of))
+    return [fact for page in pages for fact in facts_of(groups, page, zone)[0] if fact is not None]
 
 
 def unit_of(kpis: Kpis, kpi: Kpi) -> str:

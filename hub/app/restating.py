@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
@@ -28,9 +28,11 @@ from hub.app.context import Hub
 from hub.app.kpis import SHOWN, kpis_of
 from hub.app.leases import LeaseLost, take
 from hub.app.publishing import published, stem_of
-from hub.app.sights import sights_of
+from hub.app.sights import Look, look_for, sights_of
 from hub.app.transact import commit
+from hub.core.facts import Group, Place, Running, Spans, facts_of, grouped, next_turn, tallies_of
 from hub.core.kpis import (
+    PERIODS,
     Fact,
     Figure,
     Kpi,
@@ -38,14 +40,10 @@ from hub.core.kpis import (
     Period,
     Sight,
     Tally,
-    all_together,
-    can_count,
-    fact_of,
     figure_of,
     last_periods,
+    periods_between,
     quotients,
-    tallies,
-    turns_at,
 )
 from hub.model import EntityRow, Json
 from hub.runtime.registry import CANONICAL_FILE, KPIS_FILE
@@ -55,11 +53,12 @@ from hub.store.figures import FactRow, SumRow
 KEPT = "figures.kept"  # the setting that tells what the sums are of
 LEASE = "figures"
 LEASE_S = 600.0
-PAGE, FACTS_PAGE = 500, 5_000
+PAGE, FACTS_PAGE = 1_000, 10_000
 CHUNK = 100  # notes, or facts that turn, per transaction
 EVERYTHING = 2**31 - 1
+AHEAD = timedelta(days=31)  # spans are kept so far ahead; later all sums are made anew
+FORM = 2  # of facts; whoever changes what is kept of them raises it
 
-Place = tuple[str, str]  # figure, label of a span
 Sums = dict[Place, Tally]
 
 
@@ -71,23 +70,25 @@ class Book:
     owner: str
     epoch: int
     kpis: Kpis
-    months: Sequence[Period]
     over: Callable[[], bool]
     until: float = 0.0  # the moment that the sums are told as of
-    spans: Mapping[str, Sequence[Sequence[Period]]] = field(default_factory=dict)  # figure -> spans, in sets apart
+    spans: Spans = field(default_factory=dict)
 
     @cached_property
-    def counted(self) -> list[Kpi]:
-        """Figures that look at records themselves; facts name them by their place."""
-        return [kpi for kpi in self.kpis.kpis.values() if kpi.parts == (kpi,)]
+    def groups(self) -> list[Group]:
+        """Figures that look at records themselves; facts name them by their group's place."""
+        return grouped(kpi for kpi in self.kpis.kpis.values() if kpi.parts == (kpi,))
 
     @cached_property
-    def kinds(self) -> Mapping[str, list[tuple[int, Kpi]]]:
-        """Entity type -> its figures, with their places."""
-        found: dict[str, list[tuple[int, Kpi]]] = defaultdict(list)
-        for place, kpi in enumerate(self.counted):
-            found[kpi.entity.name].append((place, kpi))
-        return found
+    def kinds(self) -> Mapping[str, list[tuple[Look, list[int]]]]:
+        """Entity type -> how its records are looked at, and the places of those groups that look so."""
+        asked: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for place, group in enumerate(self.groups):
+            asked[group.question.entity][group.question.per].append(place)
+        return {kind: [self._look(places) for places in _together(own)] for kind, own in asked.items()}
+
+    def _look(self, places: list[int]) -> tuple[Look, list[int]]:
+        return look_for(self.hub, [self.groups[place].first for place in places]), places
 
     def commit(self, work: Callable[[Tx], None]) -> None:
         """Carry it out as whoever keeps the book. Raises LeaseLost."""
@@ -100,6 +101,13 @@ class Book:
         commit(self.hub, alone)
 
 
+def _together(by_reference: Mapping[str, list[int]]) -> list[list[int]]:
+    """Those that count by no reference look together with those that do."""
+    plain = by_reference.get("", [])
+    first, *rest = [own for per, own in by_reference.items() if per] or [[]]
+    return [first + plain, *rest]
+
+
 def keep(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -> Book | None:
     """Bring what is kept up to date. None: another process is at it, or `over` said to stop.
 
@@ -110,11 +118,7 @@ def keep(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -> B
     epoch = commit(hub, lambda tx: take(tx, LEASE, owner, now))
     if epoch is None:
         return None
-    today = datetime.fromtimestamp(now, kpis.zone).date()
-    months = last_periods("month", today, SHOWN)
-    book = Book(
-        hub=hub, owner=owner, epoch=epoch, kpis=kpis, months=months, over=over, spans=_spans(hub, kpis, months)
-    )  # fmt: skip
+    book = Book(hub=hub, owner=owner, epoch=epoch, kpis=kpis, over=over)
     try:
         return book if _brought_up(book, now) else None
     finally:
@@ -123,8 +127,9 @@ def keep(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -> B
 
 def told(book: Book) -> Callable[[Kpi, Sequence[Period]], list[Figure]]:
     """Tells a figure over kept spans, out of the sums."""
+    labels = {period.label for sets in book.spans.values() for periods in sets for period in periods}
     with book.hub.store.reading() as tx:
-        sums = {(row.kpi, row.span): _tally(row) for row in tx.sums(kpi.name for kpi in book.counted)}
+        sums = {(row.kpi, row.span): _tally(row) for row in tx.sums(book.spans, labels)}
 
     def figures(kpi: Kpi, periods: Sequence[Period]) -> list[Figure]:
         parts = [
@@ -140,17 +145,20 @@ def _brought_up(book: Book, now: float) -> bool:
     """Count anew what must be, then restate what changed, then let the time pass."""
     with book.hub.store.reading() as tx:
         mark, known = _mark(book, tx), tx.setting(KEPT) or {}
-    spans = {name: [period.label for group in groups for period in group] for name, groups in book.spans.items()}
+    today = datetime.fromtimestamp(now, book.kpis.zone).date()
+    since = date.fromisoformat(known["since"]) if "since" in known else today
+    stands = known.get("mark") == mark
+    lasts = stands and since <= today <= since + AHEAD and known.get("goals") == _goals(book.hub)
+    book.until, book.spans = known.get("until", now), _spans(book, since if lasts else today)
 
     def anew() -> bool:
-        book.until = now
-        return _tell_all(book, mark) and _add_all(book, mark, spans)
+        book.until, book.spans = now, _spans(book, today)
+        return _tell_all(book, mark) and _add_all(book, mark, today)
 
-    book.until = known.get("until", now)
-    if known.get("mark") != mark:
+    if not stands:
         if not anew():
             return False
-    elif known.get("spans") != spans and not _add_all(book, mark, spans):
+    elif not lasts and not _add_all(book, mark, today):
         return False
     while not book.over():
         with book.hub.store.reading() as tx:
@@ -169,19 +177,30 @@ def _mark(book: Book, tx: Tx) -> Json:
     """What facts depend on besides records."""
     versions = published(tx)
     files = [versions.get(stem_of(file), 0) for file in (KPIS_FILE, CANONICAL_FILE)]
-    return [*files, str(book.kpis.zone), book.kpis.currency, [kpi.name for kpi in book.counted]]
+    asked = [[str(group.question.per), [kpi.name for kpi in group.kpis]] for group in book.groups]
+    return [FORM, *files, str(book.kpis.zone), book.kpis.currency, asked]
 
 
-def _spans(hub: Hub, kpis: Kpis, months: Sequence[Period]) -> dict[str, Sequence[Sequence[Period]]]:
-    """Months for all, and of figures with goals the days of each goal."""
+def _spans(book: Book, since: date) -> Spans:
+    """The last periods of each length and those of the next days, and of figures with goals the days of each goal."""
+    lengths = [periods_between(by, last_periods(by, since, SHOWN)[0].first, since + AHEAD) for by in PERIODS]
+    found: dict[str, list[Sequence[Period]]] = {kpi.name: list(lengths) for group in book.groups for kpi in group.kpis}
+    for name, spans in _goal_spans(book.hub).items():
+        found[name] += [[span] for span in spans]
+    return dict(found)
+
+
+def _goal_spans(hub: Hub) -> dict[str, list[Period]]:
     goals = hub.projects.goals.values() if hub.projects is not None else ()
-    found: dict[str, dict[str, Sequence[Period]]] = {
-        part.name: {"": months} for kpi in kpis.kpis.values() for part in kpi.parts
-    }
+    found: dict[str, dict[str, Period]] = defaultdict(dict)
     for goal in goals:
         for part in goal.kpi.parts:
-            found[part.name][goal.span.label] = [goal.span]
-    return {name: list(groups.values()) for name, groups in found.items()}
+            found[part.name][goal.span.label] = goal.span
+    return {name: list(own.values()) for name, own in found.items()}
+
+
+def _goals(hub: Hub) -> Json:
+    return {name: [span.label for span in spans] for name, spans in _goal_spans(hub).items()}
 
 
 # Facts
@@ -193,58 +212,61 @@ def _facts(book: Book, tx: Tx, rows: Iterable[EntityRow]) -> list[FactRow]:
     for row in rows:
         if row.type in book.kinds:
             by_kind[row.type].append(row)
-    return [each for kind, own in by_kind.items() for each in _facts_of_kind(book, tx, kind, own)]
-
-
-def _facts_of_kind(book: Book, tx: Tx, kind: str, rows: Sequence[EntityRow]) -> list[FactRow]:
-    seen: dict[tuple[tuple[str, ...], str], list[Sight]] = {}  # figures that ask the same look once
-    said: dict[tuple[int, str], dict[tuple[Json, ...], list[int]]] = defaultdict(lambda: defaultdict(list))
-    person: dict[tuple[int, str], int] = {}
-    turns: dict[tuple[int, str], float] = {}
-    for place, kpi in book.kinds[kind]:
-        asked = (kpi.moments, kpi.per)
-        if asked not in seen:
-            seen[asked] = sights_of(book.hub, kpi, tx, rows)
-        for sight in seen[asked]:
-            fact = fact_of(kpi, sight, book.kpis.zone)
-            if fact is None or not can_count(kpi, fact):
-                continue
-            key = (fact.id, kpi.per)
-            said[key][
-                fact.at, fact.day.toordinal(), str(fact.value), fact.part, fact.begins, fact.ends
-            ].append(place)  # fmt: skip
-            person[key] = fact.person if kpi.per and fact.person is not None else fact.id
-            turn = turns_at(kpi, fact, book.until)
-            if turn is not None:
-                turns[key] = min(turn, turns.get(key, turn))
     return [
-        FactRow(*key, person[key], turns.get(key), [[list(fact), places] for fact, places in own.items()])
-        for key, own in said.items()
+        fact
+        for kind, own in by_kind.items()
+        for look, places in book.kinds[kind]
+        for fact in _facts_seen(book, places, sights_of(look, tx, own))
     ]
 
 
-def _read(book: Book, rows: Iterable[FactRow]) -> dict[str, list[Fact]]:
-    """Figure -> facts."""
-    found: dict[str, list[Fact]] = defaultdict(list)
-    names = [kpi.name for kpi in book.counted]
+def _facts_seen(book: Book, places: Sequence[int], sights: Sequence[Sight]) -> list[FactRow]:
+    told = facts_of([book.groups[place] for place in places], sights, book.kpis.zone)
+    by_reference: dict[str, list[tuple[int, Group, list[Fact | None]]]] = defaultdict(list)
+    for place, facts in zip(places, told, strict=True):
+        group = book.groups[place]
+        by_reference[group.question.per].append((place, group, facts))
+    rows = (
+        _fact_row(
+            via, sight, [(place, group, fact) for place, group, facts in own if (fact := facts[number])], book.until
+        )
+        for via, own in by_reference.items()
+        for number, sight in enumerate(sights)
+        if not via or sight.person is not None
+    )
+    return [row for row in rows if row is not None]
+
+
+def _fact_row(via: str, sight: Sight, said: Iterable[tuple[int, Group, Fact]], until: float) -> FactRow | None:
+    """What a record says to those who count it by one reference; None: nothing that can be counted."""
+    facts, turns = [], []
+    for place, group, fact in said:
+        _, at, day, _, value, part, _, begins, ends = fact
+        if value is not None:
+            facts.append([place, at, day.toordinal(), str(value), part, begins, ends])
+            turn = next_turn(group, fact, until)
+            if turn is not None:
+                turns.append(turn)
+    person = sight.person if via and sight.person is not None else sight.id
+    return FactRow(sight.id, via, person, min(turns, default=None), facts) if facts else None
+
+
+def _read(rows: Iterable[FactRow]) -> dict[int, list[Fact]]:
+    """Place of a group -> its facts."""
+    found: dict[int, list[Fact]] = defaultdict(list)
     for row in rows:
         person = row.person if row.via else None
-        for (at, day, value, part, begins, ends), places in row.facts:
-            fact = Fact(row.entity_id, at, date.fromordinal(day), "", Decimal(value), part, person, begins, ends)
-            for place in places:
-                found[names[place]].append(fact)
+        for place, at, day, value, part, begins, ends in row.facts:
+            day_of = date.fromordinal(day)
+            found[place].append(Fact(row.entity_id, at, day_of, "", Decimal(value), part, person, begins, ends))
     return found
 
 
 def _tallies(book: Book, rows: Iterable[FactRow], until: float) -> Sums:
     """What facts come to; all facts of whomever they are of."""
     found: Sums = {}
-    for name, facts in _read(book, rows).items():
-        for periods in book.spans[name]:
-            for period, tally in tallies(
-                book.kpis.kpis[name], facts, periods, zone=book.kpis.zone, until=until
-            ):  # fmt: skip
-                found[name, period.label] = tally
+    for place, facts in _read(rows).items():
+        found |= tallies_of(book.groups[place], facts, book.spans, zone=book.kpis.zone, until=until)
     return found
 
 
@@ -275,9 +297,10 @@ def _forget(tx: Tx) -> None:
     tx.set_setting(KEPT, None)
 
 
-def _add_all(book: Book, mark: Json, spans: Json) -> bool:
-    """The sums of all facts. False: stopped, the sums are what they were."""
-    found: dict[Place, list[Tally]] = defaultdict(list)
+def _add_all(book: Book, mark: Json, since: date) -> bool:
+    """The sums of all facts, in the spans of that day. False: stopped, the sums are what they were."""
+    found: dict[Place, Running] = defaultdict(Running)
+    book.spans = _spans(book, since)
     after = 0
     while True:
         if book.over():
@@ -285,17 +308,18 @@ def _add_all(book: Book, mark: Json, spans: Json) -> bool:
         with book.hub.store.reading() as tx:
             rows, last = _whole_people(tx, after)
         for place, tally in _tallies(book, rows, book.until).items():
-            found[place].append(tally)
+            found[place].add(tally)
         book.commit(lambda _: None)
         if last is None:
             break
         after = last
-    rows_of = [_row(place, all_together(each)) for place, each in found.items()]
+    sums = [_row(place, each.whole()) for place, each in found.items()]
 
     def write(tx: Tx) -> None:
         tx.drop_sums()
-        tx.set_sums(rows_of)
-        tx.set_setting(KEPT, {"mark": mark, "until": book.until, "spans": spans})
+        tx.set_sums(sums)
+        kept = {"mark": mark, "until": book.until, "since": since.isoformat(), "goals": _goals(book.hub)}
+        tx.set_setting(KEPT, kept)
 
     book.commit(write)
     return True
@@ -347,8 +371,9 @@ def _differing(own: Iterable[FactRow], fresh: Iterable[FactRow]) -> set[int]:
 def _moved(book: Book, before: Sums, after: Sums) -> list[SumRow]:
     """The sums that these tallies move."""
     places = {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
+    names, labels = {name for name, _ in places}, {label for _, label in places}
     with book.hub.store.reading() as tx:
-        known = {(row.kpi, row.span): _tally(row) for row in tx.sums({name for name, _ in places})}
+        known = {(row.kpi, row.span): _tally(row) for row in tx.sums(names, labels)}
     return [
         _row(place, known.get(place, Tally()) - before.get(place, Tally()) + after.get(place, Tally()))
         for place in sorted(places)
@@ -381,14 +406,12 @@ def _passed(tx: Tx, sums: Sequence[SumRow], turned: Sequence[FactRow], moment: f
 
 
 def _next_turn(book: Book, row: FactRow, until: float) -> float | None:
-    turns = [
-        turns_at(book.kpis.kpis[name], fact, until) for name, facts in _read(book, [row]).items() for fact in facts
-    ]
+    turns = (next_turn(book.groups[place], fact, until) for place, facts in _read([row]).items() for fact in facts)
     return min((each for each in turns if each is not None), default=None)
 
 
 def _tally(row: SumRow) -> Tally:
-    return Tally(part=row.part, under=row.under, of=row.of, waits=tuple(row.waits))
+    return Tally(part=row.part, under=row.under, of=row.of, waits=row.waits)
 
 
 def _row(place: Place, tally: Tally) -> SumRow:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from hub.app.context import Hub
-from hub.app.kpis import parse_day, told, unit_of
+from hub.app.kpis import parse_day, read_facts, told, unit_of
 from hub.app.listings import Dict, iso
 from hub.app.reward_owing import Owed, owe, refuse
-from hub.app.sights import segment_of, sights
+from hub.app.sights import segment_of
 from hub.app.titles import cards
 from hub.app.transact import commit
 from hub.core.formats import email_key
-from hub.core.kpis import Fact, Kpis, Period, fact_of, period_around
+from hub.core.kpis import Fact, Kpis, Period, period_around
 from hub.core.milestones import (
     TOGETHER,
     Milestone,
@@ -79,9 +79,7 @@ def _winners(hub: Hub, rewards: Rewards, milestone: Milestone, period: Period) -
 
 def _facts(hub: Hub, rewards: Rewards, milestone: Milestone, *, as_of: float | None) -> list[Fact]:
     kpi = milestone.kpi
-    records = sights(hub, kpi, segment=segment_of(hub.canonical, kpi, milestone.by), as_of=as_of)
-    seen = (fact_of(kpi, each, rewards.zone) for each in records)
-    return [fact for fact in seen if fact is not None]
+    return read_facts(hub, kpi, rewards.zone, segment=segment_of(hub.canonical, kpi, milestone.by), as_of=as_of)
 
 
 def _members(hub: Hub, milestone: Milestone) -> list[str] | None:

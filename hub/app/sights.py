@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from hub.app.context import Hub
 from hub.app.past import taken_back
@@ -24,6 +25,7 @@ from hub.store import Tx
 PAGE = 500
 LIVE, DELETED = "live", "deleted"
 SOURCE = "source"  # segment: the connection that knew the record first
+NONE: Mapping[str, float] = MappingProxyType({})
 _COARSE = ("money", "decimal", "instant")  # types of too many values to tell segments apart
 
 
@@ -51,11 +53,13 @@ class _Happening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """What is the same for every page."""
+class Look:
+    """What some figures of one entity type, who count by one reference, ask of every page."""
 
     hub: Hub
-    kpi: Kpi
+    entity: EntityType
+    moments: tuple[str, ...]
+    per: str
     segment: Segment
     as_of: float | None
     aliases: Mapping[int, int]  # as of then: alias -> the one it was merged into; empty for now
@@ -64,27 +68,33 @@ class _Look:
 
 def sights(hub: Hub, kpi: Kpi, *, segment: Segment | None = None, as_of: float | None = None) -> Iterator[Sight]:
     """Every record that a figure may look at, as it stands now or stood then."""
-    look = _look(hub, kpi, segment, as_of)
+    for page in pages_of(look_for(hub, [kpi], segment=segment, as_of=as_of)):
+        yield from page
+
+
+def pages_of(look: Look) -> Iterator[list[Sight]]:
+    """The same page by page."""
     after_id = 0
     while True:
-        with hub.store.reading() as tx:
-            rows = tx.entities_page(kpi.entity.name, after_id=after_id, limit=PAGE)
-            found = _page(look, tx, rows)
-        yield from found
+        with look.hub.store.reading() as tx:
+            rows = tx.entities_page(look.entity.name, after_id=after_id, limit=PAGE)
+            found = sights_of(look, tx, rows)
+        yield found
         if len(rows) < PAGE:
             return
         after_id = rows[-1].id
 
 
-def sights_of(hub: Hub, kpi: Kpi, tx: Tx, rows: Sequence[EntityRow]) -> list[Sight]:
-    """These records, as they stand in this transaction; those that do not stand for themselves are left out."""
-    return _page(_look(hub, kpi, None, None), tx, rows) if rows else []
-
-
-def _look(hub: Hub, kpi: Kpi, segment: Segment | None, as_of: float | None) -> _Look:
-    return _Look(
-        hub=hub, kpi=kpi, segment=segment or Segment(), as_of=as_of,
-        aliases={} if as_of is None else _aliases(hub, as_of), events=_events(kpi, hub),
+def look_for(
+    hub: Hub, kpis: Sequence[Kpi], *, segment: Segment | None = None, as_of: float | None = None
+) -> Look:  # fmt: skip
+    """What figures of one entity type ask together; of those that count by a reference, all by the same."""
+    moments = tuple(dict.fromkeys(moment for kpi in kpis for moment in kpi.moments))
+    entity = kpis[0].entity
+    return Look(
+        hub=hub, entity=entity, moments=moments, per=next((kpi.per for kpi in kpis if kpi.per), ""),
+        segment=segment or Segment(), as_of=as_of, aliases={} if as_of is None else _aliases(hub, as_of),
+        events=_events(entity, moments, hub),
     )  # fmt: skip
 
 
@@ -117,23 +127,24 @@ def _field(entity: EntityType, name: str, via: str) -> Segment | None:
 # A page
 
 
-def _page(look: _Look, tx: Tx, rows: Sequence[EntityRow]) -> list[Sight]:
+def sights_of(look: Look, tx: Tx, rows: Sequence[EntityRow]) -> list[Sight]:
+    """These records, as they stand in this transaction; those that do not stand for themselves are left out."""
     there = _there(look, tx, rows)
     told = _history(look, tx, [row.id for row in there], whole=_needs_all_changes(look))
     values = {row.id: _values(look, row, told.get(row.id, ())) for row in there}
     moments = _moments(look, tx, there, values, told)
-    people = _people(look, tx, (each.get(look.kpi.per) for each in values.values()))
+    people = _people(look, tx, (each.get(look.per) for each in values.values()))
     segments = _segments(look, tx, values)
     return [
         Sight(
-            id=row.id, values=values[row.id], moments=moments[row.id],
-            person=people.get(values[row.id].get(look.kpi.per) or 0), segment=segments.get(row.id, ""),
+            id=row.id, values=values[row.id], moments=moments.get(row.id, NONE),
+            person=people.get(values[row.id].get(look.per) or 0), segment=segments.get(row.id, ""),
         )
         for row in there
     ]  # fmt: skip
 
 
-def _there(look: _Look, tx: Tx, rows: Sequence[EntityRow]) -> list[EntityRow]:
+def _there(look: Look, tx: Tx, rows: Sequence[EntityRow]) -> list[EntityRow]:
     """Those that stood for themselves at the moment."""
     as_of = look.as_of
     if as_of is None:
@@ -184,7 +195,7 @@ def _rows(hub: Hub, kind: str) -> Iterator[Mapping[str, Json]]:
 # Values and moments
 
 
-def _history(look: _Look, tx: Tx, ids: Iterable[int], *, whole: bool = False) -> dict[int, list[HistoryRow]]:
+def _history(look: Look, tx: Tx, ids: Iterable[int], *, whole: bool = False) -> dict[int, list[HistoryRow]]:
     """Entity -> its changes since the moment that is asked about, or all of them."""
     found: dict[int, list[HistoryRow]] = defaultdict(list)
     wanted = list(ids) if whole or look.as_of is not None else []
@@ -194,31 +205,31 @@ def _history(look: _Look, tx: Tx, ids: Iterable[int], *, whole: bool = False) ->
     return found
 
 
-def _needs_all_changes(look: _Look) -> bool:
+def _needs_all_changes(look: Look) -> bool:
     """When a field last changed stands in the history; whether an event was known then, too."""
     asked = (CHANGED,) if look.as_of is None else (CHANGED, HAPPENED)
-    return any(name.startswith(asked) for name in look.kpi.moments)
+    return any(name.startswith(asked) for name in look.moments)
 
 
-def _values(look: _Look, row: EntityRow, changes: Iterable[HistoryRow]) -> dict[str, Json]:
+def _values(look: Look, row: EntityRow, changes: Iterable[HistoryRow]) -> dict[str, Json]:
     as_of = look.as_of
     return row.values if as_of is None else taken_back(row.values, [each for each in changes if each.at > as_of])
 
 
 def _moments(
-    look: _Look,
+    look: Look,
     tx: Tx,
     rows: Sequence[EntityRow],
     values: Mapping[int, Mapping[str, Json]],
     told: Mapping[int, Sequence[HistoryRow]],
 ) -> dict[int, dict[str, float]]:
     found: dict[int, dict[str, float]] = {}
-    for row in rows:
+    known = [name for name in look.moments if name == KNOWN or name.startswith(CHANGED)]
+    for row in rows if known or look.events else ():
         past = [each for each in told.get(row.id, ()) if look.as_of is None or each.at <= look.as_of]
         found[row.id] = {
             name: row.created_at if name == KNOWN else _last_change(past, name.removeprefix(CHANGED), row.created_at)
-            for name in look.kpi.moments
-            if name == KNOWN or name.startswith(CHANGED)
+            for name in known
         }
     if not look.events or not rows:
         return found
@@ -243,7 +254,7 @@ def _moments(
     return found
 
 
-def _is_unknown(look: _Look, event: EventRow) -> bool:
+def _is_unknown(look: Look, event: EventRow) -> bool:
     """It was taken back by the moment that is asked about, or noticed after it."""
     if look.as_of is None:
         return event.withdrawn_at is not None
@@ -251,7 +262,7 @@ def _is_unknown(look: _Look, event: EventRow) -> bool:
     return taken_back or (event.noticed_at is not None and event.noticed_at > look.as_of)
 
 
-def _members(look: _Look, tx: Tx, roots: Sequence[int]) -> dict[int, int]:
+def _members(look: Look, tx: Tx, roots: Sequence[int]) -> dict[int, int]:
     """Entity or alias of it -> the entity, by the merges of then."""
     if look.as_of is None:
         return {each: root for root, members in tx.alias_closure(roots).items() for each in members}
@@ -264,7 +275,7 @@ def _last_change(past: Iterable[HistoryRow], field: str, otherwise: float) -> fl
     return max((each.at for each in past if field in each.changes), default=otherwise)
 
 
-def _was_true(condition: Condition, values: Mapping[str, Json], changes: Sequence[HistoryRow], look: _Look) -> bool:
+def _was_true(condition: Condition, values: Mapping[str, Json], changes: Sequence[HistoryRow], look: Look) -> bool:
     """Whether it held at the moment, or in any state before."""
     state: Mapping[str, Json] = values
     if condition(state):
@@ -277,15 +288,15 @@ def _was_true(condition: Condition, values: Mapping[str, Json], changes: Sequenc
     return False
 
 
-def _events(kpi: Kpi, hub: Hub) -> dict[str, _Happening]:
-    found, able = {}, happenings(kpi.entity)
-    for moment in kpi.moments:
+def _events(entity: EntityType, moments: Iterable[str], hub: Hub) -> dict[str, _Happening]:
+    found, able = {}, happenings(entity)
+    for moment in moments:
         if moment.startswith(HAPPENED):
             name, value = able[moment.removeprefix(HAPPENED)]
-            declared = kpi.entity.events[name]
+            declared = entity.events[name]
             found[moment] = _Happening(
-                event=f"{kpi.entity.name}.{name}", ends=f":{value}" if value else "", dated=bool(declared.at),
-                condition=condition_of(declared.when, kpi.entity, currency=hub.projects.kpis.currency),
+                event=f"{entity.name}.{name}", ends=f":{value}" if value else "", dated=bool(declared.at),
+                condition=condition_of(declared.when, entity, currency=hub.projects.kpis.currency),
             )  # fmt: skip
     return found
 
@@ -293,7 +304,7 @@ def _events(kpi: Kpi, hub: Hub) -> dict[str, _Happening]:
 # People and segments
 
 
-def _people(look: _Look, tx: Tx, ids: Iterable[Json]) -> dict[int, int]:
+def _people(look: Look, tx: Tx, ids: Iterable[Json]) -> dict[int, int]:
     """Entity that a reference names -> the one that speaks for it after the merges of then."""
     asked = {each for each in ids if isinstance(each, int)}
     if look.as_of is None:
@@ -301,13 +312,13 @@ def _people(look: _Look, tx: Tx, ids: Iterable[Json]) -> dict[int, int]:
     return {each: _root(look, each) for each in asked}
 
 
-def _root(look: _Look, entity_id: int) -> int:
+def _root(look: Look, entity_id: int) -> int:
     while entity_id in look.aliases:
         entity_id = look.aliases[entity_id]
     return entity_id
 
 
-def _segments(look: _Look, tx: Tx, values: Mapping[int, Mapping[str, Json]]) -> dict[int, str]:
+def _segments(look: Look, tx: Tx, values: Mapping[int, Mapping[str, Json]]) -> dict[int, str]:
     segment = look.segment
     if not segment.field or not values:
         return {}

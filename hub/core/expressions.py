@@ -1,4 +1,7 @@
-"""Conditions and computed values of mappings, events and rewards: SimpleEval, parsed once, with nothing to abuse.
+"""Conditions and computed values of mappings, events and rewards: SimpleEval's language, with nothing to abuse.
+
+An expression is parsed and checked once, and made into functions of the values: asked of a million records, it costs
+what it computes. What comes of it is what SimpleEval makes of the same text with our operators (a test compares them).
 
 What may be written: names of fields (dotted ones, too), constants, tuples of constants, comparisons, `in`, `is None`,
 and/or/not, `a if c else b`, + - * / // % on numbers, + on texts. No call, attribute, index, power or format; a text
@@ -13,12 +16,10 @@ from __future__ import annotations
 import ast
 import operator
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from difflib import get_close_matches
-
-from simpleeval import InvalidExpression, SimpleEval
 
 from hub.core.canonical import EntityType
 from hub.core.formats import MappingFault
@@ -62,20 +63,21 @@ _ALLOWED = (
 )
 
 
+Run = Callable[[Mapping[str, Json]], Json]
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A parsed expression. Call it with values by name; names it does not find are null."""
 
     text: str
     uses: frozenset[str]
-    node: ast.expr = field(repr=False, compare=False)
+    run: Run = field(repr=False, compare=False)
 
     def __call__(self, values: Mapping[str, Json]) -> Json:
-        known = {name: values.get(name) for name in self.uses}
-        evaluator = SimpleEval(operators=_OPERATORS, functions={}, names=known)
         try:
-            return evaluator.eval(self.text, previously_parsed=self.node)
-        except (InvalidExpression, TypeError, DecimalException, ZeroDivisionError):
+            return self.run(values)
+        except (TypeError, DecimalException, ZeroDivisionError):
             return None
 
 
@@ -95,7 +97,7 @@ def compile_expression(text: str, names: Collection[str]) -> Expression:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         reason = getattr(fault, "msg", "") or "it does not parse"
         raise MappingFault("MAP-012", f"no expression: {reason}", "see docs/mapping.md, Expressions") from None
-    return Expression(text, _check(node, names), node)
+    return Expression(text, _check(node, names), _made(node))
 
 
 class _Plain(ast.NodeTransformer):
@@ -227,6 +229,69 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Json]] = {
     ast.USub: lambda value: -value if _number(value) else None,
     ast.UAdd: lambda value: value if _number(value) else None,
 }
+
+
+# Expressions as functions
+
+
+def _made(node: ast.AST) -> Run:
+    """What an expression computes, as a function of the values by name."""
+    match node:
+        case ast.Constant(value=value):
+            return lambda values: value
+        case ast.Name(id=name):
+            return lambda values: values.get(name)
+        case ast.UnaryOp(op=op, operand=operand):
+            one, inner = _OPERATORS[type(op)], _made(operand)
+            return lambda values: one(inner(values))
+        case ast.BinOp(left=left, op=op, right=right):
+            return _joined(_OPERATORS[type(op)], _made(left), _made(right))
+        case ast.BoolOp(op=op, values=parts):
+            return _either([_made(each) for each in parts], ends=isinstance(op, ast.Or))
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            return _chain(
+                _made(left), [(_OPERATORS[type(op)], _made(each)) for op, each in zip(ops, others, strict=True)]
+            )
+        case ast.IfExp(test=test, body=body, orelse=otherwise):
+            asked, one, other = _made(test), _made(body), _made(otherwise)
+            return lambda values: one(values) if asked(values) else other(values)
+    raise _refused(type(node).__name__.lower() + "s")
+
+
+def _joined(compute: Callable[[Json, Json], Json], left: Run, right: Run) -> Run:
+    return lambda values: compute(left(values), right(values))
+
+
+def _either(parts: Sequence[Run], *, ends: bool) -> Run:
+    """`or` ends with the first that is true, `and` with the first that is not; else with the last."""
+
+    def run(values: Mapping[str, Json]) -> Json:
+        found: Json = False
+        for each in parts:
+            found = each(values)
+            if bool(found) == ends:
+                break
+        return found
+
+    return run
+
+
+def _chain(first: Run, rest: Sequence[tuple[Callable[[Json, Json], Json], Run]]) -> Run:
+    """a < b <= c: each part is computed once, and none behind the first that does not hold."""
+    if len(rest) == 1:
+        return _joined(rest[0][0], first, rest[0][1])
+
+    def run(values: Mapping[str, Json]) -> Json:
+        found: Json = True
+        right = first(values)
+        for compare, part in rest:
+            left, right = right, part(values)
+            found = compare(left, right)
+            if not found:
+                break
+        return found
+
+    return run
 
 
 # Entities

@@ -1,6 +1,7 @@
 """Key figures, computed: what a record adds to a figure, in which period it falls, and what comes of all records.
 
-A record is looked at once (`fact_of`) and becomes a `Fact`; facts of any number of records make figures (`figures`).
+A record is looked at once (hub.core.facts) and becomes a `Fact`; facts of any number of records make figures
+(`figures`).
 Nothing here knows whether the records are those of today or those that were known at an earlier moment: the caller
 hands in what was known then, and the same figure comes out as came out then.
 """
@@ -13,7 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from math import inf, nextafter
+from typing import NamedTuple
 
 from hub.core.canonical import EntityType
 from hub.core.conditions import Condition
@@ -30,6 +33,7 @@ CHANGED = "changed."  # moment: when the hub last saw that field change
 HAPPENED = "event."  # moment: when that event of canonical.yaml happened
 EXACT = Decimal("0.000001")  # figures are rounded to it, half to even
 FINEST = Decimal("1e-12")  # what a record adds is rounded to it
+QUARTER_S = 900  # clocks are put at quarters of an hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +96,7 @@ class Sight:
     segment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """What one record says to a figure."""
 
     id: int
@@ -127,7 +130,7 @@ class Tally:
     part: Decimal = Decimal(0)  # above the line
     under: Decimal = Decimal(0)  # below the line
     of: int = 0  # records or people that it is told of
-    waits: tuple[float, ...] = ()  # duration: seconds, rising
+    waits: Sequence[float] = ()  # duration: seconds, rising
 
     def __add__(self, other: Tally) -> Tally:
         waits = tuple(sorted((*self.waits, *other.waits))) if self.waits and other.waits else self.waits or other.waits
@@ -140,13 +143,6 @@ class Tally:
         return Tally(
             part=self.part - other.part, under=self.under - other.under, of=self.of - other.of, waits=tuple(waits)
         )  # fmt: skip
-
-
-def all_together(each: Sequence[Tally]) -> Tally:
-    """Any number of tallies, added up at once."""
-    waits = tuple(sorted(wait for one in each for wait in one.waits))
-    part, under = (sum(numbers, Decimal(0)) for numbers in ((one.part for one in each), (one.under for one in each)))
-    return Tally(part=part, under=under, of=sum(one.of for one in each), waits=waits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,26 +171,10 @@ def moment_of(sight: Sight, name: str, zone: tzinfo) -> tuple[float, date] | Non
             day = date.fromisoformat(told)
             return midnight(day, zone), day
         value = to_instant(told)
-    return value, datetime.fromtimestamp(value, zone).date()
+    return value, day_of(value, zone)
 
 
-def fact_of(kpi: Kpi, sight: Sight, zone: tzinfo) -> Fact | None:
-    """What a record says to a figure; None if it does not belong to it."""
-    if kpi.when is not None and not kpi.when(sight.values):
-        return None
-    moment = moment_of(sight, kpi.at, zone)
-    if moment is None:
-        return None
-    number = kpi.value(sight.values) if kpi.value is not None else 1
-    value = _exactly(number) if isinstance(number, int | Decimal) and not isinstance(number, bool) else None
-    begins, ends = (moment_of(sight, name, zone) if name else None for name in (kpi.begins, kpi.ends))
-    return Fact(
-        sight.id, moment[0], moment[1], sight.segment, value,
-        kpi.part is not None and kpi.part(sight.values), sight.person, begins and begins[0], ends and ends[0],
-    )  # fmt: skip
-
-
-def _exactly(number: int | Decimal) -> Decimal:
+def exactly(number: int | Decimal) -> Decimal:
     """Not finer than sums can be exact in: so they are the same in any order."""
     value = Decimal(number)
     exponent = value.as_tuple().exponent
@@ -300,18 +280,15 @@ def figures(kpi: Kpi, facts: Sequence[Fact], periods: Sequence[Period], *, zone:
 
 
 def tallies(
-    kpi: Kpi, facts: Iterable[Fact], periods: Sequence[Period], *, zone: tzinfo, until: float
+    kpi: Kpi, facts: Sequence[Fact], periods: Sequence[Period], *, zone: tzinfo, until: float
 ) -> list[tuple[Period, Tally]]:
     """What facts come to, in each period in which they count at all; segments together.
 
     Args:
-        facts: all facts of some people, or of some records where nobody is counted by person; in any order.
+        facts: what `chosen` left of all facts of some people, or of some records where nobody is counted by person.
     """
-    kept = chosen(kpi, facts, until=until)
-    if not kept:
-        return []
     return [
-        (period, _tally(kpi, period, own, zone, until)) for period, own in _by_period(kpi, kept, periods, zone) if own
+        (period, _tally(kpi, period, own, zone, until)) for period, own in _by_period(kpi, facts, periods, zone) if own
     ]
 
 
@@ -374,9 +351,22 @@ def previous_days(period: Period) -> date:
     return date(month // 12, month % 12 + 1, 1)
 
 
+@lru_cache(maxsize=2**14)
 def midnight(day: date, zone: tzinfo) -> float:
     """The first instant of a day in a zone, epoch seconds."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+
+
+def day_of(at: float, zone: tzinfo) -> date:
+    """The day of a moment in a zone: moments of one quarter of an hour are asked for once, as far as clocks stand."""
+    return _day_of_quarter(int(at // QUARTER_S), zone) or datetime.fromtimestamp(at, zone).date()
+
+
+@lru_cache(maxsize=2**17)
+def _day_of_quarter(number: int, zone: tzinfo) -> date | None:
+    """The day of a whole quarter of an hour; None if a day begins or a clock is put in it."""
+    first, last = (datetime.fromtimestamp(number * QUARTER_S + each, zone) for each in (0, QUARTER_S - 1e-6))
+    return first.date() if first.date() == last.date() and first.utcoffset() == last.utcoffset() else None
 
 
 def _value(kpi: Kpi, tally: Tally) -> Decimal | None:

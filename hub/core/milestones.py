@@ -7,7 +7,7 @@ against a number. What counts is what was known when the period's grace ended, w
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
 
@@ -76,7 +76,7 @@ def reached(
     kept = chosen(milestone.kpi, facts, until=until)
     own = [fact for fact in kept if fact.segment and (members is None or fact.segment in members)]
     if milestone.who == TOGETHER:
-        own = [replace(fact, segment="") for fact in own]
+        own = [fact._replace(segment="") for fact in own]
     found = figures(milestone.kpi, own, [period], zone=zone, until=until)
     return [each for each in found if each.of >= max(1, milestone.least) and _reaches(milestone, each.value)]
 

@@ -50,7 +50,7 @@ TURN = Statement(
 DROP_FACTS = Statement(lambda d: delete(FACT).where(d.one_of(FACT.c.entity_id, "ids")))
 NO_FACTS = Statement(lambda d: delete(FACT).where(FACT.c.entity_id <= bindparam("until", type_=BigInteger())))
 
-SUMS = Statement(lambda d: select(SUM).where(d.one_of(SUM.c.kpi, "names")))
+SUMS = Statement(lambda d: select(SUM).where(d.one_of(SUM.c.kpi, "names"), d.one_of(SUM.c.span, "spans")))
 NO_SUMS = Statement(lambda d: delete(SUM).where(SUM.c.kpi >= bindparam("from")))
 
 
@@ -121,11 +121,11 @@ class Figures(Notes):
 
     # Sums
 
-    def sums(self, kpis: Iterable[str]) -> list[SumRow]:
-        """All spans of these figures."""
+    def sums(self, kpis: Iterable[str], spans: Iterable[str]) -> list[SumRow]:
+        """These spans of these figures, as far as anything counts in them."""
         return [
             SumRow(row[0], row[1], Decimal(row[2]), Decimal(row[3]), row[4], array("d", bytes(row[5])))
-            for row in self._rows(SUMS, names=texts_of(kpis))
+            for row in self._rows(SUMS, names=texts_of(kpis), spans=texts_of(spans))
         ]
 
     def set_sums(self, rows: Iterable[SumRow]) -> None:

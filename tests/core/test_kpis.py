@@ -12,12 +12,12 @@ import pytest
 from hub.core.canonical_file import read_canonical
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
+from hub.core.facts import fact_of
 from hub.core.kpis import (
     Figure,
     Kpi,
     Sight,
     chosen,
-    fact_of,
     figures,
     last_periods,
     period_around,
