@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
 from hub.app.context import Hub
-from hub.app.facts import load_facts
+from hub.app.facts import PAGE, facts_of_all, load_facts
+from hub.app.forecasting import FIT, explain_outlook, fit_if_due, kept_fit
 from hub.app.leases import KeepAlive, take
 from hub.app.listings import Dict
 from hub.app.scene import Scene
@@ -33,7 +34,6 @@ from hub.errors import NotFound
 from hub.model import Json
 from hub.store import Tx
 
-PAGE = 500
 BOUNDS, DONE, LEASE = "derived.bounds", "derived.done", "derived"  # settings, and who computes for the day
 CLOCK_FIELDS = ("phone", "mobile", "address", "country")  # they say where a person's clock is
 Hook = Callable[..., Mapping[str, int]]
@@ -144,13 +144,14 @@ def after_merges(settle: Callable[..., None], derived: Derived | None, canonical
 
 
 def today_of(tx: Tx, derived: Derived, now: float) -> Today:
-    """The day, and the fifths of all buyers as they were drawn last."""
+    """The day, and the fifths of all buyers and the models of their purchases as they were found last."""
     kept = tx.setting(BOUNDS) if derived.needs_bounds else None
     bounds = Bounds(**{name: tuple(values) for name, values in kept.items()}) if kept else Bounds()
     zone = derived.zone
     if zone is None:
         raise ValueError("derived fields have a zone to count days in")
-    return Today(day=local_day(now, zone), zone=zone, bounds=bounds)
+    fit = kept_fit(tx) if derived.needs_fit else None
+    return Today(day=local_day(now, zone), zone=zone, bounds=bounds, fit=fit)
 
 
 # Once a day
@@ -175,14 +176,14 @@ def compute_for_today(hub: Hub, *, owner: str) -> Counter[str]:
     try:
         with KeepAlive(hub, owner, {LEASE: epoch}) as leases:
             counts = compute_everybody(hub, look=lambda: leases.check(LEASE))
-        commit(hub, lambda tx: tx.set_setting(DONE, wanted))
+        commit(hub, lambda tx: tx.set_setting(DONE, {**wanted, "fit": _fitted(tx, derived)}))
         return counts
     finally:
         commit(hub, lambda tx: tx.release(LEASE, owner))
 
 
 def _standing(hub: Hub, tx: Tx, derived: Derived) -> Dict:
-    """What the values hang on besides facts: the day, the rules, and which streams have been read whole."""
+    """What the values hang on besides facts: the day, the rules, the models, which streams have been read whole."""
     loaded = [
         f"{each.name}/{source}"
         for each in hub.connections.values()
@@ -190,7 +191,13 @@ def _standing(hub: Hub, tx: Tx, derived: Derived) -> Dict:
         if (tx.cursor(each.name, source) or {}).get("first_done")
     ]
     day = today_of(tx, derived, hub.clock.now()).day
-    return {"day": day.isoformat(), "rules": derived.digest, "loaded": sorted(loaded)}
+    return {
+        "day": day.isoformat(), "rules": derived.digest, "loaded": sorted(loaded), "fit": _fitted(tx, derived)
+    }  # fmt: skip
+
+
+def _fitted(tx: Tx, derived: Derived) -> Json:
+    return tx.setting(FIT) if derived.needs_fit else None
 
 
 def compute_everybody(hub: Hub, *, look: Callable[[], None] = lambda: None) -> Counter[str]:
@@ -200,6 +207,7 @@ def compute_everybody(hub: Hub, *, look: Callable[[], None] = lambda: None) -> C
         return Counter()
     if derived.needs_bounds:
         _draw_fifths(hub, derived)
+    fit_if_due(hub, derived, look=look)
     counts: Counter[str] = Counter()
     after_id = 0
     while True:
@@ -231,21 +239,12 @@ def _draw_fifths(hub: Hub, derived: Derived) -> None:
     last: dict[int, float] = {}
     often: Counter[int] = Counter()
     spent: dict[int, float] = defaultdict(float)
-    after_id = 0
-    while True:
-        with hub.store.reading() as tx:
-            rows = tx.entities_page(PERSON, after_id=after_id, limit=PAGE)
-            facts = load_facts(
-                tx, hub.canonical, derived, {row.id: row.values for row in rows if row.state == "live"}
-            )  # fmt: skip
+    for facts in facts_of_all(hub, derived):
         for root, known in facts.items():
             bought = [(each.at, each.amount) for each in known.events if each.amount is not None]
             if bought:
                 last[root], often[root] = max(at for at, _ in bought), len(bought)
                 spent[root] = float(sum(amount for _, amount in bought))
-        if len(rows) < PAGE:
-            break
-        after_id = rows[-1].id
     found = asdict(bounds_of([(last[root], often[root], spent[root]) for root in last]))
     bounds = {name: list(values) for name, values in found.items()}
     with hub.store.reading() as tx:
@@ -261,7 +260,8 @@ def explain_computed(hub: Hub, tx: Tx, root: int, name: str) -> Dict:
     """A computed field of a person once more, with what it is made of.
 
     Returns:
-        {"value", "kind", "day", "parts": of a score and of a stage, what each rule gives today}
+        {"value", "kind", "day", "parts": of a score and of a stage, what each rule gives today, "forecast": of an
+        expected value, what it is made of}
     """
     derived = hub.derived
     if derived is None:
@@ -281,6 +281,7 @@ def explain_computed(hub: Hub, tx: Tx, root: int, name: str) -> Dict:
             for each in parts
             if each.points or each.events
         ],
+        **({"forecast": explain_outlook(field, facts, today)} if field is not None and field.days else {}),
     }  # fmt: skip
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 
+from hub.app.context import Hub
 from hub.core.canonical import Canonical
 from hub.core.computed import AMOUNT, PURCHASE, REFUND, Derived, Facts, Happening
+from hub.core.computed_file import PERSON
 from hub.core.rewards import key_under
 from hub.core.values import number_of
 from hub.model import EventRow, Json
 from hub.store import Tx
 
+PAGE = 500
 Values = Mapping[str, Json]
 Look = Callable[[int], Values | None]  # root entity -> its values as they are being changed; None: as stored
 
@@ -50,6 +53,21 @@ def load_facts(
         root: Facts(values=values, events=tuple(sorted(found[root], key=lambda each: (each.at, each.key))))
         for root, values in people.items()
     }
+
+
+def facts_of_all(hub: Hub, derived: Derived) -> Iterator[dict[int, Facts]]:
+    """Facts of everybody, by pages."""
+    after_id = 0
+    while True:
+        with hub.store.reading() as tx:
+            rows = tx.entities_page(PERSON, after_id=after_id, limit=PAGE)
+            facts = load_facts(
+                tx, hub.canonical, derived, {row.id: row.values for row in rows if row.state == "live"}
+            )  # fmt: skip
+        yield facts
+        if len(rows) < PAGE:
+            return
+        after_id = rows[-1].id
 
 
 def _amounts(

@@ -70,6 +70,7 @@ for name, command in (
     ("history", explaining.history),
     ("timeline", explaining.timeline),
     ("segments", explaining.segments),
+    ("forecast", explaining.forecast),
     ("show", explaining.show_entity),
     ("replay", explaining.replay),
     ("audit", auditing.audit),

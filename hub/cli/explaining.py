@@ -93,6 +93,18 @@ def segments(
         show.line(f"more: --after {found['next']}")
 
 
+def forecast(
+    fit: Annotated[bool, typer.Option("--fit", help="Fit the models to all purchases now.")] = False,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """The models that tell what customers will spend: parameters, of which day, what speaks for them."""
+    from hub.app import bootstrap, forecasting
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        show.record(forecasting.show_fit(hub, anew=fit), json=json)
+
+
 def show_entity(
     entity: Entity,
     as_of: Annotated[str | None, typer.Option(help="A day or moment, such as 2026-11-02T08:10:00Z.")] = None,

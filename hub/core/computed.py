@@ -3,9 +3,6 @@
 Each takes a person's facts and a day and gives one value. The day is the only clock: a value is the same from midnight
 to midnight in the hub's zone, so a run that finds nothing new writes nothing, however often it runs. What decays is
 rounded to whole steps for the same reason.
-
-What is not here: an expected lifetime value. Published models (BG/NBD with Gamma-Gamma) need a library to be fitted
-with, and none is among the hub's; a formula of our own would be a guess that looks like a fact.
 """
 
 from __future__ import annotations
@@ -22,6 +19,7 @@ from statistics import median
 from zoneinfo import ZoneInfo
 
 from hub.core.conditions import Condition
+from hub.core.forecast import Fit, History, Outlook, history_of, judged, outlook
 from hub.core.values import number_of, plain_decimal
 from hub.model import Json
 
@@ -69,6 +67,7 @@ class Today:
     day: date
     zone: tzinfo  # the hub's
     bounds: Bounds = Bounds()
+    fit: Fit | None = None  # of the models that tell what customers will spend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +90,15 @@ class Computed:
     kind: str  # a key of KINDS
     text: str = ""
     rules: tuple[Rule, ...] = ()  # score
-    step: int = 1  # score: it is told in multiples of it
+    step: int = 1  # score, expected: it is told in multiples of it
     of: Computed | None = None  # stage: the score
     field: str = ""  # tier: the number it looks at
     type: str = ""  # tier: that field's canonical type
     levels: tuple[tuple[str, float], ...] = ()  # stage, tier, churn: name and where it begins, rising
     begins: tuple[str, ...] = ()  # wait: events
     ends: tuple[str, ...] = ()  # wait, send_hour: events
-    least: int = 1  # send_hour: so many are needed
+    least: int = 1  # send_hour, expected: so many are needed
+    days: int = 0  # expected: how far ahead
     where: str = ""  # file:line
 
 
@@ -124,6 +124,10 @@ class Derived:
     @property
     def needs_bounds(self) -> bool:
         return any(each.kind == "rfm" for each in self.fields)
+
+    @property
+    def needs_fit(self) -> bool:
+        return any(each.kind == "expected" for each in self.fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +298,33 @@ def _rfm(_: Computed, facts: Facts, today: Today, currency: str) -> Json:
     )
 
 
+def outlook_of(field: Computed, facts: Facts, today: Today) -> tuple[History | None, Outlook | None, str]:
+    """(what a customer bought, what is expected of them, why nothing is).
+
+    Counted from the day of the fit, or from their last purchase if it is later: between two fits a value moves only
+    when its customer buys.
+    """
+    bought = [(local_day(each.at, today.zone), each.amount or Decimal(0)) for each in _purchases(facts)]
+    bought = [(day, amount) for day, amount in bought if amount > 0 and day <= today.day]
+    if not bought:
+        return None, None, "nothing was bought yet"
+    if today.fit is None:
+        return None, None, "no model was fitted yet: that happens before the first sync of a day"
+    history = history_of(bought, max(today.fit.day, max(day for day, _ in bought)))
+    reason = judged(today.fit, least=field.least)
+    if reason or history is None:
+        return history, None, reason
+    found = outlook(today.fit, history, field.days)
+    return history, found, "" if found is not None else "the models give no finite number"
+
+
+def _expected(field: Computed, facts: Facts, today: Today, currency: str) -> Json:
+    _, found, _ = outlook_of(field, facts, today)
+    if found is None:
+        return None
+    return plain_decimal((found.value / field.step).quantize(Decimal(1), ROUND_HALF_EVEN) * field.step)
+
+
 def _rhythm(facts: Facts, zone: tzinfo) -> tuple[float, date] | None:
     """(middle number of days between days of purchase, the last such day); None for fewer than three days."""
     days = sorted({local_day(each.at, zone) for each in _purchases(facts)})
@@ -405,6 +436,10 @@ KINDS: Mapping[str, Kind] = {
     "churn": Kind(
         text="How long a person has been away, measured by their own rhythm.", type="enum", compute=_churn,
         takes=("levels",), needs=("levels",), buys=True,
+    ),
+    "expected": Kind(
+        text="What a customer will probably spend within so many days, by BG/NBD with Gamma-Gamma.", type="decimal",
+        compute=_expected, takes=("days", "least", "step"), buys=True,
     ),
     "send_hour": Kind(
         text="The hour of a person's day, 0 to 23, around which they act most.", type="integer", compute=_send_hour,

@@ -17,6 +17,7 @@ from hub.core.rewards_file import check_name
 PERSON = "contact"  # whose fields these are
 RULE_KEYS = ("on", "when", "points", "half_life_days", "most")
 FIELD_KEYS = ("text", "kind")
+LEAST_BUYERS, YEAR_DAYS = 100, 365  # of a forecast: customers who bought again; how far it looks
 NUMBERS = ("integer", "decimal", "money")
 
 
@@ -101,7 +102,8 @@ def _field(
         name=name, kind=on, text=place.text("text"), rules=rules, step=place.integer("step", 1, least=1) or 1,
         of=score, field=of, type=declared.type if declared is not None else "", levels=levels,
         begins=_named(place, "from", canonical), ends=_named(place, "to" if on == "wait" else "on", canonical),
-        least=place.integer("least", 3, least=1) or 3, where=place.where,
+        least=place.integer("least", LEAST_BUYERS if on == "expected" else 3, least=1) or 3,
+        days=(place.integer("days", YEAR_DAYS, least=1) or YEAR_DAYS) if on == "expected" else 0, where=place.where,
     )  # fmt: skip
     return found if len(place.faults) == before else None
 

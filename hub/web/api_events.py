@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from hub.app import derived, timeline
+from hub.app import derived, forecasting, timeline
 from hub.web.api import PAGE, ROUTER, After, Body, Hubs, Limit, Name, Reader
 
 
@@ -22,6 +22,12 @@ def get_timeline(
 def get_segments(service: Hubs, _: Reader) -> Body:
     """Segments, with how many people are in each now."""
     return {"rows": derived.list_segments(service.hub)}
+
+
+@ROUTER.get("/forecast")
+def get_forecast(service: Hubs, _: Reader) -> Body:
+    """The models that tell what customers will spend: parameters, of which day, what speaks for them."""
+    return forecasting.show_fit(service.hub)
 
 
 @ROUTER.get("/segments/{segment}")

@@ -55,9 +55,9 @@ segments:
 MINE = ("lead_score", "lead_stage", "value_tier", "average_order", "rfm", "purchase_cadence", "churn_risk", "segments")
 
 
-def fitted(w: World) -> World:
+def fitted(w: World, text: str = DERIVED) -> World:
     """The world with computed fields."""
-    sheet = Sheet(parse_yaml(DERIVED, "derived.yaml"))
+    sheet = Sheet(parse_yaml(text, "derived.yaml"))
     derived, canonical = parse_derived(sheet, w.canonical)
     assert sheet.faults == []
     w.hub.canonical, w.hub.derived = canonical, derived
