@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.load import HERE, SETTINGS, STREAM, TOKEN
 from bench.people import draw, moment
+from hub.app.board import refresh
 from hub.app.bootstrap import open_hub
 from hub.app.context import Hub
 from hub.app.due import Sheet
@@ -27,7 +28,19 @@ from hub.app.plan_pages import parts_of
 from hub.app.planned import PlannedWrite
 from hub.app.proposals import APPLIED, WAITING, new_row
 from hub.app.transact import commit
-from hub.model import ConflictRow, EntityRow, EventRow, Grant, HistoryRow, Intent, LinkRow, QuarantineRow, SourceRecord
+from hub.core.triggers import FiringState
+from hub.model import (
+    ConflictRow,
+    EntityRow,
+    EventRow,
+    Firing,
+    Grant,
+    HistoryRow,
+    Intent,
+    LinkRow,
+    QuarantineRow,
+    SourceRecord,
+)
 from hub.store import Tx
 from hub.store.rows import PlanRow
 
@@ -41,7 +54,8 @@ NOWHERE = "http://127.0.0.1:9"  # discard (RFC 863): a page that asks a system f
 # Rows per contact.
 SHARES: Mapping[str, float] = {
     "history": 0.6, "decided": 0.03, "first_contact": 0.05, "open": 0.001, "quarantine": 0.004, "events": 0.4,
-    "grants": 0.02, "intents": 0.2, "runs": 0.06, "pairs": 0.002, "held": 0.01, "behind": 0.02, "audit": 0.03,
+    "grants": 0.02, "firings": 0.02, "intents": 0.2, "runs": 0.06, "pairs": 0.002, "held": 0.01, "behind": 0.02,
+    "audit": 0.03,
 }  # fmt: skip
 
 ORDERS = """\
@@ -68,6 +82,40 @@ rules:
     budget: thanks
     active_from: 2026-01-01T00:00:00Z
 """
+TRIGGERS = """\
+language: 1
+rules:
+  big_order:
+    text: The team hears of an order over 500.
+    on: order.paid
+    when: "order.total >= 500"
+    who: contact
+    do: {notice: {team: Somebody has ordered for more than 500.}}
+    active_from: 2026-01-01T00:00:00Z
+"""
+KPIS = """\
+language: 1
+kpis:
+  new_people:
+    {text: People who became known., unit: number, direction: up, of: contact, at: known, formula: {kind: count}}
+  orders:
+    text: What was ordered, by the system that told it.
+    unit: number
+    direction: up
+    of: order
+    at: event.paid
+    formula: {kind: count}
+"""
+GOALS = """\
+language: 1
+goals:
+  more: {kpi: new_people, baseline: 1, target: 9000000, since: 2026-01-01, deadline: 2027-12-31, owner: kim@example.com}
+"""
+SEGMENTS = """\
+language: 1
+segments:
+  buyers: {when: "job_title == 'Buyer'", text: They buy for others.}
+"""
 
 
 def write_grown_project(folder: Path) -> None:
@@ -76,7 +124,9 @@ def write_grown_project(folder: Path) -> None:
     mappings.mkdir(parents=True, exist_ok=True)
     own = HERE / "project"
     (mappings / "canonical.yaml").write_text((own / "canonical.yaml").read_text("utf-8") + ORDERS, "utf-8")
-    (mappings / "rewards.yaml").write_text(REWARDS, "utf-8")
+    own_rules = {"rewards": REWARDS, "triggers": TRIGGERS, "kpis": KPIS, "goals": GOALS, "derived": SEGMENTS}
+    for name, text in own_rules.items():
+        (mappings / f"{name}.yaml").write_text(text, "utf-8")
     (mappings / "plum.yaml").write_text("connector: plum\nlanguage: 1\nstreams: {}\n", "utf-8")
     lines = ["hub: {name: grown, currency: EUR, country: DE, timezone: Europe/Berlin}", "connections:"]
     for name, connector in SYSTEMS.items():
@@ -120,6 +170,7 @@ def grow(hub: Hub, contacts: int, seed: int = 1) -> None:
         with hub.store.transaction() as tx:
             _lived(tx, rng, part, now)
     _worked(hub, rng, contacts, now)
+    refresh(hub, owner="bench")
     if hub.store.many_writers:
         hub.store.tidy()  # what PostgreSQL does by itself within minutes: it counts rows, and frees what was updated
 
@@ -236,13 +287,15 @@ def _lived(tx: Tx, rng: random.Random, people: Sequence[EntityRow], now: float) 
     for grant in [_grant(rng, row, id_, ago()) for row in some("grants") for id_ in tx.reserve_ids("grant", 1)]:
         tx.add_grant(grant)
         tx.add_grant_entry(grant.id, "reserved", grant.amount, grant.created_at)
+    for row in some("firings"):
+        tx.add_firing(_firing(rng, row, tx.reserve_ids("firing", 1)[0], ago()))
     wrote = some("intents")
     ids = tx.reserve_ids("intent", len(wrote)) if wrote else ()
     tx.insert_intents(
         [_intent(rng, row, links[row.id], id_, ago(), version) for id_, row in zip(ids, wrote, strict=True)]
     )
     tx.update_links([replace(links[row.id], behind_since=ago()) for row in some("behind")])
-    pairs = some("pairs")
+    pairs = some("pairs") or people[-1:]
     tx.add_reviews([_pair(rng, row, other, ago()) for row, other in zip(pairs, people, strict=False) if row != other])
 
 
@@ -295,6 +348,15 @@ def _grant(rng: random.Random, row: EntityRow, id_: int, at: float) -> Grant:
         id=id_, key=f"bench-{id_}", rule="big_order", subject_id=row.id, event_id=None, connection="plum",
         product="5671", amount="25", currency="EUR", budget=f"thanks@{moment(at)[:7]}", reference=f"bench-{id_}",
         state=state, recipient={"email": row.values["email"]}, not_before=at, created_at=at,
+    )  # fmt: skip
+
+
+def _firing(rng: random.Random, row: EntityRow, id_: int, at: float) -> Firing:
+    state = rng.choices((FiringState.DONE, FiringState.REFUSED, FiringState.HELD), (0.9, 0.09, 0.01))[0]
+    return Firing(
+        id=id_, key=f"bench-{id_}", rule="big_order", rule_version=1, action="notice", subject_id=row.id,
+        entity_id=row.id, cause=f"order:{row.id}:order.paid", topic="", state=state, reason="", at=at, created_at=at,
+        not_before=at, done_at=at if state == FiringState.DONE else None,
     )  # fmt: skip
 
 
