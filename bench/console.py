@@ -45,7 +45,7 @@ API = (
     "/plans/{plan}?field=phone", "/audit?limit=200", "/conflicts/{conflict}/policies", "/views",
     "/mappings/{file}/fields", "/pairs", "/pairs/{pair}", "/connections/{connection}/backfill",
     "/connections/{connection}/webhooks",
-    "/data-audits", "/figures", "/firings", "/firings?state=refused", "/firings/{firing}", "/goals",
+    "/data-audits", "/figures", "/forecast", "/firings", "/firings?state=refused", "/firings/{firing}", "/goals",
     "/records/{record}/timeline", "/reward-report", "/search?q=greta", "/segments", "/segments/{segment}",
     "/segments/{segment}?after={middle}", "/triggers", "/triggers/draft", "/triggers/{rule}", "/triggers/{rule}/draft",
 )  # fmt: skip

@@ -65,7 +65,7 @@ def grouped(kpis: Iterable[Kpi]) -> list[Group]:
 
 
 def _question(kpi: Kpi) -> Question:
-    when, part = (each and each.expression for each in (kpi.when, kpi.part))
+    when, part = (each.expression if each else None for each in (kpi.when, kpi.part))
     return Question(kpi.entity.name, kpi.per, kpi.at, when, part, kpi.value, kpi.begins, kpi.ends)
 
 
