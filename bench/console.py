@@ -36,8 +36,8 @@ ADMIN = "bench"
 NOT_LISTINGS = frozenset({"/mappings/{file}/change", "/data/report", "/figures/{kpi}/csv"})
 AS_THEY_ARE = {"/codes/{code}": "/codes/NET-429", "/records/{target}/as-of": "/records/{target}/as-of?at=2030-01-01"}
 NOT_CALLED = frozenset(
-    {"/rewards/rules/{rule}/trial", "/triggers/{rule}/trial", "/figures/{kpi}"}
-)  # nor these of the API
+    {"/rewards/rules/{rule}/trial", "/triggers/{rule}/trial", "/figures/{kpi}", "/forecast"}
+)  # nor these of the API; a forecast is one setting
 API = (
     "/overview", "/connections", "/conflicts", "/conflicts?state=decided", "/conflicts?connection=second&limit=200",
     "/conflicts/{conflict}", "/records?q=greta", "/records/{record}", "/records/{record}/why/{field}", "/quarantine",
@@ -45,7 +45,7 @@ API = (
     "/plans/{plan}?field=phone", "/audit?limit=200", "/conflicts/{conflict}/policies", "/views",
     "/mappings/{file}/fields", "/pairs", "/pairs/{pair}", "/connections/{connection}/backfill",
     "/connections/{connection}/webhooks",
-    "/data-audits", "/figures", "/forecast", "/firings", "/firings?state=refused", "/firings/{firing}", "/goals",
+    "/data-audits", "/figures", "/firings", "/firings?state=refused", "/firings/{firing}", "/goals",
     "/records/{record}/timeline", "/reward-report", "/search?q=greta", "/segments", "/segments/{segment}",
     "/segments/{segment}?after={middle}", "/triggers", "/triggers/draft", "/triggers/{rule}", "/triggers/{rule}/draft",
 )  # fmt: skip
