@@ -28,6 +28,8 @@ COPIED = (
 )
 GAP = 1_000_000  # more numbers than a hub gives away between two backups
 MANY = 1_000_000
+# what has no order yet by this ledger: it may have been ordered since, also after a person's approval
+DOUBTFUL = (GrantState.WAITING_APPROVAL, GrantState.RESERVED, GrantState.SENDING, GrantState.UNKNOWN)
 
 
 def is_copy(store: Store) -> bool:
@@ -63,8 +65,8 @@ def after_restore(hub: Hub, *, by: str) -> dict[str, Json]:
         for setting in tx.settings():
             if setting.startswith(SWEPT):
                 tx.set_setting(setting, None)
-        open_states = () if "no_doubt" in PLANTED else (GrantState.RESERVED, GrantState.SENDING, GrantState.UNKNOWN)
-        doubtful = [grant.id for state in open_states for grant in tx.grants(state, limit=MANY)]
+        states = DOUBTFUL if "no_doubt" not in PLANTED else ()
+        doubtful = [grant.id for state in states for grant in tx.grants(state, limit=MANY)]
         for grant_id in doubtful:
             _doubt(hub, tx, grant_id)
         tx.audit(by, "restored from a backup", "store", None, len(streams), hub.clock.now())

@@ -29,6 +29,7 @@ from hub.core.rewards import (
     GrantState,
     Step,
     code_of,
+    is_held,
     is_reversed,
     next_step,
     order_body,
@@ -306,14 +307,15 @@ def _issued(hub: Hub, tx: Tx, grant: Grant, kinds: Sequence[str], answer: Answer
 def _sent_nothing(
     desk: Desk, tx: Tx, grant: Grant, kinds: Sequence[str], entry: Entry, answer: Answer, now: float
 ) -> str:
-    """Certain: no order exists, none can land. Back to the start, or taken back if that was asked meanwhile."""
+    """Certain: no order exists, none can land. Back to where it was, or taken back if that was asked meanwhile."""
     if is_reversed(kinds):
         move(tx, grant, GrantState.REVERSED, Entry.REVERSAL, at=now, detail="taken back before it was ordered")
         return "rewards_reversed"
+    start = GrantState.WAITING_APPROVAL if is_held(kinds) else GrantState.RESERVED
     grant.first_sent = grant.last_possible = None
     wait_s = answer.after_s if answer.after_s is not None else desk.timing.backoff_s
     grant.not_before = now + (wait_s if answer.kind == "throttled" else 0.0)
-    move(tx, grant, GrantState.RESERVED, entry, at=now, detail=answer.text)
+    move(tx, grant, start, entry, at=now, detail=answer.text)
     return f"rewards_{answer.kind}"
 
 

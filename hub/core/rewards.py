@@ -62,10 +62,12 @@ _S = GrantState
 HOLDING = frozenset({_S.WAITING_APPROVAL, _S.RESERVED, _S.SENDING, _S.UNKNOWN, _S.NEEDS_PERSON})  # money set aside
 GIVEN = frozenset({_S.ISSUED, _S.CANCELLING, _S.UNDELIVERED})  # money spent
 MOVES: Mapping[GrantState, frozenset[GrantState]] = {
-    _S.WAITING_APPROVAL: frozenset({_S.RESERVED, _S.REJECTED, _S.REVERSED}),
+    _S.WAITING_APPROVAL: frozenset({_S.RESERVED, _S.REJECTED, _S.REVERSED, _S.UNKNOWN}),
     _S.RESERVED: frozenset({_S.SENDING, _S.REVERSED, _S.WAITING_APPROVAL}),
     _S.SENDING: frozenset({_S.SENDING, _S.RESERVED, _S.UNKNOWN, _S.ISSUED, _S.REJECTED, _S.NEEDS_PERSON, _S.REVERSED}),
-    _S.UNKNOWN: frozenset({_S.SENDING, _S.RESERVED, _S.UNKNOWN, _S.ISSUED, _S.NEEDS_PERSON, _S.REVERSED}),
+    _S.UNKNOWN: frozenset(
+        {_S.SENDING, _S.RESERVED, _S.WAITING_APPROVAL, _S.UNKNOWN, _S.ISSUED, _S.NEEDS_PERSON, _S.REVERSED}
+    ),
     _S.NEEDS_PERSON: frozenset({_S.ISSUED, _S.REJECTED}),
     _S.ISSUED: frozenset({_S.CANCELLING, _S.UNDELIVERED}),
     _S.UNDELIVERED: frozenset({_S.CANCELLING, _S.ISSUED}),
@@ -473,7 +475,7 @@ def _after_unknown(grant: Grant, kinds: Sequence[str], provider: Provider, now: 
     """An order may exist. Repeat only where the provider makes a repeat harmless, else look, else ask."""
     if "blind_resend" in PLANTED:
         return Step.SEND
-    if not (is_reversed(kinds) or is_doubtful(kinds)):
+    if not (is_reversed(kinds) or is_held(kinds) or is_doubtful(kinds)):
         if provider.kind == "A":
             return Step.SEND
         if provider.kind == "B" and now - (grant.first_sent or 0.0) < KEY_SHARE * provider.key_life_s:
@@ -487,6 +489,11 @@ def _after_unknown(grant: Grant, kinds: Sequence[str], provider: Provider, now: 
 def is_reversed(kinds: Sequence[str]) -> bool:
     """Taken back while an order may already exist: it must not be sent again."""
     return Entry.REVERSAL in kinds
+
+
+def is_held(kinds: Sequence[str]) -> bool:
+    """A person has yet to let it go, for all that this ledger knows: it must not be sent."""
+    return Entry.HELD in kinds[_last(kinds, Entry.APPROVED) + 1 :]
 
 
 def is_doubtful(kinds: Sequence[str]) -> bool:

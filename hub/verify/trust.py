@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
+from hub.app.publishing import KINDS, stem_of
 from hub.verify import crashes, days, matrix, proofs
 from hub.verify.convergence import Report, run_seed, verify
 from hub.verify.mapping import verify_mappings
@@ -236,7 +237,7 @@ def _inverses(trust: Trust, _root: Path) -> None:
             trust.add("D14" if name == "undo" else "L19", name, partial(_proved, trust, name))
 
 
-NO_MAPPING = ("canonical", "hub", "rewards", "triggers", "kpis", "goals")
+NO_MAPPING = frozenset(map(stem_of, KINDS))  # what a project has beside its mappings
 
 
 def _proved(trust: Trust, name: str) -> tuple[str, bool]:

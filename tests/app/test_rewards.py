@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hub.app.restored import after_restore
 from hub.app.reward_book import approve, budgets_now, decline
+from hub.app.reward_orders import change_of
+from hub.app.reward_providers import desk_of
 from hub.core.derived import FUNCTIONS
 from hub.core.guards import Bound
 from hub.core.rewards import GrantState
@@ -299,6 +302,29 @@ def test_a_large_reward_waits_for_a_person(world: MakeWorld) -> None:
         assert [(row.actor, row.action) for row in tx.audit_log()][::-1] == [
             ("mia", "reward.approve"), ("mia", "reward.decline"),
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["A", "B", "C", "D"])
+def test_what_waited_in_a_backup_is_looked_up_for_it_may_have_been_approved_since(world: MakeWorld, kind: str) -> None:
+    w = world(kind=kind, rules=RULES + "    approve_over: 20 EUR\n")
+    w.customer("ann")
+    for order in ("o1", "o2"):
+        w.order(order, "ann")
+    approved, untouched = w.grants("waiting_approval")
+    desk = desk_of(w.hub, w.hub.connections["plum"], run_id=None, timing=None)
+    assert desk is not None
+    w.provider.push([change_of(desk, approved)])  # a person let it go; of that, the ledger of last night knows nothing
+    assert after_restore(w.hub, by="mia")["grants_in_doubt"] == 2
+    w.clock.advance(7200)
+    w.issue()
+    if kind == "D":  # nobody can look
+        assert w.grant_states() == ["needs_person", "needs_person"]
+    else:
+        assert w.grant_states() == ["issued", "waiting_approval"]
+        assert w.issue() == {}, "what nobody let go stays where it was"
+        approve(w.hub, untouched.id, "mia")
+        assert w.issue() == {"rewards_issued": 1}
+        assert len(w.provider.book) == 2
 
 
 def test_a_burst_of_rewards_waits_for_a_person(world: MakeWorld) -> None:

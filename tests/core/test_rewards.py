@@ -402,6 +402,12 @@ def test_a_refused_repeat_is_looked_up_instead_of_repeated_for_ever() -> None:
     assert step(A, 200.0, [*doubtful, Entry.NOT_FOUND, Entry.SENT, Entry.UNKNOWN]) is Step.SEND
 
 
+def test_what_nobody_let_go_is_never_sent_though_it_may_have_been_ordered() -> None:
+    held = [Entry.RESERVED, Entry.HELD, Entry.UNKNOWN]
+    assert [step(provider, 400.0, held) for provider in (A, B, C, D)] == [Step.LOOK_UP] * 3 + [Step.PERSON]
+    assert step(A, 400.0, [*held, Entry.NOT_FOUND, Entry.APPROVED, Entry.SENT, Entry.UNKNOWN]) is Step.SEND
+
+
 def test_what_was_taken_back_is_never_sent_again() -> None:
     assert step(A, 200.0, [*SENT, Entry.REVERSAL]) is Step.WAIT
     assert step(A, 400.0, [*SENT, Entry.REVERSAL]) is Step.LOOK_UP
