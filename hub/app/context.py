@@ -170,6 +170,10 @@ class Hub:
         mappings = (each for connection in self.connections.values() for each in connection.mappings.values())
         return any(mapping.entity == kind and mapping.scope is not None for mapping in mappings)
 
+    def computes_outward(self) -> bool:
+        """Whether any mapping computes a value on the way out: a system may lack more than the fields that changed."""
+        return any(each.cases for connection in self.connections.values() for each in connection.mappings.values())
+
     def marker(self, entity_id: int) -> str:
         """The hub's id as it is put on records that the hub creates."""
         return f"{self.instance}-{entity_id}"

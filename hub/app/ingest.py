@@ -56,6 +56,7 @@ from hub.model import (
     SourceRecord,
 )
 from hub.store import Tx
+from hub.store.links import LinkHead
 
 Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" -> (link, field)
 
@@ -201,15 +202,25 @@ def finish(scene: Scene, *, first_load: bool = False, counts: Counter[str] | Non
 
 def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequence[Mapping[str, str]]) -> None:
     tx, name, stream = page.scene.tx, page.connection.name, page.mapping.name
-    ids = [external_id_of(page.mapping, record) for record in records]
+    own_ids = page.mapping.read_id is None
+    ids = [record.external_id if own_ids else external_id_of(page.mapping, record) for record in records]
     named = [each for each in ids if each]
     page.heads = tx.link_heads(name, stream, named) if named else {}
     known = [head.id for head in page.heads.values()]
     page.intents = tx.intents_for(known) if known else {}
     page.held_items = tx.held_items(known)
-    news = [(each, record) for each, record in zip(ids, records, strict=True) if each and _is_news(page, record, each)]
+    heads = page.heads
+    news = [
+        (each, record)
+        for each, record in zip(ids, records, strict=True)
+        if each and (each not in heads or _is_news(page, record, heads[each]))
+    ]
     news.sort(key=lambda each: each[1].op != "merged_into")  # first: the record that is left may be a new one
-    mapped = {id(each): to_canonical(page.mapping, each) for _, each in news if each.op in ("upsert", "restore")}
+    mapped: dict[int, MappedRecord] = {}
+    for _, each in news:
+        if each.op in ("upsert", "restore"):
+            mapped[id(each)] = to_canonical(page.mapping, each)
+            body_of(page, each)  # now, while it is at hand: a page is more than a processor's cache holds
     page.counts["unchanged"] += len(named) - len(news)
     news = without_erased(page, news, mapped)
     if news:
@@ -225,10 +236,9 @@ def _take_in(page: PageContext, records: Sequence[SourceRecord], faults: Sequenc
     store_reviews(page)
 
 
-def _is_news(page: PageContext, record: SourceRecord, external_id: str) -> bool:
+def _is_news(page: PageContext, record: SourceRecord, link: LinkHead) -> bool:
     """False for a record that is, to the byte, what we accepted last, when no write of ours waits on it."""
-    link = page.heads.get(external_id)
-    if link is None or (record.stamp is not None and record.stamp != link.stamp) or link.id in page.intents:
+    if (record.stamp is not None and record.stamp != link.stamp) or link.id in page.intents:
         return True
     if link.state in (LinkState.GONE, LinkState.WANTED) or page.released or page.dropped:
         return True
@@ -378,7 +388,8 @@ def _observe(page: PageContext, link: LinkRow, record: SourceRecord, mapped: Map
         quarantine_cells(page, link, mapped)
         faulty = {fault.field for fault in mapped.faults}
         fine = [name for name in fine if name not in faulty]
-    page.mended.setdefault(link.external_id or "", []).extend(fine)
+    if (known := page.mended.setdefault(link.external_id or "", fine)) is not fine:
+        known += fine
 
 
 def _observe_first(page: PageContext, link: LinkRow, root: int, shown: Mapping[str, Json], window: Window) -> bool:

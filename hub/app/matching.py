@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hub.app.page import PageContext, quarantine_row
 from hub.app.pairs import ALWAYS, NEVER, RecordRuling, records_of
-from hub.core.identity import decide_match
+from hub.core.identity import Match, decide_match
 from hub.core.mapping import keys_of
 from hub.core.planted import PLANTED
 from hub.model import Cell, EntityRow, LinkRow, LinkState, MappedRecord, SourceRecord
@@ -19,9 +19,10 @@ LIVING = frozenset({LinkState.LIVE, LinkState.OUT_OF_SCOPE})  # of these a strea
 
 def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, external_id: str) -> LinkRow | None:
     """The link of a record that has none yet: adopted by the hub's id, matched by key, or new."""
-    marked = page.hub.entity_of_marker(record.marker) if "no_adopt" not in PLANTED else None
-    if marked is not None and marked in page.scene.root_of:
-        return _attach(page, page.scene.root_of[marked], external_id, adopted=True)
+    if record.marker is not None and "no_adopt" not in PLANTED:
+        marked = page.hub.entity_of_marker(record.marker)
+        if marked is not None and marked in page.scene.root_of:
+            return _attach(page, page.scene.root_of[marked], external_id, adopted=True)
     entity = page.mapping.entity_type
     if not page.mapping.in_scope(mapped.values):
         page.counts["out_of_scope"] += 1
@@ -30,7 +31,7 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     if known is None:
         known = keys_of(entity, mapped.values)
     keys = {(name, value) for name, value, _ in known}
-    rulings = page.ruled.get(external_id, ())
+    rulings = page.ruled.get(external_id, ()) if page.ruled else ()
     same = next((each for each in rulings if each.row["kind"] == ALWAYS), None) if rulings else None
     if same is not None:
         root = page.scene.root_of[same.other]
@@ -46,33 +47,47 @@ def link_for(page: PageContext, record: SourceRecord, mapped: MappedRecord, exte
     apart = {page.scene.root_of[each.other] for each in rulings if each.row["kind"] == NEVER} if rulings else ()
     owners = _owners(page, keys)
     match = decide_match(entity, known, owners, here=_here(page, owners) if owners else None, apart=apart)
-    if match.crowded:
+    if match.outcome == "ambiguous" or (match.outcome == "keyless" and page.mapping.needs_key):
         page.scene.findings.crowded += match.crowded
-    if match.outcome == "ambiguous":
-        _review(page, record, external_id, match.candidates)
+        if match.outcome == "ambiguous":
+            _review(page, record, external_id, match.candidates)
+        else:
+            page.counts["keyless"] += 1
         return None
-    if match.outcome == "keyless" and page.mapping.needs_key:
-        page.counts["keyless"] += 1
+    link = _matched(page, match, keys, external_id)
+    if link is not None and rulings:
+        page.scene.findings.obeyed += [(each, page.scene.root_of[link.entity_id]) for each in rulings]
+    return link
+
+
+def _matched(page: PageContext, match: Match, keys: set[tuple[str, str]], external_id: str) -> LinkRow | None:
+    """The link to the entity that keys name, or to a new one."""
+    scene, root = page.scene, match.entity_id
+    if match.crowded:
+        scene.findings.crowded += match.crowded
+    if root is None:
+        root = _new_entity(page)
+        scene.own_keys[root] = keys if page.keys_by_value else None
+    elif _create_in_flight(page, root, external_id):
         return None
-    if match.entity_id is not None and _create_in_flight(page, match.entity_id, external_id):
-        return None
-    root = match.entity_id if match.entity_id is not None else _new_entity(page)
-    if match.entity_id is None:
-        page.scene.own_keys[root] = keys if page.keys_by_value else None
     elif keys and all(root in page.owners.get(key, ()) for key in keys):
         page.known_keys.add(external_id)
     _known_by(page, keys, root)
     if match.weak:
-        page.scene.findings.weak.append((root, match.weak))
-    if rulings:
-        page.scene.findings.obeyed += [(each, root) for each in rulings]
+        scene.findings.weak.append((root, match.weak))
+    if match.entity_id is None:
+        return _new_link(page, root, external_id)
     return _attach(page, root, external_id, adopted=False)
 
 
 def _known_by(page: PageContext, keys: set[tuple[str, str]], root: int) -> None:
     """Further records of this very page find the entity by these keys."""
+    fresh = page.scene.fresh_keys[page.mapping.entity]
     for key in keys:
-        page.scene.fresh_keys[page.mapping.entity, *key].add(root)
+        if key in fresh:
+            fresh[key].add(root)
+        else:
+            fresh[key] = {root}
 
 
 def _old_link(page: PageContext, external_id: str, keys: set[tuple[str, str]]) -> LinkRow | None:
@@ -123,11 +138,11 @@ def _here(page: PageContext, owners: Mapping[tuple[str, str], Sequence[int]]) ->
     counted: Counter[int] = Counter()
     if page.stream.acts:
         return counted
-    here, gone = (page.connection.name, page.mapping.name), (LinkState.GONE, LinkState.MERGED_INTO)
+    name, stream, gone = page.connection.name, page.mapping.name, (LinkState.GONE, LinkState.MERGED_INTO)
     for root in {each for group in owners.values() for each in group}:
-        counted[root] = sum(
-            (link.connection, link.stream) == here and link.state not in gone for link in page.scene.links_at[root]
-        )
+        for link in page.scene.links_at[root]:
+            if link.connection == name and link.stream == stream and link.state not in gone:
+                counted[root] += 1
     return counted
 
 
@@ -144,7 +159,7 @@ def link_of_tombstone(page: PageContext, record: SourceRecord, external_id: str)
 
 def _create_in_flight(page: PageContext, root: int, external_id: str) -> bool:
     """True while a create of ours for this entity may still land: the record is read again when that is settled."""
-    for link in page.scene.links_at[root] if "no_patience" not in PLANTED else ():
+    for link in page.scene.links_at[root] if page.intents and "no_patience" not in PLANTED else ():
         intent = page.intents.get(link.id)
         if (link.connection, link.stream, link.state) != (page.connection.name, page.mapping.name, LinkState.WANTED):
             continue
@@ -158,12 +173,12 @@ def _create_in_flight(page: PageContext, root: int, external_id: str) -> bool:
 
 def _owners(page: PageContext, keys: set[tuple[str, str]]) -> dict[tuple[str, str], list[int]]:
     """Key -> root entities, of the store and of this very page."""
-    scene, found = page.scene, {}
+    root_of, fresh, found = page.scene.root_of, page.scene.fresh_keys[page.mapping.entity], {}
     for key in keys:
-        if key not in page.owners and (page.mapping.entity, *key) not in scene.fresh_keys:
+        if key not in page.owners and key not in fresh:
             continue
-        roots = {scene.root_of[each] for each in page.owners.get(key, ()) if each in scene.root_of}
-        roots |= scene.fresh_keys.get((page.mapping.entity, *key), set())
+        roots = {root_of[each] for each in page.owners.get(key, ()) if each in root_of}
+        roots |= fresh.get(key, set())
         if roots:
             found[key] = sorted(roots)
     return found
@@ -176,11 +191,22 @@ def _new_entity(page: PageContext) -> int:
     return entity_id
 
 
+def _new_link(page: PageContext, root: int, external_id: str, state: LinkState = LIVE) -> LinkRow:
+    scene = page.scene
+    link = LinkRow(
+        id=scene.new_id("link"), connection=page.connection.name, stream=page.mapping.name, external_id=external_id,
+        entity_id=root, state=state, mapping_version=page.connection.mapping_version,
+    )  # fmt: skip
+    scene.add_link(link)
+    page.counts["linked" if state is LIVE else "duplicates"] += 1
+    return link
+
+
 def _attach(page: PageContext, root: int, external_id: str, *, adopted: bool) -> LinkRow:
     """Give an entity this record: onto its wanted link, as a new link, or as a duplicate beside a live one."""
     scene, name, stream = page.scene, page.connection.name, page.mapping.name
     scene.set_state(root, "live")  # somebody speaks of it, perhaps again
-    here = [each for each in scene.links_at[root] if (each.connection, each.stream) == (name, stream)]
+    here = [each for each in scene.links_at[root] if each.connection == name and each.stream == stream]
     wanted = next((each for each in here if each.state == LinkState.WANTED), None) if here else None
     if wanted is not None:
         intent = page.intents.get(wanted.id)
@@ -193,15 +219,8 @@ def _attach(page: PageContext, root: int, external_id: str, *, adopted: bool) ->
         scene.dirty(wanted)
         page.counts["adopted" if adopted else "linked"] += 1
         return wanted
-    living = [each for each in here if each.state in LIVING]
-    duplicate = bool(living) and not page.stream.acts
-    link = LinkRow(
-        id=scene.new_id("link"), connection=name, stream=stream, external_id=external_id, entity_id=root,
-        state=LinkState.DUPLICATE if duplicate else LIVE, mapping_version=page.connection.mapping_version,
-    )  # fmt: skip
-    scene.add_link(link)
-    page.counts["duplicates" if duplicate else "linked"] += 1
-    return link
+    duplicate = bool(here) and not page.stream.acts and any(each.state in LIVING for each in here)
+    return _new_link(page, root, external_id, LinkState.DUPLICATE if duplicate else LIVE)
 
 
 def _review(page: PageContext, record: SourceRecord, external_id: str, candidates: Sequence[int]) -> None:

@@ -123,8 +123,15 @@ def body_of(page: PageContext, record: SourceRecord) -> bytes:
 
 def content_hash(record: SourceRecord, body: bytes | None = None) -> str:
     """Of canonical JSON (`body`, where it is at hand)."""
-    told = f"{record.op}{record.merged_into}".encode()
+    told = UPSERT if record.op == "upsert" and record.merged_into is None else _told_of(record)
     return hashlib.blake2b((canonical_json(record) if body is None else body) + told, digest_size=12).hexdigest()
+
+
+def _told_of(record: SourceRecord) -> bytes:
+    return f"{record.op}{record.merged_into}".encode()
+
+
+UPSERT = _told_of(SourceRecord(external_id="", data={}))
 
 
 def packed(body: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hub.app.conflicts import change_of, conflict_of, history_rows
 from hub.app.context import Connection, Hub
@@ -39,6 +40,7 @@ from hub.model import (
 from hub.store import Tx
 
 Cells = MutableMapping[str, Cell]
+Foreseen = tuple[Any, Any] | None  # of `Scene._foresee`
 LIVE = LinkState.LIVE  # asked for each record, and an enum is slow to ask
 ID_BLOCK, ID_BLOCK_MOST = 50, 1600  # ids drawn from the store at a time: first, and at most
 
@@ -68,11 +70,11 @@ class Scene:
     findings: Findings = field(default_factory=Findings)
     returned: set[int] = field(default_factory=set)  # links whose records were gone, and are back
     departed: dict[tuple[int, str], dict[str, list[Claim]]] = field(default_factory=dict)
-    fresh_keys: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+    fresh_keys: dict[str, dict[tuple[str, str], set[int]]] = field(default_factory=lambda: defaultdict(dict))
     own_keys: dict[int, set[tuple[str, str]] | None] = field(default_factory=dict)  # of new entities, by their record
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
     _cells: dict[int, Mapping[str, Cell]] = field(default_factory=dict)
-    _first: dict[int, list[tuple[LinkRow, list[str]]]] = field(default_factory=dict)  # root -> first contacts, claims
+    _first: dict[int, list[tuple[LinkRow, list[str], Foreseen]]] = field(default_factory=dict)  # root -> first contacts
     _alone: set[int] = field(default_factory=set)  # new entities whose documents were made in one go
     _rekeyed: set[int] = field(default_factory=set)  # roots that may answer to other keys now
     _standings: dict[tuple[str, str, str, bool], Standing] = field(default_factory=dict)
@@ -164,7 +166,8 @@ class Scene:
         self._dirty_links.add(link.id)
         if rekey:
             self._rekeyed.add(root)
-        self._first.setdefault(root, []).append((link, filled))
+        contacts = self._first.setdefault(root, [])
+        contacts.append((link, filled, None if contacts else self._foresee(root, link, filled)))
 
     def value(self, root: int, name: str) -> Json:
         """What stands in one field."""
@@ -233,10 +236,12 @@ class Scene:
         """Derive every touched field anew; note history and conflicts."""
         for root, contacts in self._first.items():
             if not self._settled_at_once(root, contacts):
-                self._touched[root].update(name for _, filled in contacts for name in filled)
+                self._touched[root].update(name for _, filled, _ in contacts for name in filled)
                 self._recheck[root].update(self._touched[root])
             if root not in self._alone:
-                self._recheck[root].update(*(link.shadow["held"].keys() - set(filled) for link, filled in contacts))
+                for link, filled, _ in contacts:
+                    held = link.shadow["held"]
+                    self._recheck[root].update(held.keys() - filled if len(held) > len(filled) else ())
         self._first.clear()
         for root in sorted(self._touched):
             names, entity = self._touched[root], self.entity_type(root)
@@ -260,53 +265,56 @@ class Scene:
                 self._accept(root, name, decision, voices, joint)
         self._touched.clear()
 
-    def _settled_at_once(self, root: int, contacts: list[tuple[LinkRow, list[str]]]) -> bool:
-        """True if a first contact's fields are decided: it is all that is known, or it agrees (but for some, touched).
+    def _foresee(self, root: int, link: LinkRow, filled: list[str]) -> Foreseen:
+        """What a first contact will come to if nothing else happens to its entity: told while its values are at hand.
 
-        Nothing else may have happened to the entity in this transaction, and no person may have ruled on it.
+        (values, fields) of a new entity; or fields that must be decided, and those in which its claim takes over.
         """
-        link, filled = contacts[0]
-        others = [each for each in self.links_at[root] if each is not link]
-        if len(contacts) > 1 or root in self._touched or root in self._states or self.rulings.get(root):
-            return False
-        if link.id in self._dirty_cells or link.state not in SPEAKING:
-            return False
+        row, here, shadow = self.entities[root], self.links_at[root], link.shadow
         if root in self.new_entities:
-            return not others and root not in self._stored and self._settle_alone(root, link, filled)
-        if len(others) != 1 or others[0].id in self._dirty_cells or others[0].id in self._new_links:
-            return False
-        row, old = self.entities[root], others[0]
-        if old.state not in SPEAKING:
-            return False
+            if row.type not in self._groups:
+                self._groups[row.type] = groups_of(self.entity_type(root).fields)
+            return values_alone(self._groups[row.type], shadow["held"], filled, shadow["own"]) if filled else None
+        if len(here) != 2:
+            return None
+        old = here[0] if here[1] is link else here[1]
         pair = (row.type, old.connection, link.connection, old.id < link.id)
         standing = self._standings.get(pair)
         if standing is None:
             standing = self._standings[pair] = standing_of(self.hub, self.entity_type(root), old, link)
-        open_, taken = undecided(row.fields, row.values, old.shadow, link.shadow, filled, standing)
-        for name in open_:
+        return undecided(row.fields, row.values, old.shadow, shadow, filled, standing)
+
+    def _settled_at_once(self, root: int, contacts: list[tuple[LinkRow, list[str], Foreseen]]) -> bool:
+        """True if a first contact's fields are decided: it is all that is known, or it agrees (but for some, touched).
+
+        Nothing else may have happened to the entity in this transaction, and no person may have ruled on it.
+        """
+        (link, filled, foreseen), here = contacts[0], self.links_at[root]
+        if len(contacts) > 1 or foreseen is None or link.id in self._dirty_cells or link.state not in SPEAKING:
+            return False
+        if root in self._touched or root in self._states or self.rulings.get(root):
+            return False
+        row, own = self.entities[root], link.shadow["own"]
+        if root in self.new_entities:
+            if len(here) != 1 or root in self._stored:
+                return False
+            row.values, row.fields = foreseen
+            row.version = own[4]
+            self.changed[root] = AllNew(row.values)
+            self._alone.add(root)
+            self._recheck[root].update(())  # everything, told when somebody asks (`_rechecked`)
+            return True
+        old = here[0] if here[1] is link else here[1]
+        if len(here) != 2 or old.id in self._dirty_cells or old.id in self._new_links or old.state not in SPEAKING:
+            return False
+        for name in foreseen[0]:
             self.touch(root, name)
-        if taken:
-            row.fields = taken_over(row.fields, row.values, taken, link.shadow["own"])
+        if foreseen[1]:
+            row.fields = taken_over(row.fields, row.values, foreseen[1], own)
             self._passed_on.add(root)
         mapping = self.hub.mapping_of(link.connection, link.stream)
         if mapping is not None and mapping.cases:
             self._recheck[root].update(filled)
-        return True
-
-    def _settle_alone(self, root: int, link: LinkRow, filled: list[str]) -> bool:
-        """A new entity that one record brought: its values are the record's claims."""
-        row = self.entities[root]
-        if row.type not in self._groups:
-            self._groups[row.type] = groups_of(self.entity_type(root).fields)
-        shadow = link.shadow
-        made = values_alone(self._groups[row.type], shadow["held"], filled, shadow["own"]) if filled else None
-        if made is None:
-            return False
-        row.values, row.fields = made
-        row.version = self.version
-        self.changed[root] = AllNew(row.values)
-        self._alone.add(root)
-        self._recheck[root].update(())  # everything, told when somebody asks (`_rechecked`)
         return True
 
     def _also(self, root: int, declared: CanonicalField, joint: FieldState | None) -> list[FieldState]:
@@ -411,6 +419,7 @@ class Scene:
     def mark_behind(self) -> None:
         """Put every link on notice that lacks a rechecked field, and want the records that should exist."""
         makers: dict[str, tuple[list[Connection], bool]] = {}
+        computed = self.hub.computes_outward()
         for root in sorted(self._recheck):
             if root in self.new_entities or root in self.changed or root in self._turned:
                 kind = self.entities[root].type
@@ -421,6 +430,8 @@ class Scene:
                     self._scope(root)
                 for connection in connections:
                     self.want(root, connection)
+            if root in self._alone and root not in self._states and not computed:
+                continue  # the one record that brought it lacks nothing
             for link in tuple(self.links_at[root]):
                 if (
                     link.state == LIVE

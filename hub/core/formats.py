@@ -291,6 +291,7 @@ def _parse_url(text: str) -> str:
 
 # Country
 
+ISO_NAMES = ""  # in the place of a language
 _LANGUAGES = (
     "en",
     "de",
@@ -339,6 +340,9 @@ _ALIASES = {  # what people write and neither ISO 3166 nor CLDR lists
 }
 
 
+_OF_SEVERAL = frozenset({"kongo"})  # names that mean one country in one language, and another one in the next
+
+
 @lru_cache(CACHE)
 def read_country(text: str) -> str:
     """ISO 3166 alpha-2 of a code or of a name in one of the languages known here.
@@ -346,10 +350,13 @@ def read_country(text: str) -> str:
     Raises MappingFault MAP-140.
     """
     text = text.strip()
-    names = _country_names()
-    if len(text) == 2 and text.upper() in names[1]:
+    if len(text) == 2 and text.upper() in _country_codes():
         return text.upper()
-    found = names[0].get(_fold(text))
+    name = _fold(text)
+    found = _ALIASES.get(name)
+    if found is None and name not in _OF_SEVERAL:
+        languages = (_country_names(language) for language in (ISO_NAMES, *_LANGUAGES))  # each is read when it is asked
+        found = next((names[name] for names in languages if name in names), None)
     if found is None:
         raise MappingFault("MAP-140", "no country we know", "write the ISO code (DE) or the country's full name")
     return found
@@ -370,29 +377,31 @@ def country_name(code: str, form: str) -> str:
 
 
 @lru_cache(1)
-def _country_names() -> tuple[dict[str, str], frozenset[str]]:
-    """(folded name -> alpha-2, all alpha-2 codes). A name that means two countries means none."""
+def _country_codes() -> frozenset[str]:
     import pycountry
-    from babel import localedata
 
-    codes = frozenset(country.alpha_2 for country in pycountry.countries)
-    found: dict[str, set[str]] = {}
-    for country in pycountry.countries:
-        for name in (
-            country.alpha_3,
-            country.name,
-            getattr(country, "common_name", ""),
-            getattr(country, "official_name", ""),
-        ):
-            found.setdefault(_fold(name), set()).add(country.alpha_2)
-    for language in _LANGUAGES:
+    return frozenset(country.alpha_2 for country in pycountry.countries)
+
+
+@lru_cache(None)
+def _country_names(language: str) -> dict[str, str]:
+    """Folded name -> alpha-2, in one language, or as ISO 3166 has them (and its three-letter codes)."""
+    found: dict[str, str] = {}
+    if language == ISO_NAMES:
+        import pycountry
+
+        for country in pycountry.countries:
+            official, common = getattr(country, "official_name", ""), getattr(country, "common_name", "")
+            for name in (country.alpha_3, country.name, common, official):
+                found[_fold(name)] = country.alpha_2
+    else:
+        from babel import localedata
+
         own = localedata.load(language, merge_inherited=False)  # what languages inherit is no name of a country
-        for code, name in own["territories"].items():
-            if code in codes:
-                found.setdefault(_fold(name), set()).add(code)
-    vars(localedata).get("_cache", {}).clear()  # 1 MB a language, of which only this was wanted
-    names = {name: next(iter(those)) for name, those in found.items() if name and len(those) == 1}
-    return names | _ALIASES, codes
+        found = {_fold(name): code for code, name in own["territories"].items() if code in _country_codes()}
+        vars(localedata).get("_cache", {}).clear()  # 1 MB a language, of which only this was wanted
+    found.pop("", None)
+    return found
 
 
 def _fold(text: str) -> str:

@@ -60,7 +60,10 @@ def decide_match(
         apart: root entities that a person said this record does not belong to.
     """
     if not found:
-        return NEW if any(strength == "strong" for _, _, strength in keys) else KEYLESS
+        for key in keys:
+            if key[2] == "strong":
+                return NEW
+        return KEYLESS
     strong: dict[int, str] = {}
     weak: dict[int, str] = {}
     crowded = []

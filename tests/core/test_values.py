@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 import hypothesis.strategies as st
 import phonenumbers
+import pycountry
 import pytest
+from babel import localedata
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import given, settings
 
+from hub.core import formats
 from hub.core.canonical import CanonicalField, EntityType, Key
 from hub.core.formats import (
     MappingFault,
@@ -272,10 +275,32 @@ def test_the_fast_path_of_numbers_dialled_at_home_is_taken() -> None:
 
 @pytest.mark.parametrize("form", ["alpha2", "alpha3", "name"])
 def test_every_country_comes_back_from_every_form(form: str) -> None:
-    import pycountry
-
     for country in pycountry.countries:
         assert read_country(country_name(country.alpha_2, form)) == country.alpha_2
+
+
+def test_a_country_is_found_in_the_first_language_that_names_it_since_no_other_means_another() -> None:
+    meant: dict[str, set[str]] = {}
+    for language in formats._LANGUAGES:
+        for code, name in localedata.load(language, merge_inherited=False)["territories"].items():
+            if pycountry.countries.get(alpha_2=code) is not None:
+                meant.setdefault(formats._fold(name), set()).add(code)
+    for country in pycountry.countries:
+        names = (
+            country.alpha_3,
+            country.name,
+            getattr(country, "official_name", ""),
+            getattr(country, "common_name", ""),
+        )
+        for name in filter(None, names):
+            meant.setdefault(formats._fold(name), set()).add(country.alpha_2)
+    assert {name for name, codes in meant.items() if len(codes) > 1} == formats._OF_SEVERAL
+    for name, codes in meant.items():
+        if name in formats._OF_SEVERAL:
+            with pytest.raises(MappingFault, match="no country we know"):
+                read_country(name)
+        elif name not in formats._ALIASES:
+            assert read_country(name) == next(iter(codes)), name
 
 
 # Blank and ~
