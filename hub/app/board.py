@@ -24,7 +24,7 @@ from hub.errors import NotFound
 from hub.model import Json
 from hub.store import Tx
 
-BOARD = "figures"  # the setting that keeps it
+BOARD = "figures.board"  # the setting that keeps it
 OFF = ("off track", "missed")
 
 
