@@ -153,12 +153,12 @@ def _brought_up(book: Book, now: float) -> bool:
 
     def anew() -> bool:
         book.until, book.spans = now, _spans(book, today)
-        return _tell_all(book, mark) and _add_all(book, mark, today)
+        return _tell_all(book, mark) and _add_all(book, today)
 
     if not stands:
         if not anew():
             return False
-    elif not lasts and not _add_all(book, mark, today):
+    elif not lasts and not _add_all(book, today):
         return False
     while not book.over():
         with book.hub.store.reading() as tx:
@@ -288,7 +288,8 @@ def _tell_all(book: Book, mark: Json) -> bool:
             if len(rows) < PAGE:
                 break
             after_id = rows[-1].id
-    book.commit(lambda tx: tx.set_setting(KEPT, {"mark": mark, "until": book.until}))
+    now = book.hub.clock.now()
+    book.commit(lambda tx: tx.set_setting(KEPT, {"mark": mark, "until": book.until, "anew": now, "changed": now}))
     return True
 
 
@@ -297,7 +298,7 @@ def _forget(tx: Tx) -> None:
     tx.set_setting(KEPT, None)
 
 
-def _add_all(book: Book, mark: Json, since: date) -> bool:
+def _add_all(book: Book, since: date) -> bool:
     """The sums of all facts, in the spans of that day. False: stopped, the sums are what they were."""
     found: dict[Place, Running] = defaultdict(Running)
     book.spans = _spans(book, since)
@@ -318,11 +319,15 @@ def _add_all(book: Book, mark: Json, since: date) -> bool:
     def write(tx: Tx) -> None:
         tx.drop_sums()
         tx.set_sums(sums)
-        kept = {"mark": mark, "until": book.until, "since": since.isoformat(), "goals": _goals(book.hub)}
-        tx.set_setting(KEPT, kept)
+        _know(tx, until=book.until, since=since.isoformat(), goals=_goals(book.hub))
 
     book.commit(write)
     return True
+
+
+def _know(tx: Tx, **more: Json) -> None:
+    """What else is to be known of what is kept."""
+    tx.set_setting(KEPT, {**(tx.setting(KEPT) or {}), **more})
 
 
 def _whole_people(tx: Tx, after: int) -> tuple[list[FactRow], int | None]:
@@ -358,6 +363,7 @@ def _restate(book: Book, notes: Sequence[tuple[int, int]]) -> None:
         tx.add_facts(row for row in fresh if row.entity_id in changed)
         tx.set_sums(sums)
         tx.drop_change_notes(number for number, _ in notes)
+        _know(tx, changed=book.hub.clock.now())
 
     book.commit(write)
 
@@ -392,17 +398,18 @@ def _let_pass(book: Book, now: float) -> bool:
             theirs = tx.facts_of({row.person for row in rows})
         sums = _moved(book, _tallies(book, theirs, book.until), _tallies(book, theirs, moment))
         turned = [row._replace(turns_at=_next_turn(book, row, moment)) for row in theirs]
-        book.commit(lambda tx, sums=sums, turned=turned, moment=moment: _passed(tx, sums, turned, moment))  # type: ignore[misc]
+        more = {"until": moment} | ({"changed": book.hub.clock.now()} if sums else {})
+        book.commit(lambda tx, sums=sums, turned=turned, more=more: _passed(tx, sums, turned, more))  # type: ignore[misc]
         book.until = moment
         if moment >= now:
             return True
     return False
 
 
-def _passed(tx: Tx, sums: Sequence[SumRow], turned: Sequence[FactRow], moment: float) -> None:
+def _passed(tx: Tx, sums: Sequence[SumRow], turned: Sequence[FactRow], more: Mapping[str, Json]) -> None:
     tx.set_sums(sums)
     tx.turn_facts(turned)
-    tx.set_setting(KEPT, {**(tx.setting(KEPT) or {}), "until": moment})
+    _know(tx, **more)
 
 
 def _next_turn(book: Book, row: FactRow, until: float) -> float | None:
