@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.past import parse_moment
-from hub.app.sights import Segment, look_for, pages_of, segment_of
+from hub.app.sights import Segment, look_for, looks_for, pages_of, segment_of
 from hub.app.titles import cards
 from hub.core.facts import facts_of, grouped
 from hub.core.goals import Goal, standing_of
@@ -202,6 +202,33 @@ def look_at(
     return Seen(figures=whole, facts=tuple(facts), left_out=left_out, named=named)
 
 
+def look_at_all(
+    hub: Hub, asked: Sequence[tuple[Kpi, Sequence[Period]]], *, until: float, as_of: float | None = None
+) -> list[Sequence[Figure]]:  # fmt: skip
+    """Many figures, each of its periods, now or then: every record is looked at once for all of them."""
+    zone = kpis_of(hub).zone
+    parts = {part.name: part for kpi, _ in asked for part in kpi.parts}
+    facts = {name: chosen(parts[name], own, until=until) for name, own in _facts_of_all(hub, parts.values(), as_of)}
+    found = []
+    for kpi, periods in asked:
+        told = [figures(part, facts[part.name], periods, zone=zone, until=until) for part in kpi.parts]
+        found.append(told[0] if len(told) == 1 else quotients(kpi, *told))
+    return found
+
+
+def _facts_of_all(hub: Hub, kpis: Iterable[Kpi], as_of: float | None) -> Iterator[tuple[str, list[Fact]]]:
+    """Figure -> what every record says to it."""
+    groups, zone = grouped(kpis), kpis_of(hub).zone
+    for look, places in looks_for(hub, groups, as_of=as_of):
+        own = [groups[place] for place in places]
+        found: list[list[Fact]] = [[] for _ in own]
+        for page in pages_of(look):
+            for facts, told in zip(found, facts_of(own, page, zone), strict=True):
+                facts += [fact for fact in told if fact is not None]
+        for group, facts in zip(own, found, strict=True):
+            yield from ((kpi.name, facts) for kpi in group.kpis)
+
+
 def goals_of(hub: Hub) -> list[Goal]:
     """The nearest deadline first."""
     goals: Mapping[str, Goal] = hub.projects.goals if hub.projects is not None else {}
@@ -210,10 +237,9 @@ def goals_of(hub: Hub) -> list[Goal]:
 
 def list_goals(hub: Hub) -> list[Dict]:
     """Every goal and how it stands, the nearest deadline first."""
-    now = hub.clock.now()
-    return [
-        goal_row(hub, goal, look_at(hub, goal.kpi, [goal.span], until=now).figures[0], now) for goal in goals_of(hub)
-    ]  # fmt: skip
+    now, goals = hub.clock.now(), goals_of(hub)
+    told = look_at_all(hub, [(goal.kpi, [goal.span]) for goal in goals], until=now) if goals else ()
+    return [goal_row(hub, goal, figures[0], now) for goal, figures in zip(goals, told, strict=True)]
 
 
 def goal_row(hub: Hub, goal: Goal, figure: Figure, now: float) -> Dict:

@@ -28,7 +28,7 @@ from hub.app.context import Hub
 from hub.app.kpis import SHOWN, kpis_of
 from hub.app.leases import LeaseLost, take
 from hub.app.publishing import published, stem_of
-from hub.app.sights import Look, look_for, sights_of
+from hub.app.sights import Look, looks_for, sights_of
 from hub.app.transact import commit
 from hub.core.facts import Group, Place, Running, Spans, facts_of, grouped, next_turn, tallies_of
 from hub.core.kpis import (
@@ -82,13 +82,10 @@ class Book:
     @cached_property
     def kinds(self) -> Mapping[str, list[tuple[Look, list[int]]]]:
         """Entity type -> how its records are looked at, and the places of those groups that look so."""
-        asked: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for place, group in enumerate(self.groups):
-            asked[group.question.entity][group.question.per].append(place)
-        return {kind: [self._look(places) for places in _together(own)] for kind, own in asked.items()}
-
-    def _look(self, places: list[int]) -> tuple[Look, list[int]]:
-        return look_for(self.hub, [self.groups[place].first for place in places]), places
+        found: dict[str, list[tuple[Look, list[int]]]] = defaultdict(list)
+        for look, places in looks_for(self.hub, self.groups):
+            found[look.entity.name].append((look, places))
+        return found
 
     def commit(self, work: Callable[[Tx], None]) -> None:
         """Carry it out as whoever keeps the book. Raises LeaseLost."""
@@ -99,13 +96,6 @@ class Book:
             work(tx)
 
         commit(self.hub, alone)
-
-
-def _together(by_reference: Mapping[str, list[int]]) -> list[list[int]]:
-    """Those that count by no reference look together with those that do."""
-    plain = by_reference.get("", [])
-    first, *rest = [own for per, own in by_reference.items() if per] or [[]]
-    return [first + plain, *rest]
 
 
 def keep(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -> Book | None:
