@@ -99,9 +99,9 @@ class FigureViews:
         same_day = datetime.fromtimestamp(at, zone).date() == datetime.fromtimestamp(now, zone).date()
         if not stands or not kept or "anew" not in kept:
             return (at, answer, True) if same_day and at <= now < at + LASTS_S and not _names(answer) else None
-        if at < kept["anew"] and _names(answer):
+        if at <= kept["anew"] and _names(answer):
             return None
-        return at, answer, same_day and at >= kept["changed"]
+        return at, answer, same_day and at > kept["changed"]
 
     def _begun(self, question: KpiQuestion) -> _Job:
         with self._lock:

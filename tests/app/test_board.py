@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from hub.app.board import board, refresh, trend
+from hub.app.board import board, by_period, refresh, trend
 from hub.app.identity import merge
 from hub.app.kpis import list_goals, list_kpis, show_kpi
 from hub.core.document import Sheet
 from hub.core.goals import parse_goals
+from hub.core.kpis import PERIODS
 from hub.runtime.yaml import parse_yaml
 from tests.app.test_kpis import deal, load, made, with_kpis
 from tests.reward_world import DAY, MakeWorld, World, order_record, worlds
@@ -43,6 +44,11 @@ def assert_as_computed_now(w: World) -> None:
     for each in found["figures"]:
         assert each["figures"] == show_kpi(w.hub, each["kpi"])["figures"], each["kpi"]
     assert found["goals"] == list_goals(w.hub)
+    for number, each in enumerate(names(w)):
+        by = PERIODS[number % len(PERIODS)]
+        kept = by_period(w.hub, each, by)
+        assert kept is not None
+        assert kept["figures"] == show_kpi(w.hub, each, by=by)["figures"], (each, by)
 
 
 def names(w: World) -> set[str]:
@@ -53,6 +59,7 @@ def test_before_the_first_computation_every_figure_is_named_and_none_told(world:
     found = board(world().hub)
     assert found["at"] is None
     assert {each["now"] for each in found["figures"]} == {None}
+    assert by_period(world().hub, "revenue", "week") is None
 
 
 def test_only_what_changed_is_computed_anew_and_the_board_tells_what_is_computed_now(world: MakeWorld) -> None:
