@@ -65,6 +65,7 @@ class Measured:
     """Seconds."""
 
     first: float  # all figures of all records
+    first_cpu: float  # of this process: what it would be on a machine with nothing else to do
     single: dict[str, float]  # figure -> as `hub kpis show` computes it, out of all records
     memory_mb: int  # the most that this process ever held
     one: dict[str, float]  # what changed -> until the board tells it, the middle of some times
@@ -192,16 +193,18 @@ def _deal(chance: random.Random, now: float, contacts: int) -> Values:
 
 
 def measure(hub: Hub, contacts: int, *, times: int = TIMES) -> Measured:
-    began = time.monotonic()
+    began, cpu_began = time.monotonic(), time.process_time()
     refresh(hub, owner="bench")
-    first = _since(began)
+    first, first_cpu = _since(began), time.process_time() - cpu_began
     one = {name: statistics.median(_restated(hub, change) for _ in range(times)) for name, change in _changes(contacts)}
     began = time.monotonic()
     kept = {each["kpi"]: each["figures"] for each in board(hub)["figures"]}
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     pages, beyond = _pages(hub, times)
     single = {name: _alone(hub, name, kept) for name in CHECKED}
-    return Measured(first=first, single=single, memory_mb=memory_mb, one=one, pages=pages, beyond=beyond)
+    return Measured(
+        first=first, first_cpu=first_cpu, single=single, memory_mb=memory_mb, one=one, pages=pages, beyond=beyond
+    )  # fmt: skip
 
 
 def _alone(hub: Hub, name: str, kept: dict[str, Json]) -> float:
@@ -283,7 +286,7 @@ def _since(began: float) -> float:
 def as_text(found: Measured) -> str:
     """Times, and how they stand to each other."""
     lines = [
-        f"first computation          {found.first:>10.1f} s\n",
+        f"first computation          {found.first:>10.1f} s, {found.first_cpu:.1f} s of CPU\n",
         f"memory until then          {found.memory_mb:>10,} MB\n",
     ]
     for name, took in found.one.items():
@@ -295,7 +298,8 @@ def as_text(found: Measured) -> str:
         lines.append(f"{path}: there after {took:.1f} s\n")
     slowest = max(found.pages, key=lambda each: each.median_ms)
     lines.append(
-        f"{len(found.pages)} pages, slowest {slowest.path}: {slowest.median_ms:.1f} ms (must be {MUST_MS:g})\n"
+        f"{len(found.pages)} pages, slowest {slowest.path}: {slowest.median_ms:.1f} ms (must be {MUST_MS:g}), "
+        f"{slowest.cpu_ms:.1f} ms of CPU\n"
     )
     lines += [f"  {each.path}: status {each.status}\n" for each in found.pages if each.status != 200]
     return "".join(lines)

@@ -204,7 +204,7 @@ def look_at(
 
 def look_at_all(
     hub: Hub, asked: Sequence[tuple[Kpi, Sequence[Period]]], *, until: float, as_of: float | None = None
-) -> list[Sequence[Figure]]:  # fmt: skip
+) -> list[list[Figure]]:  # fmt: skip
     """Many figures, each of its periods, now or then: every record is looked at once for all of them."""
     zone = kpis_of(hub).zone
     parts = {part.name: part for kpi, _ in asked for part in kpi.parts}

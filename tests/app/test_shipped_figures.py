@@ -499,7 +499,8 @@ def assert_every_figure_right(y: Year) -> None:
         found = told_of_all[name]
         assert found.keys() == expected.keys(), name
         for label, value in expected.items():
-            ours = None if found[label] is None else Fraction(found[label])
+            exact = found[label]
+            ours = None if exact is None else Fraction(exact)
             assert (ours is None) == (value is None), (name, label, ours, value)
             if ours is not None and value is not None:
                 assert abs(ours - value) <= Fraction(1, 10**6), (name, label, float(ours), float(value))
