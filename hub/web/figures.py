@@ -13,6 +13,7 @@ from hub.app import board, kpis
 from hub.app.audit_report import as_page, past_audits
 from hub.app.csv_out import as_csv
 from hub.app.figure_views import View
+from hub.app.past import parse_moment
 from hub.app.people import Right
 from hub.errors import NeedsReview, NotFound
 from hub.web.site import Ask, Routes
@@ -65,7 +66,7 @@ def one(ask: Ask) -> Response:
     if found is None:
         try:
             view = ask.service.figures.look(name, asked)
-            found = None if view.answer is None else {**view.answer, "at": view.at}
+            found = _shown_then(ask, kept, asked) if view.answer is None else {**view.answer, "at": view.at}
         except NeedsReview as error:
             errors.append(error)
     link = urlencode({key: value for key, value in asked.items() if value and key != "records"})
@@ -87,6 +88,19 @@ def _beforehand(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, st
     by = asked["by"] or "month"
     found = board.by_period(ask.hub, kept["kpi"], by)
     return None if found is None else {**kept, **found, "by": by, "as_of": None, "left_out": 0}
+
+
+def _shown_then(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """What the board showed at the moment that is asked about, until it is known which records make the difference."""
+    by = asked["by"] or "month"
+    if kept is None or not asked["as_of"] or any(asked[key] for key in ("segment", "records", "since")):
+        return None
+    rows = board.shown_then(ask.hub, kept["kpi"], by, parse_moment(asked["as_of"]))
+    return (
+        None
+        if rows is None
+        else {**kept, "at": None, "figures": rows, "by": by, "as_of": asked["as_of"], "left_out": 0}
+    )
 
 
 @ROUTES.get("/figures/{kpi}/csv")
