@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from hub.app.context import Hub
-from hub.app.kpis import SHOWN, figure_row, goal_row, goals_of, list_kpis
+from hub.app.kpis import SHOWN, figure_row, goal_row, goals_of, kpi_of, kpis_of, list_kpis, unit_of
 from hub.app.listings import Dict, iso
 from hub.app.restating import keep, told
 from hub.app.transact import commit
@@ -23,9 +23,12 @@ from hub.core.kpis import PERIODS, last_periods
 from hub.errors import NotFound
 from hub.model import Json
 from hub.store import Tx
+from hub.store.figures import ShownRow
 
-BOARD = "figures"  # the setting that keeps it
+BOARD = "figures.board"  # the setting that keeps it
 OFF = ("off track", "missed")
+LASTING = ("month", "quarter", "year")  # periods of which it is remembered what was shown
+HOUR_S = 3_600
 
 
 def refresh(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -> list[str]:
@@ -57,9 +60,24 @@ def refresh(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -
 
 
 def _keep(tx: Tx, rows: Mapping[str, Mapping[str, Json]], goals: Sequence[Json], at: float) -> None:
+    for by in LASTING:
+        _remember(tx, rows[by], (tx.setting(f"{BOARD}.{by}") or {}).get("kpis", {}), at)
     tx.set_setting(BOARD, {"at": at, "kpis": rows["month"], "goals": goals})
     for by, kept in rows.items():
         tx.set_setting(f"{BOARD}.{by}", {"at": at, "kpis": kept})
+
+
+def _remember(tx: Tx, rows: Mapping[str, Json], old: Mapping[str, Json], at: float) -> None:
+    """What is told otherwise from now on."""
+    fresh = []
+    for name, own in rows.items():
+        before = {row["period"]: (row["value"], row["of"]) for row in old.get(name, ())}
+        fresh += [
+            ShownRow(name, row["period"], at, row["value"], row["of"])
+            for row in own
+            if before.get(row["period"]) != (row["value"], row["of"])
+        ]
+    tx.add_shown(fresh, since=at - at % HOUR_S)
 
 
 # As it is shown
@@ -101,6 +119,28 @@ def by_period(hub: Hub, name: str, by: str) -> Dict | None:
         kept: Mapping[str, Any] = tx.setting(f"{BOARD}.{by}") or {}
     rows = kept.get("kpis", {}).get(name)
     return None if rows is None else {"at": iso(kept["at"]), "figures": rows}
+
+
+def shown_then(hub: Hub, name: str, by: str, as_of: float) -> list[Dict] | None:
+    """Rows of show_kpi with what the board showed at an earlier moment, and what it showed last; None: not all of it.
+
+    The board remembers months, quarters and years, each as it stood at the end of an hour.
+    """
+    kpis = kpis_of(hub)
+    kpi, day = kpi_of(kpis, name), datetime.fromtimestamp(as_of, kpis.zone).date()
+    periods = last_periods(by, day, SHOWN)
+    with hub.store.reading() as tx:
+        labels = [period.label for period in periods]
+        then, now = ({row.span: row for row in tx.shown(name, labels, until)} for until in (as_of, hub.clock.now()))
+    if len(then) < len(periods):
+        return None
+    return [
+        {
+            "period": period.label, "segment": "", "value": then[period.label].value, "unit": unit_of(kpis, kpi),
+            "of": then[period.label].of, "open": day < period.after, "value_now": now[period.label].value,
+        }
+        for period in periods
+    ]  # fmt: skip
 
 
 def trend(closed: Sequence[Dict], direction: str) -> str:

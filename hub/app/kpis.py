@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from types import MappingProxyType
+from typing import NamedTuple
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
-from hub.app.sights import Segment, look_for, pages_of, segment_of
+from hub.app.past import parse_moment
+from hub.app.sights import Segment, look_for, looks_for, pages_of, segment_of
 from hub.app.titles import cards
 from hub.core.facts import facts_of, grouped
 from hub.core.goals import Goal, standing_of
@@ -33,6 +35,13 @@ from hub.core.kpis import (
 from hub.core.values import plain_decimal
 from hub.errors import NeedsReview, NotFound
 from hub.runtime.registry import KPIS_FILE
+
+Watch = Callable[[int], None]
+
+
+def nobody(records: int) -> None:
+    """Nobody watches."""
+
 
 SHOWN = 12  # periods, if nobody says since when
 PERIODS_MOST = 4000
@@ -83,9 +92,42 @@ def list_kpis(hub: Hub) -> list[Dict]:
     ]  # fmt: skip
 
 
+class KpiQuestion(NamedTuple):
+    """What `show_kpi` is asked."""
+
+    name: str
+    by: str
+    since: str
+    segment: str
+    as_of: float | None
+    records: bool
+
+
+def checked_question(hub: Hub, name: str, asked: Mapping[str, str]) -> KpiQuestion:
+    """A question out of texts. Raises what `show_kpi` and `parse_moment` raise."""
+    as_of = parse_moment(asked["as_of"]) if asked.get("as_of") else None
+    found = KpiQuestion(
+        name, asked.get("by") or "month", asked.get("since", ""), asked.get("segment", ""), as_of,
+        asked.get("records") == "yes",
+    )  # fmt: skip
+    kpis, now = kpis_of(hub), hub.clock.now()
+    for part in kpi_of(kpis, name).parts:
+        segment_of(hub.canonical, part, found.segment)
+    _periods(kpis, found.by, found.since, now if as_of is None else min(as_of, now))
+    return found
+
+
+def count_records(hub: Hub, question: KpiQuestion) -> int:
+    """How many records are looked at for an answer."""
+    with hub.store.reading() as tx:
+        counted = tx.count_entities()
+    parts = kpi_of(kpis_of(hub), question.name).parts
+    return sum(counted.get(part.entity.name, 0) for part in parts) * (1 if question.as_of is None else 2)
+
+
 def show_kpi(
     hub: Hub, name: str, *, by: str = "month", since: str = "", segment: str = "", as_of: float | None = None,
-    records: bool = False,
+    records: bool = False, most: int | None = None, watch: Watch = nobody,
 ) -> Dict:  # fmt: skip
     """A figure by period.
 
@@ -95,11 +137,14 @@ def show_kpi(
         segment: a field, REFERENCE.FIELD or `source`.
         as_of: epoch seconds: as it would have been shown then, beside what is known of the same periods now.
         records: with the records behind each figure.
+        most: no more than so many records and differences are told; None: all.
+        watch: told how many records were looked at, page by page.
 
     Returns:
         {"kpi", "text", "unit", "direction", "by", "as_of", "left_out": records that no figure can count,
          "figures": [{period, segment, value, unit, of, open}], "records": …, and for an earlier moment
-         "differences": the records that make the difference to now}
+         "differences": the records that make the difference to now; how many there are of both: "record_count",
+         "difference_count"}
 
     Raises:
         NotFound: no such figure. NeedsReview: KPI-PERIOD, KPI-SEGMENT.
@@ -109,7 +154,7 @@ def show_kpi(
     now = hub.clock.now()
     until = now if as_of is None else min(as_of, now)
     periods = _periods(kpis, by, since, until)
-    seen = look_at(hub, kpi, periods, segment=segment, as_of=as_of, until=until)
+    seen = look_at(hub, kpi, periods, segment=segment, as_of=as_of, until=until, watch=watch)
     names = _segment_names(hub, seen)
     rows = [figure_row(kpis, kpi, each, until, names) for each in seen.figures]
     answer: Dict = {
@@ -117,19 +162,15 @@ def show_kpi(
         "as_of": iso(as_of), "left_out": seen.left_out, "figures": rows,
     }  # fmt: skip
     if records:
-        answer["records"] = _records(hub, seen, names)
+        answer["records"] = _records(hub, seen, names, most)
+        answer["record_count"] = sum(len(figure.ids) for figure in seen.figures)
     if as_of is not None:
-        later = look_at(hub, kpi, periods, segment=segment, until=now)
+        later = look_at(hub, kpi, periods, segment=segment, until=now, watch=watch)
         names |= _segment_names(hub, later)
         answer["figures"] = _beside(kpis, kpi, rows, later.figures, until, names)
-        touched = {id_ for each in (*seen.figures, *later.figures) for id_ in each.ids}
-        changed = [
-            each
-            for old, new in zip(seen.facts, later.facts, strict=True)
-            for each in differences(old, new)
-            if each.id in touched
-        ]
-        answer["differences"] = _differences(hub, changed, seen.figures, later.figures)
+        changed = _changed(seen, later)
+        answer["differences"] = _differences(hub, changed[:most], seen.figures, later.figures)
+        answer["difference_count"] = len(changed)
     return answer
 
 
@@ -144,20 +185,48 @@ class Seen:
 
 
 def look_at(
-    hub: Hub, kpi: Kpi, periods: Sequence[Period], *, until: float, segment: str = "", as_of: float | None = None
-) -> Seen:
+    hub: Hub, kpi: Kpi, periods: Sequence[Period], *, until: float, segment: str = "", as_of: float | None = None,
+    watch: Watch = nobody,
+) -> Seen:  # fmt: skip
     """A figure of some periods, now or then. Raises NeedsReview KPI-SEGMENT."""
     zone = kpis_of(hub).zone
     facts, told, left_out, named = [], [], 0, False
     for part in kpi.parts:
         wanted = segment_of(hub.canonical, part, segment)
-        found = read_facts(hub, part, zone, segment=wanted, as_of=as_of)
+        found = read_facts(hub, part, zone, segment=wanted, as_of=as_of, watch=watch)
         facts.append(chosen(part, found, until=until))
         told.append(figures(part, facts[-1], periods, zone=zone, until=until))
         left_out += sum(not can_count(part, fact) for fact in found)
         named = named or bool(wanted.to)
     whole = told[0] if len(told) == 1 else quotients(kpi, *told)
     return Seen(figures=whole, facts=tuple(facts), left_out=left_out, named=named)
+
+
+def look_at_all(
+    hub: Hub, asked: Sequence[tuple[Kpi, Sequence[Period]]], *, until: float, as_of: float | None = None
+) -> list[list[Figure]]:  # fmt: skip
+    """Many figures, each of its periods, now or then: every record is looked at once for all of them."""
+    zone = kpis_of(hub).zone
+    parts = {part.name: part for kpi, _ in asked for part in kpi.parts}
+    facts = {name: chosen(parts[name], own, until=until) for name, own in _facts_of_all(hub, parts.values(), as_of)}
+    found = []
+    for kpi, periods in asked:
+        told = [figures(part, facts[part.name], periods, zone=zone, until=until) for part in kpi.parts]
+        found.append(told[0] if len(told) == 1 else quotients(kpi, *told))
+    return found
+
+
+def _facts_of_all(hub: Hub, kpis: Iterable[Kpi], as_of: float | None) -> Iterator[tuple[str, list[Fact]]]:
+    """Figure -> what every record says to it."""
+    groups, zone = grouped(kpis), kpis_of(hub).zone
+    for look, places in looks_for(hub, groups, as_of=as_of):
+        own = [groups[place] for place in places]
+        found: list[list[Fact]] = [[] for _ in own]
+        for page in pages_of(look):
+            for facts, told in zip(found, facts_of(own, page, zone), strict=True):
+                facts += [fact for fact in told if fact is not None]
+        for group, facts in zip(own, found, strict=True):
+            yield from ((kpi.name, facts) for kpi in group.kpis)
 
 
 def goals_of(hub: Hub) -> list[Goal]:
@@ -168,10 +237,9 @@ def goals_of(hub: Hub) -> list[Goal]:
 
 def list_goals(hub: Hub) -> list[Dict]:
     """Every goal and how it stands, the nearest deadline first."""
-    now = hub.clock.now()
-    return [
-        goal_row(hub, goal, look_at(hub, goal.kpi, [goal.span], until=now).figures[0], now) for goal in goals_of(hub)
-    ]  # fmt: skip
+    now, goals = hub.clock.now(), goals_of(hub)
+    told = look_at_all(hub, [(goal.kpi, [goal.span]) for goal in goals], until=now) if goals else ()
+    return [goal_row(hub, goal, figures[0], now) for goal, figures in zip(goals, told, strict=True)]
 
 
 def goal_row(hub: Hub, goal: Goal, figure: Figure, now: float) -> Dict:
@@ -188,12 +256,15 @@ def goal_row(hub: Hub, goal: Goal, figure: Figure, now: float) -> Dict:
 
 
 def read_facts(
-    hub: Hub, kpi: Kpi, zone: tzinfo, *, segment: Segment | None = None, as_of: float | None = None
+    hub: Hub, kpi: Kpi, zone: tzinfo, *, segment: Segment | None = None, as_of: float | None = None,
+    watch: Watch = nobody,
 ) -> list[Fact]:  # fmt: skip
     """What every record says to a figure, now or then."""
-    groups = grouped([kpi])
-    pages = pages_of(look_for(hub, [kpi], segment=segment, as_of=as_of))
-    return [fact for page in pages for fact in facts_of(groups, page, zone)[0] if fact is not None]
+    groups, found = grouped([kpi]), []
+    for page in pages_of(look_for(hub, [kpi], segment=segment, as_of=as_of)):
+        found += [fact for fact in facts_of(groups, page, zone)[0] if fact is not None]
+        watch(len(page))
+    return found
 
 
 def unit_of(kpis: Kpis, kpi: Kpi) -> str:
@@ -274,17 +345,28 @@ def _cards(hub: Hub, ids: Iterable[int]) -> dict[int, Dict]:
     return found
 
 
-def _records(hub: Hub, seen: Seen, names: Mapping[str, str]) -> list[Dict]:
+def _changed(seen: Seen, later: Seen) -> list[Difference]:
+    """What makes the difference in the periods that are shown."""
+    touched = {id_ for each in (*seen.figures, *later.figures) for id_ in each.ids}
+    return [
+        each
+        for old, new in zip(seen.facts, later.facts, strict=True)
+        for each in differences(old, new)
+        if each.id in touched
+    ]
+
+
+def _records(hub: Hub, seen: Seen, names: Mapping[str, str], most: int | None) -> list[Dict]:
     by_id = {fact.id: fact for facts in seen.facts for fact in facts}
-    named = _cards(hub, {id_ for figure in seen.figures for id_ in figure.ids})
+    told_of = [(figure, id_) for figure in seen.figures for id_ in figure.ids][:most]
+    named = _cards(hub, {id_ for _, id_ in told_of})
     return [
         {
             "period": figure.period.label, "segment": names.get(figure.segment, figure.segment),
             **_who(named, id_), "at": iso(by_id[id_].at), "value": told(by_id[id_].value), "part": by_id[id_].part,
             "ends": iso(by_id[id_].ends),
         }
-        for figure in seen.figures
-        for id_ in figure.ids
+        for figure, id_ in told_of
     ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from hub.app.context import Hub
 from hub.app.kpis import SHOWN, kpis_of
 from hub.app.leases import LeaseLost, take
 from hub.app.publishing import published, stem_of
-from hub.app.sights import Look, look_for, sights_of
+from hub.app.sights import Look, looks_for, sights_of
 from hub.app.transact import commit
 from hub.core.facts import Group, Place, Running, Spans, facts_of, grouped, next_turn, tallies_of
 from hub.core.kpis import (
@@ -82,13 +82,10 @@ class Book:
     @cached_property
     def kinds(self) -> Mapping[str, list[tuple[Look, list[int]]]]:
         """Entity type -> how its records are looked at, and the places of those groups that look so."""
-        asked: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for place, group in enumerate(self.groups):
-            asked[group.question.entity][group.question.per].append(place)
-        return {kind: [self._look(places) for places in _together(own)] for kind, own in asked.items()}
-
-    def _look(self, places: list[int]) -> tuple[Look, list[int]]:
-        return look_for(self.hub, [self.groups[place].first for place in places]), places
+        found: dict[str, list[tuple[Look, list[int]]]] = defaultdict(list)
+        for look, places in looks_for(self.hub, self.groups):
+            found[look.entity.name].append((look, places))
+        return found
 
     def commit(self, work: Callable[[Tx], None]) -> None:
         """Carry it out as whoever keeps the book. Raises LeaseLost."""
@@ -99,13 +96,6 @@ class Book:
             work(tx)
 
         commit(self.hub, alone)
-
-
-def _together(by_reference: Mapping[str, list[int]]) -> list[list[int]]:
-    """Those that count by no reference look together with those that do."""
-    plain = by_reference.get("", [])
-    first, *rest = [own for per, own in by_reference.items() if per] or [[]]
-    return [first + plain, *rest]
 
 
 def keep(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -> Book | None:
@@ -153,12 +143,12 @@ def _brought_up(book: Book, now: float) -> bool:
 
     def anew() -> bool:
         book.until, book.spans = now, _spans(book, today)
-        return _tell_all(book, mark) and _add_all(book, mark, today)
+        return _tell_all(book, mark) and _add_all(book, today)
 
     if not stands:
         if not anew():
             return False
-    elif not lasts and not _add_all(book, mark, today):
+    elif not lasts and not _add_all(book, today):
         return False
     while not book.over():
         with book.hub.store.reading() as tx:
@@ -288,7 +278,8 @@ def _tell_all(book: Book, mark: Json) -> bool:
             if len(rows) < PAGE:
                 break
             after_id = rows[-1].id
-    book.commit(lambda tx: tx.set_setting(KEPT, {"mark": mark, "until": book.until}))
+    now = book.hub.clock.now()
+    book.commit(lambda tx: tx.set_setting(KEPT, {"mark": mark, "until": book.until, "anew": now, "changed": now}))
     return True
 
 
@@ -297,7 +288,7 @@ def _forget(tx: Tx) -> None:
     tx.set_setting(KEPT, None)
 
 
-def _add_all(book: Book, mark: Json, since: date) -> bool:
+def _add_all(book: Book, since: date) -> bool:
     """The sums of all facts, in the spans of that day. False: stopped, the sums are what they were."""
     found: dict[Place, Running] = defaultdict(Running)
     book.spans = _spans(book, since)
@@ -318,11 +309,15 @@ def _add_all(book: Book, mark: Json, since: date) -> bool:
     def write(tx: Tx) -> None:
         tx.drop_sums()
         tx.set_sums(sums)
-        kept = {"mark": mark, "until": book.until, "since": since.isoformat(), "goals": _goals(book.hub)}
-        tx.set_setting(KEPT, kept)
+        _know(tx, until=book.until, since=since.isoformat(), goals=_goals(book.hub))
 
     book.commit(write)
     return True
+
+
+def _know(tx: Tx, **more: Json) -> None:
+    """What else is to be known of what is kept."""
+    tx.set_setting(KEPT, {**(tx.setting(KEPT) or {}), **more})
 
 
 def _whole_people(tx: Tx, after: int) -> tuple[list[FactRow], int | None]:
@@ -358,6 +353,7 @@ def _restate(book: Book, notes: Sequence[tuple[int, int]]) -> None:
         tx.add_facts(row for row in fresh if row.entity_id in changed)
         tx.set_sums(sums)
         tx.drop_change_notes(number for number, _ in notes)
+        _know(tx, changed=book.hub.clock.now())
 
     book.commit(write)
 
@@ -392,17 +388,18 @@ def _let_pass(book: Book, now: float) -> bool:
             theirs = tx.facts_of({row.person for row in rows})
         sums = _moved(book, _tallies(book, theirs, book.until), _tallies(book, theirs, moment))
         turned = [row._replace(turns_at=_next_turn(book, row, moment)) for row in theirs]
-        book.commit(lambda tx, sums=sums, turned=turned, moment=moment: _passed(tx, sums, turned, moment))  # type: ignore[misc]
+        more = {"until": moment} | ({"changed": book.hub.clock.now()} if sums else {})
+        book.commit(lambda tx, sums=sums, turned=turned, more=more: _passed(tx, sums, turned, more))  # type: ignore[misc]
         book.until = moment
         if moment >= now:
             return True
     return False
 
 
-def _passed(tx: Tx, sums: Sequence[SumRow], turned: Sequence[FactRow], moment: float) -> None:
+def _passed(tx: Tx, sums: Sequence[SumRow], turned: Sequence[FactRow], more: Mapping[str, Json]) -> None:
     tx.set_sums(sums)
     tx.turn_facts(turned)
-    tx.set_setting(KEPT, {**(tx.setting(KEPT) or {}), "until": moment})
+    _know(tx, **more)
 
 
 def _next_turn(book: Book, row: FactRow, until: float) -> float | None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from hub.app.bootstrap import refresh_hub
 from hub.app.context import Hub
 from hub.app.errands import Errands
+from hub.app.figure_views import FigureViews
 from hub.app.listings import Dict
 from hub.app.publishing import published
 from hub.app.runs import connection_of
@@ -59,6 +60,7 @@ class Service:
         self._taken_in = self._published()
         self.errands = Errands(hub)
         self.standing = StandingWork(hub, owner=owner_name())
+        self.figures = FigureViews(hub)
 
     def start(self) -> None:
         self.errands.start()
@@ -74,6 +76,7 @@ class Service:
         self._over.set()
         if self._watcher is not None:
             self._watcher.join()
+        self.figures.stop()
         done = self.standing.stop() and self.errands.stop()
         return self._end() and done
 

@@ -16,6 +16,7 @@ from hub.app.past import taken_back
 from hub.core.canonical import Canonical, EntityType
 from hub.core.conditions import Condition, condition_of
 from hub.core.expressions import entity_names
+from hub.core.facts import Group
 from hub.core.kpis import CHANGED, HAPPENED, KNOWN, Kpi, Sight
 from hub.core.kpis_file import happenings
 from hub.errors import NeedsReview
@@ -96,6 +97,25 @@ def look_for(
         segment=segment or Segment(), as_of=as_of, aliases={} if as_of is None else _aliases(hub, as_of),
         events=_events(entity, moments, hub),
     )  # fmt: skip
+
+
+def looks_for(hub: Hub, groups: Sequence[Group], *, as_of: float | None = None) -> list[tuple[Look, list[int]]]:
+    """How records are looked at for many figures, once for as many as can be; and the places of their groups."""
+    asked: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for place, group in enumerate(groups):
+        asked[group.question.entity][group.question.per].append(place)
+    return [
+        (look_for(hub, [groups[place].first for place in places], as_of=as_of), places)
+        for own in asked.values()
+        for places in _together(own)
+    ]
+
+
+def _together(by_reference: Mapping[str, list[int]]) -> list[list[int]]:
+    """Those that count by no reference look together with those that do."""
+    plain = by_reference.get("", [])
+    first, *rest = [own for per, own in by_reference.items() if per] or [[]]
+    return [first + plain, *rest]
 
 
 def segment_of(canonical: Canonical, kpi: Kpi, text: str) -> Segment:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Float, Integer, bindparam, delete, or_, select, update
+from sqlalchemy import BigInteger, Float, Integer, bindparam, delete, func, or_, select, update
 from sqlalchemy.sql import Executable
 
 from hub.model import Json
@@ -17,7 +17,7 @@ from hub.store.notes import Notes
 from hub.store.session import ids_of, texts_of
 from hub.store.statements import Dialect, Insert, Statement, given, table
 
-FACT, SUM = table("figure_fact"), table("figure_sum")
+FACT, SUM, SHOWN = table("figure_fact"), table("figure_sum"), table("figure_shown")
 
 NEW_FACTS = Insert("figure_fact")
 FACTS = Statement(
@@ -61,6 +61,28 @@ def _set_sum(d: Dialect) -> Executable:
 
 
 SET_SUM = Statement(_set_sum)
+
+
+def _shown(d: Dialect) -> Executable:
+    """The newest of every span until a moment."""
+    other = SHOWN.alias("other")
+    newest = select(func.max(other.c.at)).where(
+        other.c.kpi == SHOWN.c.kpi, other.c.span == SHOWN.c.span, other.c.at <= bindparam("until", type_=Float(53))
+    )
+    return select(SHOWN).where(
+        SHOWN.c.kpi == bindparam("name"), d.one_of(SHOWN.c.span, "spans"), SHOWN.c.at == newest.scalar_subquery()
+    )
+
+
+SHOWN_UNTIL = Statement(_shown)
+NEW_SHOWN = Insert("figure_shown")
+DROP_SHOWN = Statement(
+    lambda d: delete(SHOWN).where(
+        SHOWN.c.kpi == bindparam("the_kpi"),
+        SHOWN.c.span == bindparam("the_span"),
+        SHOWN.c.at >= bindparam("since", type_=Float(53)),
+    )
+)
 FAR = 2**62
 
 
@@ -85,8 +107,18 @@ class SumRow(NamedTuple):
     waits: Sequence[float]
 
 
+class ShownRow(NamedTuple):
+    """What was shown of a figure in a span, from a moment on."""
+
+    kpi: str
+    span: str
+    at: float
+    value: str | None
+    of: int
+
+
 class Figures(Notes):
-    """Facts and sums."""
+    """Facts, sums, and what was shown of them."""
 
     # Facts
 
@@ -142,6 +174,17 @@ class Figures(Notes):
 
     def drop_sums(self) -> None:
         self._run(NO_SUMS, **{"from": ""})
+
+    # What was shown
+
+    def shown(self, kpi: str, spans: Iterable[str], until: float) -> list[ShownRow]:
+        """What was shown at a moment; spans that were not shown by then are left out."""
+        return [ShownRow(*row) for row in self._rows(SHOWN_UNTIL, name=kpi, spans=texts_of(spans), until=until)]
+
+    def add_shown(self, rows: Sequence[ShownRow], *, since: float) -> None:
+        """From now on this is shown; what was shown for a while since that moment makes room for it."""
+        self._many(DROP_SHOWN, [{"the_kpi": row.kpi, "the_span": row.span, "since": since} for row in rows])
+        self._insert(NEW_SHOWN, rows)
 
     def forget_figures(self) -> None:
         """Nothing is kept any more, and changes leave notes from now on; those until now are for counting anew."""

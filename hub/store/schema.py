@@ -12,7 +12,7 @@ from hub.store.databases import Database
 from hub.store.statements import Dialect
 from hub.store.tables_people import METADATA
 
-SCHEMA = "0019"  # number of the newest migration; they rise
+SCHEMA = "0020"  # number of the newest migration; they rise
 
 
 MADE: dict[str, list[str]] = {}  # dialect -> statements; compiled once, for the simulator makes many stores

@@ -34,6 +34,17 @@ class FigureSum(Base, table=True):
     waits: bytes = _bytes()  # of a median: every length, rising
 
 
+class FigureShown(Base, table=True):
+    """What people were shown of a figure in a span of days, from a moment on; the last of every hour."""
+
+    __tablename__ = "figure_shown"
+    kpi: str = _words(key=True)
+    span: str = _words(key=True)
+    at: float = _time(key=True)
+    value: str | None = _words(null=True)
+    of: int = _number()
+
+
 class FigureNote(Base, table=True):
     """An entity that changed, until its figures were restated. Written in the transaction of the change.
 

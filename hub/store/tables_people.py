@@ -10,12 +10,12 @@ from sqlalchemy import Index, UniqueConstraint
 
 from hub.store.tables import METADATA, Base, _bytes, _document, _number, _time, _words
 from hub.store.tables_events import Event, SegmentMember
-from hub.store.tables_figures import FigureFact, FigureNote, FigureSum
+from hub.store.tables_figures import FigureFact, FigureNote, FigureShown, FigureSum
 from hub.store.tables_triggers import Firing
 
 __all__ = [
-    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Event", "FigureFact", "FigureNote", "FigureSum",
-    "Firing", "Note", "PlanPart", "PointUse", "SavedView", "Seal", "SegmentMember",
+    "METADATA", "ApiToken", "DataAudit", "Draft", "Erasure", "Event", "FigureFact", "FigureNote", "FigureShown",
+    "FigureSum", "Firing", "Note", "PlanPart", "PointUse", "SavedView", "Seal", "SegmentMember",
     "SignInFailure", "SignInLink", "UserSession",
 ]  # fmt: skip
 

@@ -12,13 +12,13 @@ from starlette.responses import Response
 from hub.app import board, kpis
 from hub.app.audit_report import as_page, past_audits
 from hub.app.csv_out import as_csv
+from hub.app.figure_views import View
 from hub.app.past import parse_moment
 from hub.app.people import Right
 from hub.errors import NeedsReview, NotFound
 from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
-RECORDS_MOST = 200  # shown on a page; the CSV has them all
 WIDE, HIGH, BELOW = 640, 150, 20  # of a chart
 GAP = 0.25  # of a bar's room
 
@@ -57,39 +57,60 @@ def compute(ask: Ask) -> Response:
 
 @ROUTES.get("/figures/{kpi}")
 def one(ask: Ask) -> Response:
-    """As it was computed beforehand, or, where somebody asks for more than that, computed now."""
-    name = ask.path("kpi")
+    """As it was computed beforehand; where somebody asks for more than that, as far as it is computed by now."""
+    name, asked = ask.path("kpi"), _asked(ask)
     errors: list[NeedsReview] = []
-    found: Mapping[str, Any] | None = None
+    view: View | None = None
     kept = next((each for each in _board(ask)["figures"] if each["kpi"] == name), None)
-    asked = {key: ask.query(key) or "" for key in ("by", "segment", "as_of", "records", "since")}
-    plain = asked["by"] in ("", "month") and not any(asked[key] for key in ("segment", "as_of", "records", "since"))
-    if kept is not None and kept["figures"] and plain:
-        found = {**kept, "by": "month", "as_of": None, "left_out": 0}
-    else:
+    found = _beforehand(ask, kept, asked)
+    if found is None:
         try:
-            found = _computed(ask, name, asked)
+            view = ask.service.figures.look(name, asked)
+            found = _shown_then(ask, kept, asked) if view.answer is None else {**view.answer, "at": view.at}
         except NeedsReview as error:
             errors.append(error)
     link = urlencode({key: value for key, value in asked.items() if value and key != "records"})
     return ask.page(
         "figure.html", 422 if errors else 200, name=name, it=found, kept=kept, asked=asked, errors=errors, link=link,
-        chart=bars(found["figures"]) if found and not asked["segment"] else None, most=RECORDS_MOST,
-        periods=kpis.PERIODS,
+        view=view, chart=bars(found["figures"]) if found and not asked["segment"] else None, periods=kpis.PERIODS,
+        again=urlencode({key: value for key, value in asked.items() if value}),
     )  # fmt: skip
 
 
-def _computed(ask: Ask, name: str, asked: Mapping[str, str]) -> Mapping[str, Any]:
-    return kpis.show_kpi(
-        ask.hub, name, by=asked["by"] or "month", since=asked["since"], segment=asked["segment"],
-        as_of=parse_moment(asked["as_of"]) if asked["as_of"] else None, records=asked["records"] == "yes",
-    )  # fmt: skip
+def _asked(ask: Ask) -> dict[str, str]:
+    return {key: ask.query(key) or "" for key in ("by", "segment", "as_of", "records", "since")}
+
+
+def _beforehand(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """The board's answer, if it has one."""
+    if kept is None or any(asked[key] for key in ("segment", "as_of", "records", "since")):
+        return None
+    by = asked["by"] or "month"
+    found = board.by_period(ask.hub, kept["kpi"], by)
+    return None if found is None else {**kept, **found, "by": by, "as_of": None, "left_out": 0}
+
+
+def _shown_then(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """What the board showed at the moment that is asked about, until it is known which records make the difference."""
+    by = asked["by"] or "month"
+    if kept is None or not asked["as_of"] or any(asked[key] for key in ("segment", "records", "since")):
+        return None
+    rows = board.shown_then(ask.hub, kept["kpi"], by, parse_moment(asked["as_of"]))
+    return (
+        None
+        if rows is None
+        else {**kept, "at": None, "figures": rows, "by": by, "as_of": asked["as_of"], "left_out": 0}
+    )
 
 
 @ROUTES.get("/figures/{kpi}/csv")
 def as_file(ask: Ask) -> Response:
-    asked = {key: ask.query(key) or "" for key in ("by", "segment", "as_of", "records", "since")}
-    found = _computed(ask, ask.path("kpi"), asked)
+    """Whole, with all records: what was not computed beforehand is computed now."""
+    asked = kpis.checked_question(ask.hub, ask.path("kpi"), _asked(ask))
+    found = kpis.show_kpi(
+        ask.hub, asked.name, by=asked.by, since=asked.since, segment=asked.segment, as_of=asked.as_of,
+        records=asked.records,
+    )  # fmt: skip
     then = kpis.THEN_COLUMNS if found["as_of"] else kpis.COLUMNS
     text = as_csv(found["records"], kpis.RECORD_COLUMNS) if "records" in found else as_csv(found["figures"], then)
     headers = {"Content-Disposition": f'attachment; filename="{found["kpi"]}.csv"', "Cache-Control": "no-store"}

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from hub.app.board import board, refresh, trend
+from hub.app.board import board, by_period, refresh, shown_then, trend
 from hub.app.identity import merge
 from hub.app.kpis import list_goals, list_kpis, show_kpi
 from hub.core.document import Sheet
 from hub.core.goals import parse_goals
+from hub.core.kpis import PERIODS
 from hub.runtime.yaml import parse_yaml
 from tests.app.test_kpis import deal, load, made, with_kpis
 from tests.reward_world import DAY, MakeWorld, World, order_record, worlds
@@ -43,6 +44,11 @@ def assert_as_computed_now(w: World) -> None:
     for each in found["figures"]:
         assert each["figures"] == show_kpi(w.hub, each["kpi"])["figures"], each["kpi"]
     assert found["goals"] == list_goals(w.hub)
+    for number, each in enumerate(names(w)):
+        by = PERIODS[number % len(PERIODS)]
+        kept = by_period(w.hub, each, by)
+        assert kept is not None
+        assert kept["figures"] == show_kpi(w.hub, each, by=by)["figures"], (each, by)
 
 
 def names(w: World) -> set[str]:
@@ -53,6 +59,7 @@ def test_before_the_first_computation_every_figure_is_named_and_none_told(world:
     found = board(world().hub)
     assert found["at"] is None
     assert {each["now"] for each in found["figures"]} == {None}
+    assert by_period(world().hub, "revenue", "week") is None
 
 
 def test_only_what_changed_is_computed_anew_and_the_board_tells_what_is_computed_now(world: MakeWorld) -> None:
@@ -76,6 +83,31 @@ def test_only_what_changed_is_computed_anew_and_the_board_tells_what_is_computed
     w.clock.advance(40 * DAY)
     assert set(refresh(w.hub, owner="a")) == names(w), "a month is over: periods begin and end"
     assert_as_computed_now(w)
+
+
+def test_what_was_shown_then_is_shown_again(world: MakeWorld) -> None:
+    w, chance = world(), random.Random(7)
+    seen: list[tuple[float, dict[str, dict[str, str | None]]]] = []
+    for step in range(4):
+        load(w, made(chance, range(step * 20, step * 20 + 20), 9), people=9)
+        refresh(w.hub, owner="a")
+        seen.append((w.clock.now(), shown_now(w)))
+        w.clock.advance((20 * 60.0, 5 * DAY, 40 * DAY, 60.0)[step])
+    for at, then in seen[1:]:  # the first was shown for less than what is left of its hour
+        for name, months in then.items():
+            rows = shown_then(w.hub, name, "month", at)
+            assert rows is not None
+            assert {row["period"]: row["value"] for row in rows} == months, (name, at)
+    then, now = (shown_then(w.hub, "revenue", "year", at) for at in (seen[1][0], w.clock.now()))
+    assert then is not None
+    assert now is not None
+    assert then[-1]["value_now"] == now[-2]["value"] != then[-1]["value"], "a year is over, and more came in"
+    assert shown_then(w.hub, "revenue", "month", seen[0][0] - 1) is None, "nothing was shown yet"
+    assert shown_then(w.hub, "revenue", "week", seen[1][0]) is None, "weeks are not remembered"
+
+
+def shown_now(w: World) -> dict[str, dict[str, str | None]]:
+    return {each["kpi"]: {row["period"]: row["value"] for row in each["figures"]} for each in board(w.hub)["figures"]}
 
 
 def test_of_two_processes_one_keeps_the_figures_and_an_end_loses_nothing(world: MakeWorld) -> None:

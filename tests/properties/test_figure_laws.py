@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.app.board import board, refresh
+from hub.app.board import board, by_period, refresh
 from hub.app.erasing import erase
 from hub.app.identity import merge, unmerge
 from hub.app.ingest import ingest_page
 from hub.app.kpis import list_goals, show_kpi
 from hub.core.document import Sheet
 from hub.core.goals import parse_goals
+from hub.core.kpis import PERIODS
 from hub.errors import HubError
 from hub.model import SourceRecord
 from hub.runtime.yaml import parse_yaml
@@ -84,8 +85,11 @@ def carry_out(w: World, step: tuple[Any, ...]) -> None:
 def check(w: World) -> None:
     refresh(w.hub, owner="a")
     found = board(w.hub)
-    for each in found["figures"]:
-        assert each["figures"] == show_kpi(w.hub, each["kpi"])["figures"], each["kpi"]
+    for number, each in enumerate(found["figures"]):
+        by = PERIODS[(int(w.clock.now()) + number) % len(PERIODS)]
+        kept = by_period(w.hub, each["kpi"], by)
+        assert kept is not None
+        assert kept["figures"] == show_kpi(w.hub, each["kpi"], by=by)["figures"], (each["kpi"], by)
     assert found["goals"] == list_goals(w.hub)
 
 

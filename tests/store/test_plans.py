@@ -46,8 +46,7 @@ WHOLE = {
 LISTS = {
     "ids": [1], "subjects": [1], "external_ids": ["x"], "markers": ["x"], "values": ["x"], "states": ["live"],
     "streams": ["x"], "names": ["x"], "hashes": ["x"], "keys": ["x"], "reasons": ["x"], "targets": ["x"],
-    "cells": ["x.y"], "orders": ["x"], "people": [1],
-    "spans": ["x"],
+    "cells": ["x.y"], "orders": ["x"], "people": [1], "spans": ["x"],
 }  # fmt: skip
 NUMBERS = (
     "id",
