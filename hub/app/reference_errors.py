@@ -88,6 +88,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "IDN-STATE": ("One of the two is deleted.", "Nothing; only what lives can be merged."),
     "IDN-TYPES": ("A contact and a company are never one.", "Name two of one type."),
     "IDN-UNDONE": ("The merge, pair or ruling was decided or taken back by somebody else.", "Look at the list again."),
+    "TRUST-NONE": (
+        "Measured trust speaks for no other order of sources: too few values, or their shares differ by chance.",
+        "`hub trust` shows the figures.",
+    ),
     # People at the console
     "AUTH-SIGN-IN": (
         "The name or the password is wrong; which of them, nobody is told.",

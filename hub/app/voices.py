@@ -33,3 +33,11 @@ def precedences_of(hub: Hub, entity: EntityType, old: LinkRow, new: LinkRow) -> 
     """Field -> whether an older claim of the same value stays, for two links of these connections."""
     voices = voice_of(hub, old), voice_of(hub, new)
     return {name: precedence(declared, *voices) for name, declared in entity.fields.items()}
+
+
+def source_name(hub: Hub, connection: str) -> str:
+    """How `sources` calls a connection: itself, or its connector."""
+    known = hub.connections.get(connection)
+    if connection in hub.canonical.sources or known is None:
+        return connection
+    return known.connector.name

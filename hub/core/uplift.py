@@ -65,7 +65,7 @@ def uplift(given: Arm, left_out: Arm) -> Uplift | None:
     if not given.people or not left_out.people:
         return None
     p, q = given.share, left_out.share
-    (low_p, high_p), (low_q, high_q) = _score(p, given.people), _score(q, left_out.people)
+    (low_p, high_p), (low_q, high_q) = score_interval(p, given.people), score_interval(q, left_out.people)
     below = ((p - low_p) ** 2 + (high_q - q) ** 2).sqrt()
     above = ((high_p - p) ** 2 + (q - low_q) ** 2).sqrt()
     return Uplift(
@@ -74,7 +74,7 @@ def uplift(given: Arm, left_out: Arm) -> Uplift | None:
     )  # fmt: skip
 
 
-def _score(share: Decimal, people: int) -> tuple[Decimal, Decimal]:
+def score_interval(share: Decimal, people: int) -> tuple[Decimal, Decimal]:
     """Wilson's score interval of a share among so many."""
     square = Z * Z
     middle = share + square / (2 * people)
