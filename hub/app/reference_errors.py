@@ -286,6 +286,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "CSV-ENCODE": ("A character that the file's encoding does not have.", "Save the file as UTF-8."),
     "CSV-VALUE": ("A cell holds one text, and this value is none.", "Give the field a wire, such as join."),
     # Triggers
+    "RWD-VOID": ("What takes the reward back had happened before it was given.", "Nothing."),
     "TRG-NOBODY": ("Nobody is named for whom it would be done.", "Look at `who:` of the rule, and at the record."),
     "TRG-COOL-DOWN": ("The rule fired for this person not long ago.", "Nothing, if `cool_down:` is meant."),
     "TRG-LIMIT": ("The person had as many as the rule allows in this time.", "Nothing, if that is meant."),

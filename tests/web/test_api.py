@@ -64,7 +64,8 @@ TABLE = {
     ("GET", "/forecast"): "read", ("GET", "/trust"): "read", ("POST", "/trust/{entity}/{field}/draft"): "configure",
     ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",
 }  # fmt: skip
-PLACES = {"{conflict}": "99999", "{entity}": "nothing", "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
+PLACES = {"{entity}": "nothing", "{conflict}": "99999",
+          "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
           "{grant}": "99999", "{hold}": "99999", "{connection}": "nobody", "{plan}": "99999",
           "{file}": "nothing.yaml", "{segment}": "nothing", "{rule}": "nothing", "{pair}": "99999"}  # fmt: skip
 BODIES: Mapping[str, Any] = {  # nothing that changes anything
