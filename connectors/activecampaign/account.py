@@ -17,7 +17,7 @@ TOLD = (
     "subscribe", "unsubscribe", "update", "contact_tag_added", "contact_tag_removed", "account_add", "account_update",
     "account_contact_add", "account_contact_update", "list_add", "bounce", "deal_add", "deal_update", "open", "click",
 )  # fmt: skip
-EMAIL_KINDS = ("open", "click", "unsubscribe")  # what somebody did with an e-mail of ours
+EMAIL_KINDS = ("open", "click", "unsubscribe", "bounce")  # what became of an e-mail of ours
 # Without `api` our own writes are not told (nor are those of other programs: the next read finds them)
 SOURCES = ("public", "admin", "system")
 

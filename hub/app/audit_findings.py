@@ -6,14 +6,14 @@ A finding names what is wrong, where, how often, and the command or the line of 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from hub.app.auditing import CellTally, Tally, TypeTally
 from hub.app.context import Hub
 from hub.app.listings import Dict
 from hub.app.titles import card
-from hub.core.quality import NO_TIER, TIERS, Trust, share_good, suggested_order, tiers_of
+from hub.core.quality import NO_TIER, TIERS, share_good, tiers_of
 
 REQUIRED_FROM = 0.75  # filled in that share of a system's records, a field is in use there …
 REACHING = ("email", "phone")  # worth requiring even where few have it
@@ -232,24 +232,6 @@ def _rules_of(hub: Hub, key: tuple[str, str, str], cell: CellTally) -> Iterator[
 
 def _rule(connection: str, stream: str, name: str, count: int, text: str) -> Dict:
     return {"system": connection, "stream": stream, "field": name, "count": count, "rule": text}
-
-
-# Trust
-
-
-def trust(tally: Tally) -> list[Dict]:
-    """How each source's values fared where others said otherwise; per field the order that this suggests."""
-    by_field: dict[tuple[str, str], dict[str, Trust]] = defaultdict(dict)
-    for (kind, name, connection), each in tally.trust.items():
-        by_field[kind, name][connection] = each
-    orders = {key: suggested_order(sources) for key, sources in by_field.items()}
-    return [
-        {
-            "entity": kind, "field": name, "system": connection, "weighed": each.weighed, "lost": each.lost,
-            "by_person": each.by_person, "share_lost": round(each.share_lost, 3), "suggests": orders[kind, name],
-        }
-        for (kind, name, connection), each in sorted(tally.trust.items())
-    ]  # fmt: skip
 
 
 # The difference

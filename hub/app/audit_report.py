@@ -18,7 +18,6 @@ from hub.app.audit_findings import (
     rules,
     shares_of,
     tiers,
-    trust,
 )
 from hub.app.auditing import Watch, measure
 from hub.app.context import Hub
@@ -26,6 +25,7 @@ from hub.app.identity import list_pairs
 from hub.app.listings import Dict, iso
 from hub.app.scan import scan
 from hub.app.transact import commit
+from hub.app.trusting import list_trust
 from hub.core.quality import score_of
 from hub.errors import ConfigFault, Fault
 
@@ -69,7 +69,7 @@ def audit(hub: Hub, *, by: str, look: bool = True, watch: Watch = lambda *_: Non
         "clusters": found_clusters,
         "findings": found,
         "rules": rules(hub, tally),
-        "trust": trust(tally),
+        "trust": list_trust(hub),
         "before": {"at": iso(old[0].at), "score": old[0].score} if old else None,
         "difference": difference(old[0].figures["findings"], figures["findings"]) if old else [],
         "scores": [{"at": iso(each.at), "score": each.score} for each in reversed(old)]

@@ -22,16 +22,15 @@ from hub.app.page import stored_record
 from hub.app.voices import SPEAKING
 from hub.core.canonical import EntityType
 from hub.core.mapping import StreamMapping, held_form
-from hub.core.quality import Column, Trust, columns_of, invalid, is_odd, raw_value, shape, spent_field
+from hub.core.quality import Column, columns_of, invalid, is_odd, raw_value, shape, spent_field
 from hub.core.values import is_blank, number_of
-from hub.model import ConflictKind, EntityRow, Json, LinkRow, LinkState
+from hub.model import EntityRow, Json, LinkRow, LinkState
 from hub.store import Tx
 
 PAGE = 1000
 EXAMPLES = 5  # entities named with a finding
 SHAPES = 1000  # told apart per field
 BEST = 25  # customers listed by name
-WEIGHED = (ConflictKind.CONCURRENT, ConflictKind.REFUSED, ConflictKind.FIRST_CONTACT)  # what says who was believed
 
 Cell = tuple[str, str, str]  # connection, stream, name of a column
 Watch = Callable[[str, str, str, int], None]
@@ -87,7 +86,6 @@ class Tally:
     cells: dict[Cell, CellTally] = field(default_factory=dict)
     records: Counter[tuple[str, str]] = field(default_factory=Counter)  # (connection, stream) -> records that speak
     doubles: Counter[tuple[str, str]] = field(default_factory=Counter)  # of those: second records of one entity
-    trust: dict[tuple[str, str, str], Trust] = field(default_factory=dict)  # (entity type, field, connection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +111,6 @@ def measure(hub: Hub, *, watch: Watch = lambda *_: None) -> Tally:
         walk.all(watch)
     with hub.store.reading() as tx:
         _add_quarantine(tx, tally)
-        _add_trust(tx, tally)
     return tally
 
 
@@ -271,21 +268,3 @@ def _add_quarantine(tx: Tx, tally: Tally) -> None:
             cell.refused += 1
             cell.reasons[row.message.partition(":")[0]] += 1
             cell.note("invalid", f"{row.connection}/{row.stream}/{row.external_id}")
-
-
-def _add_trust(tx: Tx, tally: Tally) -> None:
-    """How the values of each source fared where others said otherwise. Of sets only elements were weighed: left out."""
-    after_id = 0
-    while rows := tx.conflicts(state="closed", limit=PAGE, after_id=after_id):
-        after_id = rows[-1].id or 0
-        types = {each.id: each.type for each in tx.entities({row.entity_id for row in rows}).values()}
-        for row in rows:
-            if row.kind not in WEIGHED or any(each["part"] for each in row.candidates):
-                continue
-            for each in row.candidates:
-                if each["connection"] and row.entity_id in types:
-                    trust = tally.trust.setdefault((types[row.entity_id], row.field, each["connection"]), Trust())
-                    lost = each["value"] != row.winner
-                    trust.weighed += 1
-                    trust.lost += lost
-                    trust.by_person += lost and row.decided_by.startswith("ruling")

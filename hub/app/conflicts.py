@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 import orjson
 
 from hub.core.merge import Decision, Voice
-from hub.model import ConflictKind, ConflictRow, HistoryRow, Json, LinkRow
+from hub.model import Claim, ConflictKind, ConflictRow, HistoryRow, Json, LinkRow
 
 GRAVITY = (ConflictKind.CONCURRENT, ConflictKind.REFUSED, ConflictKind.FIRST_CONTACT, ConflictKind.SUPERSEDED)
 
 
-def change_of(old: Json, decision: Decision, voices: Mapping[int, Voice]) -> Json:
-    """One field's entry in the history of its entity."""
+def change_of(old: Json, decision: Decision, voices: Mapping[int, Voice], was: Claim | None) -> Json:
+    """One field's entry in the history of its entity. `was`: the claim that the old value came from."""
     winner = decision.winner
     voice = voices.get(winner.link) if winner else None
     return {
@@ -22,6 +22,7 @@ def change_of(old: Json, decision: Decision, voices: Mapping[int, Voice]) -> Jso
         "new": decision.state.value,
         "link": winner.link if winner else None,
         "connection": voice.connection if voice else None,
+        "was": voices[was.link].connection if was is not None and was.link in voices else None,
         "window": [winner.after, winner.before] if winner else None,
         "rule": decision.decided_by,
     }

@@ -25,7 +25,7 @@ from ruamel.yaml.error import YAMLError
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.page import stored_record
-from hub.app.publishing import file_of, kind_of, stem_of
+from hub.app.publishing import file_of, kind_of, publish_changes, stem_of
 from hub.app.service import Service
 from hub.app.titles import cards
 from hub.app.transact import commit
@@ -442,7 +442,22 @@ def publish(service: Service, file: str, *, by: str) -> dict[str, int]:
         NotFound: there is no draft. Drifted DRAFT-STALE: the file was changed meanwhile, by hand or by somebody else.
         ConfigFault: everything that is wrong with the draft; nothing was written.
     """
-    hub = service.hub
+    _write(service.hub, file)
+    versions = service.reload(by=by)
+    commit(service.hub, lambda tx: tx.drop_draft(file))
+    return versions
+
+
+def publish_for_others(hub: Hub, file: str, *, by: str) -> dict[str, int]:
+    """`publish` by a process that runs nothing itself: those that run take in what is published."""
+    _write(hub, file)
+    versions = publish_changes(hub.store, load_project(_project(hub).folder), by=by, at=hub.clock.now())
+    commit(hub, lambda tx: tx.drop_draft(file))
+    return versions
+
+
+def _write(hub: Hub, file: str) -> None:
+    """The checked draft, into its file. Raises as `publish`."""
     with hub.store.reading() as tx:
         draft = tx.draft(file)
     if draft is None:
@@ -458,9 +473,6 @@ def publish(service: Service, file: str, *, by: str) -> dict[str, int]:
     if wrong:
         raise ConfigFault(wrong)
     replace_file(_project(hub).folder / MAPPINGS / file, draft.content)
-    versions = service.reload(by=by)
-    commit(hub, lambda tx: tx.drop_draft(file))
-    return versions
 
 
 def roll_back(service: Service, file: str, version: int, *, by: str) -> dict[str, int]:

@@ -16,22 +16,24 @@ import orjson
 
 from hub.app.context import Hub
 from hub.app.ingest import finish
+from hub.app.reward_owing import Owed, grant_row, leaves_out, owe, refuse
 from hub.app.scene import Scene
 from hub.app.transact import commit
 from hub.core.canonical import SET_BY_TRIGGER
 from hub.core.rewards import (
+    HELD_OUT,
     NO_ADDRESS,
+    TAKEN_BACK,
     Budget,
     Entry,
     GrantState,
-    budget_label,
     digest_of,
     over_budget,
     recipient_of,
-    reference_of,
     split_label,
 )
 from hub.core.triggers import (
+    EVENT,
     FIELD,
     NOTICE,
     REWARD,
@@ -42,7 +44,7 @@ from hub.core.triggers import (
     after_failure,
 )
 from hub.errors import HubError, NeedsReview, RecordRejected
-from hub.model import EntityRow, Firing, Grant, Json
+from hub.model import EntityRow, Firing, Json
 from hub.runtime.log import logger
 from hub.store import Tx
 
@@ -114,30 +116,67 @@ def _scene(hub: Hub, tx: Tx, firing: Firing) -> tuple[Scene, int]:
 
 
 def _grant(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing) -> None:
+    """A reward goes the way of all rewards; a message costs nothing, so it needs no budget."""
     give = rule.do.give
     if give is None:
         raise ValueError(f"{rule.name} gives nothing")
     scene, root = _scene(hub, tx, firing)
-    recipient = recipient_of(scene.values(root))
-    if "email" not in recipient:
-        _refuse(firing, str(NO_ADDRESS))
-        return
-    label, budget = NO_BUDGET, budget_of(hub, rule)
-    if budget is not None:
-        label = budget_label(budget, scene.now, hub.triggers.zone)
-    cap = budget.amount.minor if budget is not None else 0
-    if not tx.reserve(*split_label(label), give.amount.minor, cap):
-        _refuse(firing, str(over_budget(budget)) if budget is not None else "RWD-BUDGET: there is no such budget")
-        return
-    key = digest_of("grant", hub.instance, "trigger", firing.key)
-    grant = Grant(
-        id=tx.reserve_ids("grant", 1)[0], key=key, rule=rule.name, subject_id=root, event_id=None,
-        connection=give.connection, product=give.product, amount=give.amount.text, currency=give.amount.currency,
-        budget=label, reference=reference_of(hub.instance, key), state=GrantState.RESERVED, recipient=recipient,
-        not_before=scene.now, created_at=scene.now,
+    owed = Owed(
+        rule=rule.name, key=digest_of("grant", hub.instance, "trigger", firing.key),
+        refusal_key=digest_of("refused", hub.instance, "trigger", firing.key), receiver=root,
+        recipient=recipient_of(scene.values(root)), event_id=_event_id(tx, rule, firing), give=give,
+        product=give.product, budget=rule.do.budget, approve_over=None, wait_s=0.0,
+        why=f"firing {firing.id} of trigger {rule.name}",
     )  # fmt: skip
+    if _is_taken_back(tx, scene, rule, firing):
+        _refuse(firing, str(TAKEN_BACK))
+    elif leaves_out(tx, rule, _names(scene, root)):
+        refuse(hub, tx, owed, HELD_OUT, scene.now)
+        _refuse(firing, str(HELD_OUT))
+    elif "email" not in owed.recipient:
+        _refuse(firing, str(NO_ADDRESS))
+    elif rule.do.action == REWARD:
+        _owe(hub, tx, rule, firing, owed)
+    else:
+        _owe_message(hub, tx, firing, owed)
+
+
+def _event_id(tx: Tx, rule: TriggerRule, firing: Firing) -> int | None:
+    event = tx.events_by_keys([firing.cause]).get(firing.cause) if rule.cause == EVENT else None
+    return event.id if event is not None else None
+
+
+def _names(scene: Scene, root: int) -> list[int]:
+    return [each for each, of in scene.root_of.items() if of == root]
+
+
+def _is_taken_back(tx: Tx, scene: Scene, rule: TriggerRule, firing: Firing) -> bool:
+    """Whether what takes the reward back has happened already, to the cause's entity under any of its names."""
+    if not rule.reverse_on:
+        return False
+    scene.load([firing.entity_id])
+    events = tx.events(_names(scene, scene.root_of[firing.entity_id]))
+    return any(event.name in rule.reverse_on and event.withdrawn_at is None for event in events)
+
+
+def _owe(hub: Hub, tx: Tx, rule: TriggerRule, firing: Firing, owed: Owed) -> None:
+    rewards, budget = hub.rewards, budget_of(hub, rule)
+    if rewards is None or budget is None:
+        _refuse(firing, "RWD-BUDGET: there is no such budget")
+        return
+    _, grant = owe(hub, tx, rewards, owed, hub.clock.now())
+    if grant is None:
+        _refuse(firing, str(over_budget(budget)))
+    else:
+        firing.result = f"grant {grant.id}"
+
+
+def _owe_message(hub: Hub, tx: Tx, firing: Firing, owed: Owed) -> None:
+    now = hub.clock.now()
+    tx.reserve(*split_label(NO_BUDGET), 0, 0)
+    grant = grant_row(hub, tx, owed, now, key=owed.key, state=GrantState.RESERVED, budget=NO_BUDGET)
     tx.add_grant(grant)
-    tx.add_grant_entry(grant.id, Entry.RESERVED, grant.amount, scene.now, f"firing {firing.id} of trigger {rule.name}")
+    tx.add_grant_entry(grant.id, Entry.RESERVED, grant.amount, now, owed.why)
     firing.result = f"grant {grant.id}"
 
 

@@ -10,6 +10,7 @@ from hub.app.drafts import edit_draft
 from hub.app.inbox import RULES
 from hub.app.listings import Dict
 from hub.app.transact import commit
+from hub.app.voices import source_name
 from hub.core.canonical import CanonicalField
 from hub.errors import NeedsReview, NotFound
 from hub.model import ConflictRow, Json
@@ -86,12 +87,4 @@ def _rule(hub: Hub, conflict: ConflictRow, policy: str) -> Json:
         return policy
     first = policy.removeprefix(SOURCE)
     spoke = [str(each.get("connection") or "") for each in conflict.candidates]
-    return {"source": [_source_name(hub, name) for name in dict.fromkeys([first, *spoke]) if name]}
-
-
-def _source_name(hub: Hub, connection: str) -> str:
-    """How `sources` calls a connection: itself, or its connector."""
-    known = hub.connections.get(connection)
-    if connection in hub.canonical.sources or known is None:
-        return connection
-    return known.connector.name
+    return {"source": [source_name(hub, name) for name in dict.fromkeys([first, *spoke]) if name]}

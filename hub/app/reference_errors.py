@@ -88,6 +88,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "IDN-STATE": ("One of the two is deleted.", "Nothing; only what lives can be merged."),
     "IDN-TYPES": ("A contact and a company are never one.", "Name two of one type."),
     "IDN-UNDONE": ("The merge, pair or ruling was decided or taken back by somebody else.", "Look at the list again."),
+    "TRUST-NONE": (
+        "Measured trust speaks for no other order of sources: too few values, or their shares differ by chance.",
+        "`hub trust` shows the figures.",
+    ),
     # People at the console
     "AUTH-SIGN-IN": (
         "The name or the password is wrong; which of them, nobody is told.",
@@ -282,6 +286,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "CSV-ENCODE": ("A character that the file's encoding does not have.", "Save the file as UTF-8."),
     "CSV-VALUE": ("A cell holds one text, and this value is none.", "Give the field a wire, such as join."),
     # Triggers
+    "RWD-VOID": ("What takes the reward back had happened before it was given.", "Nothing."),
     "TRG-NOBODY": ("Nobody is named for whom it would be done.", "Look at `who:` of the rule, and at the record."),
     "TRG-COOL-DOWN": ("The rule fired for this person not long ago.", "Nothing, if `cool_down:` is meant."),
     "TRG-LIMIT": ("The person had as many as the rule allows in this time.", "Nothing, if that is meant."),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +38,7 @@ from hub.runtime.registry import CANONICAL_FILE, MAPPINGS, Project, load_project
 from hub.runtime.settings_schema import seconds_of
 from hub.runtime.yaml import load_yaml
 
+SHOWN = 200  # of what would change
 COLUMNS = ["entity", "field", "stored", "replayed", "from", "rule", "decision"]
 
 
@@ -75,6 +76,28 @@ def replay(hub: Hub, files: Sequence[Path], *, since: str = "") -> Dict:
             found, looked_at = _replay_case(case, other, past)
             entities, fields, rows = entities + 1, fields + looked_at, rows + found
     return {"entities": entities, "fields": fields, "different": rows}
+
+
+def would_change(hub: Hub, text: str) -> Dict:
+    """What would be different under another canonical.yaml, counted by field, and some of it.
+
+    Returns:
+        {"compared", "whole", "counts": rows of stream (the entity type), field, count; "rows"}. Raises as `replay`.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / CANONICAL_FILE
+        path.write_text(text, "utf-8")
+        found = replay(hub, [path])
+    counts = Counter((row["entity"].partition(":")[0], row["field"]) for row in found["different"])
+    return {
+        "compared": found["entities"], "whole": True,
+        "counts": [{"stream": kind, "field": field, "count": n} for (kind, field), n in counts.most_common()],
+        "rows": [
+            {"connection": row["from"] or "", "external_id": row["entity"], "field": row["field"],
+             "old": row["stored"], "new": row["replayed"]}
+            for row in found["different"][:SHOWN]
+        ],
+    }  # fmt: skip
 
 
 def _duration(text: str) -> float:

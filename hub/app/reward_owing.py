@@ -6,7 +6,7 @@ can be owed once. The budget's row is locked by taking from it, so bursts and su
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hub.app.context import Hub
@@ -19,6 +19,7 @@ from hub.core.rewards import (
     GrantState,
     Refusal,
     Rewards,
+    Rule,
     add_to_burst,
     budget_label,
     is_burst,
@@ -26,6 +27,8 @@ from hub.core.rewards import (
     reference_of,
     split_label,
 )
+from hub.core.triggers import TriggerRule
+from hub.core.uplift import is_left_out
 from hub.model import Grant, Json
 from hub.store import Tx
 
@@ -48,6 +51,20 @@ class Owed:
     why: str  # for the ledger
 
 
+Named = Rule | TriggerRule
+
+
+def rule_named(hub: Hub, name: str) -> Named | None:
+    """Whoever gives under this name: both files share the ledger, and no name stands in both."""
+    found = hub.rewards.rules.get(name) if hub.rewards is not None else None
+    return found or hub.triggers.rules.get(name)
+
+
+def leaves_out(tx: Tx, rule: Named, names: Iterable[int]) -> bool:
+    """Whether the lot leaves a person out of a rule, under any of their names."""
+    return bool(rule.hold_out) and is_left_out(tx.code_key(), rule.name, names, rule.hold_out)
+
+
 def owe(hub: Hub, tx: Tx, rewards: Rewards, owed: Owed, now: float) -> tuple[str, Grant | None]:
     """Set the money aside and keep the grant; it waits for a person if it is large, or one of too many at once.
 
@@ -59,7 +76,7 @@ def owe(hub: Hub, tx: Tx, rewards: Rewards, owed: Owed, now: float) -> tuple[str
     label = budget_label(budget, now, rewards.zone)
     if not tx.reserve(*split_label(label), amount.minor, budget.amount.minor):
         return refuse(hub, tx, owed, over_budget(budget), now), None
-    grant = _row(hub, tx, owed, now, key=owed.key, state=GrantState.RESERVED, budget=label)
+    grant = grant_row(hub, tx, owed, now, key=owed.key, state=GrantState.RESERVED, budget=label)
     make_code_key(hub, tx, owed.give.connection)
     reason = _reason_to_wait(hub, tx, rewards, owed, now)
     if reason:
@@ -75,7 +92,7 @@ def owe(hub: Hub, tx: Tx, rewards: Rewards, owed: Owed, now: float) -> tuple[str
 
 def refuse(hub: Hub, tx: Tx, owed: Owed, refusal: Refusal, now: float) -> str:
     """Keep what is not given, and why; the name to count it under, "" if that was kept before."""
-    grant = _row(hub, tx, owed, now, key=owed.refusal_key, state=GrantState.REFUSED, budget=owed.budget)
+    grant = grant_row(hub, tx, owed, now, key=owed.refusal_key, state=GrantState.REFUSED, budget=owed.budget)
     grant.detail = str(refusal)
     if not tx.add_grant(grant):
         return ""
@@ -99,7 +116,8 @@ def _reason_to_wait(hub: Hub, tx: Tx, rewards: Rewards, owed: Owed, now: float) 
     return ""
 
 
-def _row(hub: Hub, tx: Tx, owed: Owed, now: float, *, key: str, state: GrantState, budget: str) -> Grant:
+def grant_row(hub: Hub, tx: Tx, owed: Owed, now: float, *, key: str, state: GrantState, budget: str) -> Grant:
+    """A grant that is not kept yet."""
     return Grant(
         id=tx.reserve_ids("grant", 1)[0], key=key, rule=owed.rule, subject_id=owed.receiver, event_id=owed.event_id,
         connection=owed.give.connection, product=owed.product, amount=owed.give.amount.text,

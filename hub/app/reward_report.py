@@ -13,6 +13,8 @@ from decimal import Decimal
 
 from hub.app.context import Hub
 from hub.app.listings import Dict
+from hub.app.reward_owing import Named, rule_named
+from hub.app.reward_trial import code_key_of
 from hub.app.reward_uses import uses_of
 from hub.core.expressions import entity_values
 from hub.core.kpis import midnight, period_around
@@ -23,11 +25,11 @@ from hub.core.rewards import (
     GrantState,
     Measure,
     Rewards,
-    Rule,
     exponent_of,
     period_of,
 )
-from hub.core.uplift import Arm, forecast, return_of, uplift
+from hub.core.triggers import REWARD
+from hub.core.uplift import Arm, forecast, is_held_out, return_of, uplift
 from hub.core.values import plain_decimal
 from hub.model import Grant
 from hub.store import Tx
@@ -64,7 +66,8 @@ def reward_report(hub: Hub, *, since: float = 0.0) -> Dict:
     for page in _grants(hub, since):
         _count(hub, tallies, page)
     rewards = hub.rewards or Rewards()
-    names = dict.fromkeys((*rewards.rules, *rewards.milestones, *sorted(tallies)))
+    given_by = [rule.name for rule in hub.triggers.rules.values() if rule.do.action == REWARD]
+    names = dict.fromkeys((*rewards.rules, *rewards.milestones, *given_by, *sorted(tallies)))
     return {"rules": [_row(hub, rewards, name, tallies[name]) for name in names], "budgets": _budgets(hub, rewards)}
 
 
@@ -101,7 +104,7 @@ def _count(hub: Hub, tallies: Mapping[str, Tally], page: Sequence[Grant]) -> Non
 
 
 def _row(hub: Hub, rewards: Rewards, name: str, tally: Tally) -> Dict:
-    states, rule = tally.states, rewards.rules.get(name)
+    states, rule = tally.states, rule_named(hub, name)
     given, left_out, mixed = _arms(hub, rule, tally)
     found = uplift(given, left_out)
     back = return_of(found, given, tally.spent) if rule is not None and rule.measure.value is not None else None
@@ -124,7 +127,7 @@ def _told(number: Decimal | None) -> str | None:
     return None if number is None else plain_decimal(number)
 
 
-def _words(rule: Rule | None) -> str:
+def _words(rule: Named | None) -> str:
     if rule is None:
         return ""
     days = plain_decimal(Decimal(repr(rule.measure.within_s)) / 86_400)
@@ -134,17 +137,32 @@ def _words(rule: Rule | None) -> str:
 # What it changed
 
 
-def _arms(hub: Hub, rule: Rule | None, tally: Tally) -> tuple[Arm, Arm, int]:
-    """Both groups, of those whose time is over; and how many were in both, by merges, and so are in none."""
+def _arms(hub: Hub, rule: Named | None, tally: Tally) -> tuple[Arm, Arm, int]:
+    """Both groups, of those whose time is over; and how many belong to both, by merges, and so are in none."""
     if rule is None or not tally.left_out:
         return Arm(), Arm(), 0
-    mixed = tally.given.keys() & tally.left_out.keys()
+    mixed = (tally.given.keys() & tally.left_out.keys()) | _of_both(hub, rule, {*tally.given, *tally.left_out})
     over = hub.clock.now() - rule.measure.within_s
     arms = []
     for people in (tally.given, tally.left_out):
         ready = {each: at for each, at in people.items() if each not in mixed and at <= over}
         arms.append(_arm(hub, rule.measure, ready))
     return arms[0], arms[1], len(mixed)
+
+
+def _of_both(hub: Hub, rule: Named, people: Iterable[int]) -> set[int]:
+    """People of whose names some are drawn and some are not: a merge put them where they stand, not the lot alone."""
+    found: set[int] = set()
+    wanted = sorted(people)
+    for start in range(0, len(wanted), PAGE):
+        with hub.store.reading() as tx:
+            names = tx.alias_closure(wanted[start : start + PAGE])
+        joined = {root: several for root, several in names.items() if len(several) > 1}
+        key = code_key_of(hub) if joined else ""
+        for root, several in joined.items():
+            if len({is_held_out(key, rule.name, each, rule.hold_out) for each in several}) > 1:
+                found.add(root)
+    return found
 
 
 def _arm(hub: Hub, measure: Measure, people: Mapping[int, float]) -> Arm:

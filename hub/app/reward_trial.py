@@ -40,7 +40,7 @@ from hub.core.rewards import (
     split_label,
     triggers_of,
 )
-from hub.core.uplift import is_held_out
+from hub.core.uplift import is_left_out
 from hub.errors import NotFound
 from hub.model import EventRow, Json
 from hub.runtime.registry import REWARDS_FILE
@@ -150,7 +150,7 @@ class Trial:
 
     def _refusal(self, values: Mapping[str, Json], people: Collection[int], at: float) -> Refusal | None:
         rule, limit = self.rule, self.rule.per_person
-        if rule.hold_out and is_held_out(self.code_key, rule.name, min(people), rule.hold_out):
+        if is_left_out(self.code_key, rule.name, people, rule.hold_out):
             return HELD_OUT
         if limit is not None:
             since = period_start(limit.per, at, self.rewards.zone)
@@ -230,7 +230,7 @@ def predict(
     Returns:
         The trial with every grant and every outcome; how many events are of a first load; whether all was looked at.
     """
-    code_key = _code_key(hub) if rule.hold_out else ""
+    code_key = code_key_of(hub) if rule.hold_out else ""
     with hub.store.reading() as tx:
         trial = _trial(hub, tx, rewards, rule, since, code_key)
         occasions = sorted(
@@ -285,7 +285,7 @@ def _named_later(trial: Trial, event: EventRow) -> Iterator[Occasion]:
                 yield Occasion(kind=NAMED, event=event, moment=moment, at=row.at)
 
 
-def _code_key(hub: Hub) -> str:
+def code_key_of(hub: Hub) -> str:
     """Made if there is none yet, so that the rule leaves out the same people when it is switched on."""
     return commit(hub, lambda tx: tx.code_key())
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from hub.app.context import Hub
 from hub.app.listings import Dict
 from hub.app.reward_moves import kinds_of
+from hub.app.reward_owing import leaves_out, rule_named
 from hub.app.reward_providers import can_cancel
 from hub.app.titles import cards
 from hub.core.planted import PLANTED
-from hub.core.rewards import EVENT, GIVEN, HOLDING, Entry, Rule, period_of, period_start
+from hub.core.rewards import EVENT, GIVEN, HELD_OUT, HOLDING, Entry, Rule, period_of, period_start
 from hub.model import Grant
 from hub.store import Tx
 
@@ -23,7 +24,12 @@ COUNTED = HOLDING | GIVEN
 
 
 def has_it_already(hub: Hub, tx: Tx, grant: Grant) -> str:
-    """Why a grant that is about to be ordered must wait: its person has it, under another name. "" if he has not."""
+    """Why a grant that is about to be ordered must wait: its person has it, under another name. "" if he has not.
+
+    Or the lot leaves the person out under a name that was not theirs when it was granted.
+    """
+    if _is_left_out_now(hub, tx, grant):
+        return f"{HELD_OUT.code}: merged with somebody who is left out by lot"
     rule = hub.rewards.rules.get(grant.rule) if hub.rewards is not None else None
     if rule is None or "given_twice" in PLANTED or (rule.once_per == EVENT and rule.per_person is None):
         return ""
@@ -37,6 +43,15 @@ def has_it_already(hub: Hub, tx: Tx, grant: Grant) -> str:
         return ""
     numbers = ", ".join(str(each.id) for each in older)
     return f"RWD-MERGED: the person has it already, under another name (grant {numbers})"
+
+
+def _is_left_out_now(hub: Hub, tx: Tx, grant: Grant) -> bool:
+    rule = rule_named(hub, grant.rule)
+    if rule is None or not rule.hold_out or "lot_forgotten" in PLANTED:
+        return False
+    root = tx.roots([grant.subject_id]).get(grant.subject_id, grant.subject_id)
+    names = tx.alias_closure([root])[root]
+    return len(names) > 1 and leaves_out(tx, rule, names) and Entry.APPROVED not in kinds_of(tx, grant)
 
 
 def surplus(hub: Hub, tx: Tx, rule: Rule, grants: Sequence[Grant]) -> list[Grant]:

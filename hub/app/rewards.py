@@ -19,7 +19,7 @@ from decimal import Decimal
 from hub.app.events import Turn, follow, subject_of, turns_of
 from hub.app.reward_messages import withdraw_message
 from hub.app.reward_moves import locked, move, note
-from hub.app.reward_owing import Owed, owe, refuse
+from hub.app.reward_owing import Named, Owed, leaves_out, owe, refuse
 from hub.app.reward_providers import can_cancel
 from hub.app.scene import Scene
 from hub.core.canonical import Canonical
@@ -45,7 +45,6 @@ from hub.core.rewards import (
     rules_reversed_by,
     triggers_of,
 )
-from hub.core.uplift import is_held_out
 from hub.model import EventRow, Grant, Json, LinkRow
 
 PLACED = (GrantState.ISSUED, GrantState.UNDELIVERED)
@@ -280,7 +279,7 @@ def _keep(work: Work, found: Sequence[EventRow]) -> list[EventRow]:
     work.counts["events"] += len(fresh) - silent
     work.counts["events_silent"] += silent
     rewards = work.setup.rewards
-    asked = [event.key for event in fresh if rules_for(rewards, event) or rules_reversed_by(rewards, event)]
+    asked = [event.key for event in fresh if rules_for(rewards, event) or _reversed_by(work, event)]
     return sorted(scene.tx.events_by_keys(asked).values(), key=lambda event: event.id or 0) if asked else []
 
 
@@ -341,18 +340,12 @@ def _settle(work: Work, event: EventRow, rule: Rule) -> None:
     if _has_it(work, event, rule, people):
         work.counts["grants_already"] += 1
         return
-    refusal = _left_out(work, rule, people) or _limit_reached(work, rule, people)
+    refusal = HELD_OUT if leaves_out(scene.tx, rule, people) else _limit_reached(work, rule, people)
     refusal = refusal or _out_of_reach(work, rule, receiver, recipient)
     if refusal is not None:
         _refuse(work, event, rule, receiver, recipient, refusal)
     else:
         _grant(work, event, rule, receiver, recipient)
-
-
-def _left_out(work: Work, rule: Rule, people: Sequence[int]) -> Refusal | None:
-    if not rule.hold_out:
-        return None
-    return HELD_OUT if is_held_out(work.scene.tx.code_key(), rule.name, min(people), rule.hold_out) else None
 
 
 def _out_of_reach(work: Work, rule: Rule, receiver: int, recipient: Mapping[str, Json]) -> Refusal | None:
@@ -430,17 +423,24 @@ def _refuse(
 
 def _take_back(work: Work, fresh: Sequence[EventRow]) -> None:
     """An event that reverses a rule takes back what the rule gave for the same entity, also when it came silently."""
-    tx, rewards = work.scene.tx, work.setup.rewards
-    against = [(event, rule) for event in fresh for rule in rules_reversed_by(rewards, event)]
+    tx = work.scene.tx
+    against = [(event, rule) for event in fresh for rule in _reversed_by(work, event)]
     if not against:
         return
     members = {event.entity_id: work.members(event.entity_id) for event, _ in against}
     heard = [event for event in tx.events(each for group in members.values() for each in group) if not event.silent]
     for event, rule in against:
+        paid = rule.on if isinstance(rule, Rule) else rule.event
         for given in heard:
-            if given.name == rule.on and given.entity_id in members[event.entity_id]:
+            if given.name == paid and given.entity_id in members[event.entity_id]:
                 for grant in tx.grants(rule=rule.name, event_id=given.id):
                     _reverse(work, locked(tx, grant.id), event)
+
+
+def _reversed_by(work: Work, event: EventRow) -> list[Named]:
+    """Rules of both files that an event takes back."""
+    triggered = [rule for rule in work.scene.hub.triggers.rules.values() if event.name in rule.reverse_on]
+    return [*rules_reversed_by(work.setup.rewards, event), *triggered]
 
 
 def _reverse(work: Work, grant: Grant, event: EventRow) -> None:

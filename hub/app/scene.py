@@ -352,7 +352,7 @@ class Scene:
         if decision.changed and state.value != stood:
             self.changed[root][name] = (stood, state.value)
             if root not in self.new_entities:
-                self.history[root][name] = change_of(stood, decision, voices)
+                self.history[root][name] = change_of(stood, decision, voices, old.memory.get(WHOLE) if old else None)
 
     def _retire(self, root: int, name: str, decision: Decision) -> None:
         """Claims that do not return: their links are behind."""

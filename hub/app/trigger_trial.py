@@ -8,7 +8,7 @@ the very function that the running hub asks. `active_from` is left aside: that i
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
@@ -20,10 +20,23 @@ from hub.app.listings import Dict, iso
 from hub.app.past import begin_of_trial
 from hub.app.past_events import PastEvents, events_named, moment_of
 from hub.app.past_values import Moment, Past
+from hub.app.reward_providers import can_cancel
+from hub.app.reward_trial import code_key_of
 from hub.app.titles import cards
 from hub.app.trigger_clock import silence_of
 from hub.app.triggers import cause_of_change, cause_of_event, concerned, person_zone_of
-from hub.core.rewards import NO_ADDRESS, Budget, Refusal, budget_label, over_budget, recipient_of, triggers_of
+from hub.core.conditions import Condition
+from hub.core.rewards import (
+    HELD_OUT,
+    NO_ADDRESS,
+    TAKEN_BACK,
+    Budget,
+    Refusal,
+    budget_label,
+    over_budget,
+    recipient_of,
+    triggers_of,
+)
 from hub.core.triggers import (
     CHANGE,
     COUNTED,
@@ -39,6 +52,7 @@ from hub.core.triggers import (
     decide,
     total_of,
 )
+from hub.core.uplift import is_left_out
 from hub.errors import NotFound
 from hub.model import EventRow, Json
 from hub.runtime.registry import TRIGGERS_FILE
@@ -83,6 +97,12 @@ class Trial:
         default_factory=list
     )  # a heap: done when its time comes
     spent: Counter[str] = field(default_factory=Counter)  # budget and period -> minor units
+    reverses: Sequence[Condition] = ()  # of the events that take a reward back …
+    backs: deque[tuple[float, EventRow]] = field(default_factory=deque)  # … when the hub learned of each, in order
+    cancels: bool = False  # its provider takes orders back
+    code_key: str = ""  # what decides who is left out
+    paid: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))  # cause's entity -> budget and period
+    taken_back: int = 0
 
     def judge(self, cause: Cause, moment: Moment) -> None:
         """The steps of hub.app.triggers.fire, over the past."""
@@ -123,7 +143,10 @@ class Trial:
 
     def settle(self, now: float) -> None:
         """What is done by then: a reward to nobody's address, or beyond its budget, is refused and counts no more."""
-        while self.put_off and self.put_off[0][0] <= now:
+        while (self.put_off and self.put_off[0][0] <= now) or (self.backs and self.backs[0][0] <= now):
+            if self.backs and (not self.put_off or self.backs[0][0] < self.put_off[0][0]):
+                self._take_back(self.backs.popleft()[1])
+                continue
             _, _, predicted, moment = heappop(self.put_off)
             refusal = self._unpaid(predicted, moment)
             if refusal is not None:
@@ -134,8 +157,14 @@ class Trial:
 
     def _unpaid(self, predicted: Predicted, moment: Moment) -> Refusal | None:
         """The steps of hub.app.firings when it makes the grant; the money is taken."""
-        at, give = predicted.decision.not_before, self.rule.do.give
-        values = self.past.values(predicted.subject or 0, moment)
+        at, give, past = predicted.decision.not_before, self.rule.do.give, self.past
+        cause = past.values(predicted.cause.entity_id, moment)
+        if any(condition(cause) for condition in self.reverses):
+            return TAKEN_BACK
+        names = past.members(past.root(predicted.subject or 0, moment), moment)
+        if is_left_out(self.code_key, self.rule.name, names, self.rule.hold_out):
+            return HELD_OUT
+        values = past.values(predicted.subject or 0, moment)
         if "email" not in recipient_of(values):
             return NO_ADDRESS
         if self.budget is None or give is None:
@@ -144,7 +173,17 @@ class Trial:
         if self.spent[label] + give.amount.minor > self.budget.amount.minor:
             return over_budget(self.budget)
         self.spent[label] += give.amount.minor
+        self.paid[predicted.cause.entity_id].append(label)
         return None
+
+    def _take_back(self, event: EventRow) -> None:
+        """Its provider takes the order back: the money is free again. Limits go on counting what fired."""
+        moment, give = moment_of(event), self.rule.do.give
+        for each in self.past.members(self.past.root(event.entity_id, moment), moment):
+            labels = self.paid.pop(each, [])
+            self.taken_back += len(labels)
+            for label in labels if self.cancels and give is not None else ():
+                self.spent[label] -= give.amount.minor
 
     def _count(self, since: float, people: Iterable[int], topic: str | None = None) -> int:
         """Of these people, also under names that they had not then."""
@@ -209,8 +248,9 @@ def predict(
     rule = triggers.rules.get(name)
     if rule is None:
         raise NotFound(f"there is no trigger {name[:80]}", where=TRIGGERS_FILE, fix="hub trigger list")
+    code_key = code_key_of(hub) if rule.hold_out else ""
     with hub.store.reading() as tx:
-        trial = _trial(hub, tx, triggers, rule, since, loaded=loaded)
+        trial = _trial(hub, tx, triggers, rule, since, loaded=loaded, code_key=code_key)
         silent = 0
         whole = True
         for number, (cause, moment) in enumerate(_causes(trial, since, until, loaded=loaded)):
@@ -225,13 +265,22 @@ def predict(
     return trial.found, silent, whole
 
 
-def _trial(hub: Hub, tx: Tx, triggers: Triggers, rule: TriggerRule, since: float, *, loaded: bool) -> Trial:
+def _trial(
+    hub: Hub, tx: Tx, triggers: Triggers, rule: TriggerRule, since: float, *, loaded: bool, code_key: str
+) -> Trial:  # fmt: skip
     past = Past(tx=tx, since=since - REMEMBERED_S)
     currency = hub.rewards.currency if hub.rewards is not None else ""
     told = {each.name: each for group in triggers_of(hub.canonical, currency=currency).values() for each in group}
     names = [rule.event] if rule.event else rule.silent_events
     events = PastEvents(past=past, triggers=told, events=events_named(tx, names))
-    return Trial(rule=rule, triggers=triggers, past=past, told=events, budget=budget_of(hub, rule), loaded=loaded)
+    backs = events_named(tx, rule.reverse_on)
+    past.load(event.entity_id for event in backs)
+    return Trial(
+        rule=rule, triggers=triggers, past=past, told=events, budget=budget_of(hub, rule), loaded=loaded,
+        reverses=[told[each].condition for each in rule.reverse_on if each in told], code_key=code_key,
+        backs=deque(sorted(((event.noticed_at or event.at, event) for event in backs), key=lambda each: each[0])),
+        cancels=rule.do.give is not None and can_cancel(hub, rule.do.give.connection),
+    )  # fmt: skip
 
 
 def _causes(

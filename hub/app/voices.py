@@ -32,3 +32,11 @@ def voice_of(hub: Hub, link: LinkRow, ranks: dict[str, tuple[str, int]] | None =
 def standing_of(hub: Hub, entity: EntityType, old: LinkRow, new: LinkRow) -> Standing:
     """Whether older claims of the same values stay, for two links of these connections."""
     return Standing.between(entity.fields, voice_of(hub, old), voice_of(hub, new))
+
+
+def source_name(hub: Hub, connection: str) -> str:
+    """How `sources` calls a connection: itself, or its connector."""
+    known = hub.connections.get(connection)
+    if connection in hub.canonical.sources or known is None:
+        return connection
+    return known.connector.name

@@ -74,6 +74,7 @@ for name, command in (
     ("show", explaining.show_entity),
     ("replay", explaining.replay),
     ("audit", auditing.audit),
+    ("trust", auditing.trust),
     ("export", persons.export),
     ("erase", persons.erase),
     ("goals", measuring.goals),
@@ -96,7 +97,7 @@ app.add_typer(connector, name="connector")
 
 mapping = _group("How systems and the one record relate.")
 mapping.command("check")(configuring.check_mappings)
-mapping.callback()(lambda: None)  # a group, though it has one command
+mapping.command("publish")(configuring.publish_draft)
 app.add_typer(mapping, name="mapping")
 
 conflicts = _group("Values that could not simply agree.")

@@ -44,3 +44,32 @@ def _show(found: show.Row, limit: int) -> None:
     show.table(found["difference"], MOVED, json=False, none="", title="since the last audit", limit=limit)
     if found["note"]:
         show.line(found["note"])
+
+
+def trust(
+    name: Annotated[str, typer.Argument(metavar="[FIELD]", help="Such as contact.phone; none for all.")] = "",
+    draft: Annotated[bool, typer.Option("--draft", help="Draft the order that the figures speak for.")] = False,
+    limit: Limit = MANY,
+    folder: Folder = HERE,
+    json: AsJson = False,
+) -> None:
+    """How often each system's values were corrected, bounced or overruled, and the order that this speaks for."""
+    from hub.app import bootstrap, trust_drafts, trusting
+
+    kind, _, field = name.partition(".")
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        rows = trusting.list_trust(hub)
+        if name:
+            rows = [each for each in rows if (each["entity"], each["field"]) == (kind, field)]
+        made = trust_drafts.propose_order(hub, kind, field, by=bootstrap.user_name(), rows=rows) if draft else None
+        changes = trust_drafts.draft_would_change(hub) if made else {}
+    if json:
+        show.as_json({**made, "would_change": changes} if made else rows)
+        return
+    show.table(rows, trusting.COLUMNS, json=False, none="nothing was measured yet", limit=limit)
+    if made:
+        show.line(f"drafted in {made['file']}: {', '.join(made['order'])}, since {made['reason']}")
+        show.table(changes["counts"], ("stream", "field", "count"), json=False, none="nothing would change")
+        show.line(
+            f"look at the draft and publish it: hub mapping publish {made['file']}, or the console's page Mappings"
+        )

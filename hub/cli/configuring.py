@@ -128,6 +128,18 @@ def discover(
     show.table(rows, fields if stream else streams, json=json)
 
 
+def publish_draft(
+    file: Annotated[str, typer.Argument(help="Such as canonical.yaml.")], folder: Folder = HERE
+) -> None:  # fmt: skip
+    """Check the draft of a file, write it into the file and publish it; what is running takes it in."""
+    from hub.app import bootstrap, drafts
+
+    with bootstrap.opened(project(folder), connect=False) as hub:
+        versions = drafts.publish_for_others(hub, file, by=bootstrap.user_name())
+    for name, version in versions.items():
+        show.line(f"published {name}, version {version}")
+
+
 def check_mappings(
     mappings: Annotated[Path | None, typer.Option(help="Folder of the mappings, if not the project's.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Also hold them against the live systems.")] = False,

@@ -1,4 +1,4 @@
-"""What makes data good, as numbers: invalid values, odd forms, tiers of customers, measured trust, the score.
+"""What makes data good, as numbers: invalid values, odd forms, tiers of customers, the score.
 
 Pure: the audit (hub.app.auditing) counts with these over the whole store. Every threshold stands here and is explained
 in docs/audit.md.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
@@ -27,7 +26,6 @@ READ_AS_IT_IS = ("phone", "host", "url")  # one form everywhere, also where a ma
 WITH_FORM = frozenset({"text", "email", "country", "date", "instant", *READ_AS_IT_IS})
 TIERS = (("A", 0.80), ("B", 0.95), ("C", 1.0))  # up to that share of what all customers spent, the best first
 NO_TIER = "none"  # those who spent nothing
-ENOUGH = 10  # conflicts of a source from which on its share says something
 WEIGHTS: Mapping[str, float] = {
     "completeness": 0.25, "validity": 0.25, "uniqueness": 0.20, "agreement": 0.15, "uniformity": 0.15
 }  # fmt: skip
@@ -182,29 +180,6 @@ def tiers_of(spent: Sequence[float]) -> list[str]:
         found[place] = next(name for name, share in TIERS if reached < share * total or name == TIERS[-1][0])
         reached += spent[place]
     return found
-
-
-# Trust
-
-
-@dataclass(slots=True, kw_only=True)
-class Trust:
-    """What became of one source's values of one field, where others said otherwise."""
-
-    weighed: int = 0  # conflicts in which its value was a candidate
-    lost: int = 0  # of those: another value stands now
-    by_person: int = 0  # of those: a person said so
-
-    @property
-    def share_lost(self) -> float:
-        """Estimated, so that one lost conflict does not condemn a source: rule of succession, (lost + 1) ÷ (n + 2)."""
-        return (self.lost + 1) / (self.weighed + 2)
-
-
-def suggested_order(trusts: Mapping[str, Trust]) -> list[str]:
-    """Sources of one field, the least overruled first; empty unless at least two were weighed often enough."""
-    known = {name: each for name, each in trusts.items() if each.weighed >= ENOUGH}
-    return sorted(known, key=lambda name: (known[name].share_lost, name)) if len(known) > 1 else []
 
 
 # Score

@@ -344,6 +344,7 @@ class Refusal:
 NOBODY = Refusal(code="RWD-NOBODY", text="nobody is named to receive it")
 NO_ADDRESS = Refusal(code="RWD-ADDRESS", text="the receiver has no e-mail address")
 HELD_OUT = Refusal(code="RWD-HOLD-OUT", text="left out by lot, so that the rule's effect can be measured")
+TAKEN_BACK = Refusal(code="RWD-VOID", text="what takes it back had happened before it was given")
 NO_COUNTRY = Refusal(code="RWD-COUNTRY", text="nothing is given in the receiver's country")
 
 

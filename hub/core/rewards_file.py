@@ -111,7 +111,7 @@ def _rule(
     once_per = place.choice("once_per", (EVENT, *PERIODS), EVENT)
     per_person, wait_s = _per_person(place.at("limits")), read_span(place, "wait", code="RWD-007")
     approve_over = read_amount(place, "approve_over") if place.has("approve_over") else None
-    hold_out, measured_by = _hold_out(place), _measure(place.at("measure"), canonical)
+    hold_out, measured_by = read_hold_out(place), read_measure(place.at("measure"), canonical)
     if give is not None:
         check_money(place, give.amount, approve_over, budget, budgets)
     if len(place.faults) > known or give is None:
@@ -275,13 +275,13 @@ def _per_person(place: Sheet) -> PerPerson | None:
     return PerPerson(count=inner.integer("count", 1, least=1) or 1, per=inner.choice("per", PERIODS, "year"))
 
 
-def _hold_out(place: Sheet) -> Decimal:
+def read_hold_out(place: Sheet) -> Decimal:
     """A share below 1."""
     share = place.number("hold_out", 0.0, most=0.9)
     return Decimal(repr(share))
 
 
-def _measure(place: Sheet, canonical: Canonical) -> Measure | None:
+def read_measure(place: Sheet, canonical: Canonical) -> Measure | None:
     if place.value is None:
         return None
     if not place.closed(("on", "within", "value"), required=("on",)):

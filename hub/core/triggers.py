@@ -15,7 +15,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
-from hub.core.rewards import Amount, Give, PerPerson, RuleCondition, digest_of, period_start
+from hub.core.rewards import Amount, Give, Measure, PerPerson, RuleCondition, digest_of, period_start
 from hub.core.values import number_of
 from hub.model import Firing, Json
 
@@ -115,7 +115,15 @@ class TriggerRule:
     in_all: PerPerson | None = None  # of everybody together
     quiet_hours: QuietHours | None = None
     approve: bool = False
+    reverse_on: tuple[str, ...] = ()  # events of the cause's entity that take its reward back
+    hold_out: Decimal = Decimal(0)  # share of people who get no reward by lot, so that its effect can be measured
+    measured_by: Measure | None = None
     where: str = ""  # file:line
+
+    @property
+    def measure(self) -> Measure:
+        """As of a rule of rewards.yaml: unless told otherwise, whether the event happens again."""
+        return self.measured_by or Measure(on=self.event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from hub.core.document import Sheet, nearest
 from hub.core.expressions import compile_expression, entity_names
 from hub.core.formats import MappingFault
 from hub.core.rewards import PEOPLE, PERIODS, Amount, Budget, Give, PerPerson, RuleCondition
-from hub.core.rewards_file import check_name, read_amount, read_moment, read_span
+from hub.core.rewards_file import check_name, read_amount, read_hold_out, read_measure, read_moment, read_span
 from hub.core.triggers import (
     ACTIONS,
     CHANGE,
@@ -41,7 +41,7 @@ from hub.model import Json
 
 RULE_KEYS = (
     "text", "on", "repeated", "changed", "crosses", "quiet_for", "every", "when", "who", "do", "cool_down", "limits",
-    "quiet_hours", "approve", "approve_over", "active_from",
+    "quiet_hours", "approve", "approve_over", "reverse_on", "hold_out", "measure", "active_from",
 )  # fmt: skip
 _CAUSE_KEYS = {"on": EVENT, "changed": CHANGE, "crosses": CROSSING, "quiet_for": SILENCE, "every": SCHEDULE}
 SLOT_KEYS = ("month", "day", "day_of_week", "hour", "minute")
@@ -124,11 +124,13 @@ def _rule(place: Sheet, name: str, reading: _Reading) -> TriggerRule | None:
     approve = place.boolean("approve") or _is_over(place, do)
     when, active_from = _when(place, entity, reading), read_moment(place, "active_from", code="TRG-006")
     cool_down = read_span(place, "cool_down", code="TRG-006")
+    effect = _effect(place, entity, do, reading)
     if len(place.faults) > known or do is None:
         return None
     return TriggerRule(
         name=name, text=place.text("text"), do=do, when=when, who=who, active_from=active_from, where=place.where,
-        cool_down_s=cool_down, per_person=per_person, in_all=in_all, quiet_hours=quiet, approve=approve, **cause,
+        cool_down_s=cool_down, per_person=per_person, in_all=in_all, quiet_hours=quiet, approve=approve,
+        **effect, **cause,
     )  # fmt: skip
 
 
@@ -405,6 +407,27 @@ def _webhook(inner: Sheet, subject: EntityType, reading: _Reading) -> Do | None:
         fix = "hub secret set NAME, and write secret:NAME here"
         inner.at("secret").fault("TRG-014", "a secret never stands in a file", fix)
     return Do(action=WEBHOOK, url=url, secret=secret, local=inner.boolean("local"))
+
+
+# What is taken back and measured of rewards, as rules of rewards.yaml have it
+
+
+def _effect(place: Sheet, entity: EntityType, do: Do | None, reading: _Reading) -> dict[str, Json]:
+    """Arguments of the rule: reverse_on, hold_out, measured_by."""
+    said = [key for key in ("reverse_on", "hold_out", "measure") if place.has(key)]
+    if said and do is not None and do.action != REWARD:
+        place.at(said[0]).fault("TRG-015", f"{said[0]} belongs to rewards", "leave it out")
+    events, names = place.texts("reverse_on"), [f"{entity.name}.{each}" for each in entity.events]
+    if events and not place.has("on"):
+        place.at("reverse_on").fault("TRG-015", "what an event brought about can be taken back", "say on: as its cause")
+    for event in events:
+        if event not in names:
+            fix = nearest(event, names, "name an event of the same")
+            place.at("reverse_on").fault("TRG-015", f"{event} happens to no {entity.name}", fix)
+    if place.has("hold_out") and not place.has("on") and not place.has("measure"):
+        place.at("hold_out").fault("TRG-015", "what its effect is measured by is not said", "say measure: {on: …}")
+    measured_by = read_measure(place.at("measure"), reading.canonical)
+    return {"reverse_on": events, "hold_out": read_hold_out(place), "measured_by": measured_by}
 
 
 # Limits and times

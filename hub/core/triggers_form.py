@@ -84,6 +84,9 @@ FIELDS: tuple[FormField, ...] = (
     *_group("", "quiet_hours", quiet_from="from", quiet_to="to", quiet_zone="zone"),
     FormField(name="approve", path=("approve",), kind="bool"),
     FormField(name="approve_over", path=("approve_over",)),
+    *_group(ON, kind="list", reverse_on="reverse_on"),
+    FormField(name="hold_out", path=("hold_out",), kind="scalar", group=REWARD),
+    *_group(REWARD, "measure", measure_on="on", measure_within="within", measure_value="value"),
     FormField(name="active_from", path=("active_from",)),
 )  # fmt: skip
 BESIDE = {"person_per": "person_count", "all_per": "all_count", "quiet_zone": "quiet_from"}  # nothing without that

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,14 +16,19 @@ Z = Decimal("1.959964")  # of the normal distribution: 95 % lie within so many d
 EXACT = Decimal("0.0001")
 
 
-def is_held_out(key: str, rule: str, person: int, share: Decimal) -> bool:
-    """Whether somebody is left out of a rule, for good.
+def is_left_out(key: str, rule: str, names: Iterable[int], share: Decimal) -> bool:
+    """Whether a person is left out of a rule, for good: whoever is so under one of their names is so after a merge.
 
     Args:
         key: the store's own secret, so that nobody finds out how to be in.
-        person: the smallest number among all names of the person: a merge moves nobody who spoke for himself.
+        names: all numbers that the person has or had.
         share: 0 to 1, of all people.
     """
+    return bool(share) and any(is_held_out(key, rule, each, share) for each in names)
+
+
+def is_held_out(key: str, rule: str, person: int, share: Decimal) -> bool:
+    """Whether one name of somebody is drawn: it never changes."""
     digest = hmac.new(key.encode(), f"hold out {rule} {person}".encode(), hashlib.sha256).digest()
     return Decimal(int.from_bytes(digest[:8], "big")) < share * 2**64
 
@@ -65,7 +71,7 @@ def uplift(given: Arm, left_out: Arm) -> Uplift | None:
     if not given.people or not left_out.people:
         return None
     p, q = given.share, left_out.share
-    (low_p, high_p), (low_q, high_q) = _score(p, given.people), _score(q, left_out.people)
+    (low_p, high_p), (low_q, high_q) = score_interval(p, given.people), score_interval(q, left_out.people)
     below = ((p - low_p) ** 2 + (high_q - q) ** 2).sqrt()
     above = ((high_p - p) ** 2 + (q - low_q) ** 2).sqrt()
     return Uplift(
@@ -74,7 +80,7 @@ def uplift(given: Arm, left_out: Arm) -> Uplift | None:
     )  # fmt: skip
 
 
-def _score(share: Decimal, people: int) -> tuple[Decimal, Decimal]:
+def score_interval(share: Decimal, people: int) -> tuple[Decimal, Decimal]:
     """Wilson's score interval of a share among so many."""
     square = Z * Z
     middle = share + square / (2 * people)

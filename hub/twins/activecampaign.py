@@ -3,7 +3,7 @@
 Ids and flags are texts; times carry the account's own zone. Limits of a page above 100 silently give 100, unknown
 filters are ignored, a bad key is 403, and an import answers later.
 
-People act by ``user_action``: open_mail, click_link, leave_list (with a contact's id), complete_automation.
+People act by ``user_action``: open_mail, click_link, bounce, leave_list (with a contact's id), complete_automation.
 
 Options of `make` beside the kit's: `import_polls` (1: how often an import says it is under way), `account_id`.
 
@@ -500,6 +500,10 @@ class TwinActiveCampaign(Twin):
 
     def act_click_link(self, contact: str, url: str = "https://acme.example/new") -> None:
         self._mail_act("click", contact, {"link[id]": "7", "link[url]": url})
+
+    def act_bounce(self, contact: str) -> None:
+        """The campaign comes back."""
+        self._mail_act("bounce", contact)
 
     def _mail_act(self, kind: str, contact: str, more: Fields | None = None) -> None:
         held, at = self.records.get("contacts", contact), self.now()

@@ -149,7 +149,7 @@ class LedgerTx:
         return {each: self._books.root(each) for each in ids}
 
     def alias_closure(self, root_ids: Iterable[int]) -> dict[int, list[int]]:
-        people = {grant.subject_id for grant in {**self._books.grants, **self._grants}.values()}
+        people = {grant.subject_id for grant in {**self._books.grants, **self._grants}.values()} | {*self._books.roots}
         return {
             root: [root, *sorted(each for each in people if each != root and self._books.root(each) == root)]
             for root in root_ids
@@ -171,6 +171,9 @@ class LedgerTx:
 
     def setting(self, name: str) -> Json:
         return "the simulator's key"
+
+    def code_key(self) -> str:
+        return "the simulator's lot"
 
     def audit(self, by: str, action: str, target: str, before: Json, after: Json, at: float) -> None:
         """Nobody reads it here."""

@@ -14,17 +14,21 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any, cast
 
 from hub.app.context import Connection, Hub
 from hub.app.restored import after_restore
 from hub.app.reward_moves import locked, move, note
 from hub.app.reward_orders import issue_due
+from hub.app.reward_owing import leaves_out
 from hub.app.transact import commit
 from hub.connector import Settings
 from hub.core.canonical import Canonical
 from hub.core.planted import PLANTED
-from hub.core.rewards import GIVEN, HOLDING, Amount, Entry, Give, GrantState, Rewards, Rule
+from hub.core.rewards import EVENT, GIVEN, HOLDING, Amount, Entry, Give, GrantState, Rewards, Rule
+from hub.core.uplift import is_left_out
 from hub.errors import HubError
 from hub.model import Grant
 from hub.runtime.clock import VirtualClock
@@ -57,6 +61,8 @@ RULES = Rewards(
     }
 )  # fmt: skip
 
+LOT = Decimal("0.3")  # share of people whom the rule leaves out, where it leaves out some
+
 PLANTABLE = {
     "new_reference": Fault("every try has a reference of its own", "L12"),
     "blind_resend": Fault("what may have been ordered is ordered again", "L12"),
@@ -66,6 +72,7 @@ PLANTABLE = {
     "rejected_is_all": Fault("a refused repeat counts as if nothing had been ordered", "L12"),
     "given_twice": Fault("what a second name of a person was to get is ordered, too", "L12"),
     "freed_too_early": Fault("that an order is asked back counts as if it had been taken back", "L12"),
+    "lot_forgotten": Fault("who is left out by lot gets what was owed to another name of theirs", "L12"),
     "no_doubt": Fault("a restored ledger believes that nothing was ordered since", "L12"),
 }
 
@@ -92,6 +99,7 @@ class RewardHistory:
             gives=self.draw.choice(("order", "code")), cancels=self.draw.random() < 0.5,
         )  # fmt: skip
         self.once = self.draw.random() < 0.3  # the rule gives once to each person, who may have several names
+        self.lot = self.draw.random() < 0.3  # it leaves some people out
         self.provider.fault_rate = self.draw.choice((0.1, 0.4, 0.7))
         self.provider.latest_s = 90.0  # with the waits inside a call, below the life of a request
         self.ledger = Ledger(self.seam)
@@ -108,8 +116,18 @@ class RewardHistory:
         canonical = Canonical(sources=(), entities={})
         return Hub(
             store=cast(Any, self.ledger), canonical=canonical, connections={"plum": plum}, clock=self.clock,
-            instance="sim", rewards=RULES if self.once else None,
+            instance="sim", rewards=self.rewards if self.once or self.lot else None,
         )  # fmt: skip
+
+    @property
+    def rewards(self) -> Rewards:
+        rule = RULES.rules["thanks"]
+        once, share = "ever" if self.once else EVENT, LOT if self.lot else Decimal(0)
+        return replace(RULES, rules={rule.name: replace(rule, once_per=once, hold_out=share)})
+
+    def names(self, books: Books, person: int) -> list[int]:
+        """All names that somebody has by these books."""
+        return [each for each in range(1, self.owed + 1) if books.root(each) == books.root(person)]
 
     def tell(self, line: str) -> None:
         self.lines.append(f"{self.clock.now() - 1_790_000_000.0:10.2f}  {line}")
@@ -160,7 +178,8 @@ class RewardHistory:
                 created_at=self.clock.now(),
             )  # fmt: skip
             known = any(each.key == row.key for each in tx.grants(limit=10_000))
-            if known or number in self.lost or not tx.reserve("thanks", "ever", PRICE * CENTS, self.cap):
+            left_out = leaves_out(cast(Any, tx), self.rewards.rules["thanks"], self.names(self.ledger.books, number))
+            if known or left_out or number in self.lost or not tx.reserve("thanks", "ever", PRICE * CENTS, self.cap):
                 return False
             tx.add_grant_entry(number, Entry.RESERVED, row.amount, self.clock.now())
             return tx.add_grant(row)
@@ -174,7 +193,7 @@ class RewardHistory:
         luck, books = self.draw.random(), self.ledger.books
         if any(grant.state == GrantState.WAITING_APPROVAL for grant in books.grants.values()) and luck < 0.5:
             self.decide()
-        elif luck < 0.6 and self.once and self.owed > 1:
+        elif luck < 0.6 and (self.once or self.lot) and self.owed > 1:
             one, other = sorted(self.draw.sample(range(1, self.owed + 1), 2))
             books.roots[books.root(other)] = books.root(one)
             self.counts["merged"] += 1
@@ -252,9 +271,9 @@ class RewardHistory:
                 self.backup = self.ledger.copy()
             if self.backup is not None and step == 2 * STEPS // 3:
                 self.attempt(self.restore)
-            before = self.ledger.copy() if self.once else None
+            before = self.ledger.copy() if self.once or self.lot else None
             self.attempt(self.act)
-            if broken := self.check() + (self._twice(before) if before is not None else []):
+            if broken := self.check() + (self._twice(before) + self._drawn(before) if before is not None else []):
                 return broken
         self.calm, self.provider.fault_rate = True, 0.0
         for _ in range(12):
@@ -300,16 +319,33 @@ class RewardHistory:
     def _twice(self, before: Books) -> list[str]:
         """What was sent since `before` had nobody's older reward beside it, under any name, or a person let it go."""
         books, found = self.ledger.books, []
-        for grant in books.grants.values():
-            told = books.entries.get(grant.id, ())
-            if Entry.SENT not in told or Entry.SENT in before.entries.get(grant.id, ()) or Entry.APPROVED in told:
-                continue
+        for grant in self._sent_since(before) if self.once else ():
             person = before.root(grant.subject_id)
             for older in before.grants.values():
                 counted = older.state in COUNTED and books.grants[older.id].state in COUNTED
                 if older.id < grant.id and counted and before.root(older.subject_id) == person:
                     found.append(f"L12 grant {grant.id} is ordered, and its person has {older.id}")
         return found
+
+    def _drawn(self, before: Books) -> list[str]:
+        """What was sent since `before` went to nobody whom the lot had left out, under any name."""
+        key, rule = LedgerTx(before).code_key(), self.rewards.rules["thanks"]
+        return [
+            f"L12 grant {grant.id} is ordered, and its person is left out by lot"
+            for grant in (self._sent_since(before) if self.lot else ())
+            if is_left_out(key, rule.name, self.names(before, grant.subject_id), rule.hold_out)
+        ]
+
+    def _sent_since(self, before: Books) -> list[Grant]:
+        """Ordered by the hub, and not because a person let it go."""
+        told, known = self.ledger.books.entries, before.entries
+        return [
+            grant
+            for grant in self.ledger.books.grants.values()
+            if Entry.SENT in told.get(grant.id, ())
+            and Entry.SENT not in known.get(grant.id, ())
+            and Entry.APPROVED not in told[grant.id]
+        ]
 
     def _grant_of(self, reference: str) -> int:
         return int(reference.split("-")[1])

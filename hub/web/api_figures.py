@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hub.app import board, kpis
+from hub.app import board, kpis, trust_drafts, trusting
 from hub.app.audit_report import past_audits
 from hub.app.past import parse_moment
-from hub.web.api import ROUTER, Body, Hubs, Name, Reader, Word
+from hub.web.api import ROUTER, Admin, Answered, Body, Hubs, Name, Reader, Word
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 
@@ -40,3 +40,15 @@ def get_goals(service: Hubs, _: Reader) -> list[Body]:
 def get_data_audits(service: Hubs, _: Reader) -> list[Body]:
     """The last audits of the data, the newest first: score, shares, and how many of each finding."""
     return past_audits(service.hub)
+
+
+@ROUTER.get("/trust")
+def get_trust(service: Hubs, _: Reader) -> list[Body]:
+    """How often each system's values were corrected, bounced or overruled, and the order that this speaks for."""
+    return trusting.list_trust(service.hub)
+
+
+@ROUTER.post("/trust/{entity}/{field}/draft")
+def draft_order(service: Hubs, person: Admin, entity: Name, field: Name, it: Answered) -> Body:
+    """Draft the order of sources that a field's figures speak for; nothing runs with it before it is published."""
+    return {**trust_drafts.propose_order(service.hub, entity, field, by=person.name), "sure": it.sure}

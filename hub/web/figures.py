@@ -15,6 +15,7 @@ from hub.app.csv_out import as_csv
 from hub.app.figure_views import View
 from hub.app.past import parse_moment
 from hub.app.people import Right
+from hub.app.trust_drafts import propose_order
 from hub.errors import NeedsReview, NotFound
 from hub.web.site import Ask, Routes
 
@@ -157,6 +158,15 @@ def audits(ask: Ask) -> Response:
 def audit_now(ask: Ask) -> Response:
     ask.service.standing.ask_audit(ask.by)
     return ask.go("/data", "data-audit")
+
+
+@ROUTES.post("/data/trust", Right.CONFIGURE)
+def draft_order(ask: Ask) -> Response:
+    """The order of sources that measured trust speaks for, as a draft; from there it is checked and published."""
+    report = ask.service.standing.report
+    rows = report["trust"] if report is not None else None
+    made = propose_order(ask.hub, ask.said("entity"), ask.said("field"), by=ask.by, rows=rows)
+    return ask.go(f"/mappings/{made['file']}/change", "draft")
 
 
 @ROUTES.get("/data/report")

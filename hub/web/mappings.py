@@ -7,6 +7,7 @@ from starlette.responses import Response
 from hub.app import drafts
 from hub.app.fields import fields_of, look
 from hub.app.people import Right
+from hub.app.replaying import would_change
 from hub.errors import ConfigFault, HubError
 from hub.web.site import Ask, Routes, status_of
 
@@ -93,6 +94,8 @@ def change(ask: Ask) -> Response:
     text = it["draft"]["text"] if it["draft"] else it["text"]
     faults = drafts.check_text(ask.hub, it["file"], text)
     found = drafts.what_would_change(ask.hub, it["file"], text) if it["kind"] == "mapping" else None
+    if it["kind"] == "canonical" and not any(fault["stops"] for fault in faults):
+        found = would_change(ask.hub, text)
     return ask.page("change.html", it=it, faults=faults, found=found)
 
 

@@ -17,7 +17,7 @@ from hub.app.runs import sync
 from hub.core.canonical_file import read_canonical
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
-from hub.model import ConflictRow, HoldRow
+from hub.model import HoldRow
 from hub.runtime.clock import VirtualClock
 from hub.runtime.yaml import load_yaml
 from hub.store import Store
@@ -222,27 +222,6 @@ def test_a_system_with_one_form_of_its_own_is_uniform(tmp_path: Path, database_u
     hub.store.close()
     assert told(alike) == {}
     assert told(mixed) == {"odd:left/people.phone": 2}
-
-
-def test_how_often_a_source_was_overruled_is_measured(opened: Callable[[], Hub]) -> None:
-    hub = opened()
-    sync(hub, ["left", "right"], owner="test")
-    with hub.store.transaction() as tx:
-        tx.add_conflicts([_conflict(n, lost=n < 9, person=n < 2) for n in range(12)])
-    rows = {each["system"]: each for each in audit(hub, by="kim", look=False)["trust"] if each["field"] == "phone"}
-    left, right = rows["left"], rows["right"]
-    assert (left["weighed"], left["lost"], left["by_person"], left["share_lost"]) == (12, 9, 2, 0.714)
-    assert (right["weighed"], right["lost"], right["by_person"], right["share_lost"]) == (12, 3, 0, 0.286)
-    assert left["suggests"] == right["suggests"] == ["right", "left"]
-
-
-def _conflict(number: int, *, lost: bool, person: bool) -> ConflictRow:
-    sides = [{"connection": "left", "value": "+491"}, {"connection": "right", "value": "+492"}]
-    return ConflictRow(
-        entity_id=1, field="phone", kind="concurrent", digest=f"d{number}", winner="+492" if lost else "+491",
-        winner_link=None, decided_by="ruling:7" if person else "rule:newest",
-        candidates=[{**each, "link": 1, "part": "", "after": 0.0, "before": 1.0} for each in sides],
-    )  # fmt: skip
 
 
 def test_best_customers_come_first_and_doubles_are_told_with_their_reasons(shipped: Hub) -> None:

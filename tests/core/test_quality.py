@@ -11,14 +11,12 @@ from hub.core.document import Sheet
 from hub.core.mapping import StreamMapping
 from hub.core.mapping_file import Hub, read_mapping
 from hub.core.quality import (
-    Trust,
     columns_of,
     invalid,
     is_odd,
     raw_value,
     score_of,
     shape,
-    suggested_order,
     tiers_of,
 )
 from hub.model import Json
@@ -119,12 +117,6 @@ def test_a_shape_says_nothing_of_the_value() -> None:
 def test_tiers_follow_what_was_spent() -> None:
     assert tiers_of([0, 10, 850, 90, 50, -5]) == ["none", "C", "A", "B", "B", "none"]
     assert tiers_of([]) == []
-
-
-def test_an_order_is_suggested_only_by_enough_conflicts() -> None:
-    few, good, bad = Trust(weighed=9), Trust(weighed=10, lost=1), Trust(weighed=10, lost=9)
-    assert suggested_order({"a": bad, "b": good, "c": few}) == ["b", "a"]
-    assert suggested_order({"a": bad, "c": few}) == []
 
 
 def test_a_score_is_the_weighted_mean_of_what_there_is() -> None:

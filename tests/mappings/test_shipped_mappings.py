@@ -96,7 +96,8 @@ def test_every_declared_event_is_one_that_rewards_can_ask_for() -> None:
     assert names == {
         "activity.answered", "activity.automation_completed", "activity.automation_entered",
         "activity.checkout_started", "activity.code_used", "activity.content_downloaded", "activity.course_completed",
-        "activity.email_clicked", "activity.email_opened", "activity.email_unsubscribed", "activity.product_viewed",
+        "activity.email_clicked", "activity.email_opened", "activity.email_unsubscribed",
+        "activity.email_bounced", "activity.product_viewed",
         "activity.signed_up",
         "appointment.booked", "appointment.cancelled", "appointment.no_show", "cart.begun", "cart.paid",
         "contact.first_response",

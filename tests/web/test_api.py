@@ -61,14 +61,16 @@ TABLE = {
     ("POST", "/connections/{connection}/webhooks/address"): "configure",
     ("POST", "/connections/{connection}/webhooks/subscribe"): "configure",
     ("POST", "/connections/{connection}/webhooks/secret"): "configure",
+    ("GET", "/forecast"): "read", ("GET", "/trust"): "read", ("POST", "/trust/{entity}/{field}/draft"): "configure",
     ("POST", "/connections/{connection}/pause"): "run", ("POST", "/connections/{connection}/resume"): "run",
 }  # fmt: skip
-PLACES = {"{conflict}": "99999", "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
+PLACES = {"{entity}": "nothing", "{conflict}": "99999",
+          "{record}": "contact:99999", "{field}": "name", "{code}": "NET-429", "{run}": "99999",
           "{grant}": "99999", "{hold}": "99999", "{connection}": "nobody", "{plan}": "99999",
           "{file}": "nothing.yaml", "{segment}": "nothing", "{rule}": "nothing", "{pair}": "99999"}  # fmt: skip
 BODIES: Mapping[str, Any] = {  # nothing that changes anything
     "/policy": {"policy": "newest"}, "/merge": {"other": "contact:99998"}, "/erase": {"entity": "contact:99999"},
-    "/views": {"name": " "}, "/triggers/draft/publish": {"sure": True},
+    "/views": {"name": " "}, "/triggers/draft/publish": {"sure": True}, "/trust/nothing/name/draft": {"sure": True},
     "/unmerge": {"sure": True}, "/conflicts/99999/release": {"sure": True},
     "/mode": {"mode": "observe"}, "/secret": {"secret": "x"},
     "/decision": {"candidate": 0}, "/notes": {"text": "x"}, "/confirm": {"order": "1"},
