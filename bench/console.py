@@ -40,7 +40,17 @@ NOT_DECLARED = frozenset({
 })  # fmt: skip
 NOT_LISTINGS = frozenset({"/mappings/{file}/change", "/data/report"}) | NOT_DECLARED
 AS_THEY_ARE = {"/codes/{code}": "/codes/NET-429", "/records/{target}/as-of": "/records/{target}/as-of?at=2030-01-01"}
-NOT_CALLED = frozenset({"/rewards/rules/{rule}/trial", "/figures"}) | NOT_DECLARED  # of the API, for the same reasons
+NOT_CALLED = (
+    frozenset(
+        {
+            "/rewards/rules/{rule}/trial",
+            "/figures",
+            "/mappings/{file}/change",
+            "/data-audits/report",
+        }
+    )
+    | NOT_DECLARED
+)  # of the API, for the same reasons
 API = (
     "/overview", "/connections", "/conflicts", "/conflicts?state=decided", "/conflicts?connection=second&limit=200",
     "/conflicts/{conflict}", "/records?q=greta", "/records/{record}", "/records/{record}/why/{field}", "/quarantine",
@@ -49,7 +59,13 @@ API = (
     "/mappings/{file}/fields", "/pairs", "/pairs/{pair}", "/connections/{connection}/backfill",
     "/connections/{connection}/webhooks",
     "/data-audits", "/firings", "/goals", "/records/{record}/timeline", "/reward-report", "/search?q=greta",
-    "/segments", "/triggers", "/triggers/draft",
+    "/segments", "/triggers", "/triggers/draft", "/settings", "/codes/{code}", "/connectors", "/connectors/{connector}",
+    "/connections/{connection}", "/connections/{connection}/progress", "/slots?limit=200",
+    "/conflicts/{conflict}/alike", "/holds/{hold}", "/types", "/types/{type}?after={middle}",
+    "/records/{record}/as-of?at=2030-01-01", "/records/{record}/merge?other=contact:{newest}",
+    "/records/{record}/erase",
+    "/reward-rules", "/mappings", "/mappings/{file}", "/mappings/{file}/versions/{version}", "/mappings/{file}/draft",
+    "/audit/head", "/users", "/tokens",
 )  # fmt: skip
 # What people do with lists: narrow them, and go on to a page far behind.
 DEEPER = (
@@ -136,6 +152,7 @@ def _things(hub: Hub) -> dict[str, str]:
         "code": code, "name": next(iter(SYSTEMS)), "connection": next(iter(SYSTEMS)), "file": "second.yaml",
         "version": str(version),
         "pair": str(pair["id"]), "grant": str(grant.id), "plan": str(plan.id), "middle": str(newest // 2),
+        "newest": str(newest), "type": "contact", "connector": "csv",
     }  # fmt: skip
 
 

@@ -321,6 +321,32 @@ def preview(hub: Hub, file: str, text: str, *, sample: int = SAMPLE) -> list[Dic
     return found
 
 
+def draft_case(hub: Hub, file: str) -> Dict:
+    """A file being edited: its text so far, what is wrong with it, a preview of a mapping. Raises NotFound."""
+    it = mapping_case(hub, file)
+    text = it["draft"]["text"] if it["draft"] else it["text"]
+    return {
+        "it": it, "text": text, "faults": check_text(hub, file, text) if it["draft"] else it["faults"],
+        "previews": preview(hub, file, text) if it["kind"] == "mapping" else [],
+    }  # fmt: skip
+
+
+def tried_text(hub: Hub, file: str, text: str) -> Dict:
+    """Checks and a preview of a text while it is being written; nothing is kept. Raises NotFound."""
+    plain, kind = text.replace("\r\n", "\n"), mapping_case(hub, file)["kind"]
+    faults = check_text(hub, file, plain)
+    stopping = kind != "mapping" or any(fault["stops"] for fault in faults)
+    return {"faults": faults, "previews": [] if stopping else preview(hub, file, plain)}
+
+
+def change_case(hub: Hub, file: str) -> Dict:
+    """What the draft of a file would change, over the whole store; None in `found` for what is no mapping."""
+    it = mapping_case(hub, file)
+    text = it["draft"]["text"] if it["draft"] else it["text"]
+    found = what_would_change(hub, file, text) if it["kind"] == "mapping" else None
+    return {"it": it, "faults": check_text(hub, file, text), "found": found}
+
+
 def _sources(mapping: StreamMapping) -> dict[str, list[Getter]]:
     """Canonical field -> how what is read for it is found in the record."""
     return {
