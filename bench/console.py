@@ -35,9 +35,10 @@ ADMIN = "bench"
 # Not listings: they read many stored records because that is what they are for, or are files; each says how far it is.
 NOT_LISTINGS = frozenset({"/mappings/{file}/change", "/data/report", "/figures/{kpi}/csv"})
 AS_THEY_ARE = {"/codes/{code}": "/codes/NET-429", "/records/{target}/as-of": "/records/{target}/as-of?at=2030-01-01"}
-NOT_CALLED = frozenset(
-    {"/rewards/rules/{rule}/trial", "/triggers/{rule}/trial", "/figures/{kpi}", "/forecast"}
-)  # nor these of the API; a forecast is one setting
+NOT_CALLED = frozenset({
+    "/rewards/rules/{rule}/trial", "/triggers/{rule}/trial", "/mappings/{file}/change", "/data-audits/report",
+    "/figures/{kpi}", "/forecast",
+})  # nor these of the API; a forecast is one setting  # fmt: skip
 API = (
     "/overview", "/connections", "/conflicts", "/conflicts?state=decided", "/conflicts?connection=second&limit=200",
     "/conflicts/{conflict}", "/records?q=greta", "/records/{record}", "/records/{record}/why/{field}", "/quarantine",
@@ -48,6 +49,12 @@ API = (
     "/data-audits", "/figures", "/firings", "/firings?state=refused", "/firings/{firing}", "/goals",
     "/records/{record}/timeline", "/reward-report", "/search?q=greta", "/segments", "/segments/{segment}",
     "/segments/{segment}?after={middle}", "/triggers", "/triggers/draft", "/triggers/{rule}", "/triggers/{rule}/draft",
+    "/settings", "/codes/{code}", "/connectors", "/connectors/{connector}", "/connections/{connection}",
+    "/connections/{connection}/progress", "/slots?limit=200", "/conflicts/{conflict}/alike", "/holds/{hold}", "/types",
+    "/types/{type}?after={middle}", "/records/{record}/as-of?at=2030-01-01",
+    "/records/{record}/merge?other=contact:{newest}", "/records/{record}/erase", "/reward-rules", "/mappings",
+    "/mappings/{file}", "/mappings/{file}/versions/{version}", "/mappings/{file}/draft", "/audit/head", "/users",
+    "/tokens", "/trust",
 )  # fmt: skip
 # What people do with lists: narrow them, and go on to a page far behind.
 DEEPER = (
@@ -136,6 +143,7 @@ def _things(hub: Hub) -> dict[str, str]:
         "version": str(version),
         "rule": "big_order", "firing": str(firing.id), "kpi": "new_people", "segment": "buyers",
         "pair": str(pair["id"]), "grant": str(grant.id), "plan": str(plan.id), "middle": str(newest // 2),
+        "newest": str(newest), "type": "contact", "connector": "csv",
     }  # fmt: skip
 
 

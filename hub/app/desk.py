@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, hold_row, quarantine_line
@@ -110,6 +110,11 @@ def retry_code(hub: Hub, code: str, *, connection: str | None = None, by: str) -
     """Try rows of one code again, a bounded number of them; gives how many were tried and how many went through."""
     with hub.store.reading() as tx:
         rows = [row.id or 0 for row in tx.quarantine(code=code, connection=connection, limit=AT_ONCE)]
+    return retry_rows(hub, rows, by=by)
+
+
+def retry_rows(hub: Hub, rows: Sequence[int], *, by: str) -> Dict:
+    """The same for these rows."""
     return counted(retry_all(hub, rows, by=by)) if rows else {"tried": 0, "mended": 0}
 
 

@@ -26,6 +26,7 @@ from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.page import stored_record
 from hub.app.publishing import file_of, kind_of, publish_changes, stem_of
+from hub.app.replaying import would_change
 from hub.app.service import Service
 from hub.app.titles import cards
 from hub.app.transact import commit
@@ -319,6 +320,35 @@ def preview(hub: Hub, file: str, text: str, *, sample: int = SAMPLE) -> list[Dic
             ]
             found.append({"connection": connection, "stream": new.name, "rows": rows})
     return found
+
+
+def draft_case(hub: Hub, file: str) -> Dict:
+    """A file being edited: its text so far, what is wrong with it, a preview of a mapping. Raises NotFound."""
+    it = mapping_case(hub, file)
+    text = it["draft"]["text"] if it["draft"] else it["text"]
+    return {
+        "it": it, "text": text, "faults": check_text(hub, file, text) if it["draft"] else it["faults"],
+        "previews": preview(hub, file, text) if it["kind"] == "mapping" else [],
+    }  # fmt: skip
+
+
+def tried_text(hub: Hub, file: str, text: str) -> Dict:
+    """Checks and a preview of a text while it is being written; nothing is kept. Raises NotFound."""
+    plain, kind = text.replace("\r\n", "\n"), mapping_case(hub, file)["kind"]
+    faults = check_text(hub, file, plain)
+    stopping = kind != "mapping" or any(fault["stops"] for fault in faults)
+    return {"faults": faults, "previews": [] if stopping else preview(hub, file, plain)}
+
+
+def change_case(hub: Hub, file: str) -> Dict:
+    """What the draft of a file would change, over the whole store; `found` is None where that cannot be told."""
+    it = mapping_case(hub, file)
+    text = it["draft"]["text"] if it["draft"] else it["text"]
+    faults = check_text(hub, file, text)
+    found = what_would_change(hub, file, text) if it["kind"] == "mapping" else None
+    if it["kind"] == "canonical" and not any(fault["stops"] for fault in faults):
+        found = would_change(hub, text)
+    return {"it": it, "faults": faults, "found": found}
 
 
 def _sources(mapping: StreamMapping) -> dict[str, list[Getter]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -58,6 +59,15 @@ class Person:
 
     def may(self, right: Right) -> bool:
         return right in self.rights
+
+    def require_all(self, rights: Iterable[Right], *, where: str) -> None:
+        """Nobody gives what he has not: no program more than its own token. Raises NotAllowed AUTH-BEYOND."""
+        beyond = sorted(frozenset(rights) - self.rights)
+        if beyond:
+            raise NotAllowed(
+                f"this would give more rights than you have here: {', '.join(beyond)}", code="AUTH-BEYOND", where=where,
+                fix="leave them out, or let somebody do it who has them",
+            )  # fmt: skip
 
     def require(self, right: Right) -> None:
         """Raises NotAllowed AUTH-ROLE."""
@@ -138,6 +148,19 @@ def change_user(
 
     row = commit(hub, keep)
     return {"user": row.name, "role": row.role, "active": row.active}
+
+
+def may_let_in(hub: Hub, person: Person, name: str, *, role: str | None = None) -> None:
+    """Whoever lets `name` in, as `role` or as what they are, could do all that themselves.
+
+    A program whose token is for people alone must not make an admin of anybody, nor get a link or a password for one.
+
+    Raises NotAllowed AUTH-BEYOND.
+    """
+    with hub.store.reading() as tx:
+        known = tx.users().get(name)
+    roles = [role or "", known.role if known is not None else ""]
+    person.require_all([right for each in roles for right in ROLES.get(each, ())], where=name)
 
 
 def _seen(row: UserRow) -> Dict:

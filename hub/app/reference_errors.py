@@ -120,6 +120,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The description is at /api/v1/openapi.json.",
     ),
     "AUTH-SCOPE": ("A token needs a name, and scopes that there are.", ""),
+    "AUTH-BEYOND": (
+        "A token, a role, a link or a password would have given more rights than whoever asked for it has.",
+        "Ask somebody who has them, or use a token with those scopes.",
+    ),
     "NOTE-TEXT": ("A note is empty, or longer than a note is.", ""),
     # Speaking to systems
     "NET-CONNECT": ("The host did not answer, or there is no such host; nothing was sent.", ""),

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from hub.app import listings
 from hub.app.context import Hub
 from hub.app.listings import Dict, grant_row, iso
 from hub.app.reward_book import budgets_now, list_rewards
+from hub.app.reward_providers import can_cancel
+from hub.app.reward_ways import ways
 from hub.core.rewards import Rule
 
 PAGE = 50
+
+
+def reward_case(hub: Hub, grant: int) -> Dict:
+    """One grant with its ledger, and what else can be done with it. Raises NotFound."""
+    found = listings.reward(hub, grant)
+    return {**found, "can_cancel": can_cancel(hub, found["connection"]), "ways": ways(hub)}
 
 
 def reward_rules(hub: Hub) -> list[Dict]:

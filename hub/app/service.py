@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from hub.app.backfill import ask_backfill
 from hub.app.bootstrap import refresh_hub
 from hub.app.context import Hub
 from hub.app.errands import Errands
@@ -131,6 +132,18 @@ class Service:
             raise RetryLater("a run is going on already", code="RUN-BUSY", where=name, fix="wait for it to end")
         with self.hub.store.transaction() as tx:
             tx.audit(by, "run asked for", name, None, None, self.hub.clock.now())
+
+    def read_again(self, name: str, *, stream: str | None = None, since: float | None = None, by: str) -> Dict:
+        """Have a connection read again: with a run that begins now, or with the one that follows the present one.
+
+        Raises as `hub.app.backfill.ask_backfill`.
+        """
+        asked = ask_backfill(self.hub, name, stream=stream, since=since, by=by)
+        try:
+            self.run_now(name, by=by)
+        except RetryLater:
+            return {**asked, "begun": False}
+        return {**asked, "begun": True}
 
     def progress(self, name: str) -> Dict | None:
         """What the run of a connection is at; None: none is going on. Raises NotFound."""

@@ -167,7 +167,8 @@ def make_token(hub: Hub, name: str, scopes: Iterable[str], *, person: Person) ->
     """A token for a program that acts in this person's name, within these rights. Shown once, never again.
 
     Raises:
-        RecordRejected: AUTH-SCOPE, no such scope, or none at all.
+        RecordRejected: AUTH-SCOPE, no such scope, or none at all. NotAllowed AUTH-BEYOND: whoever asks has not these
+        rights himself, or asks with a token that has not.
     """
     wanted = tuple(dict.fromkeys(scopes))
     unknown = [each for each in wanted if each not in set(Right)]
@@ -176,6 +177,7 @@ def make_token(hub: Hub, name: str, scopes: Iterable[str], *, person: Person) ->
             "a token needs a name and at least one scope that there is", code="AUTH-SCOPE",
             fix=f"scopes are: {', '.join(Right)}",
         )  # fmt: skip
+    person.require_all([Right(each) for each in wanted], where="scopes")
     token, now = TOKEN_MARK + secrets.token_urlsafe(32), hub.clock.now()
     row = ApiTokenRow(
         id=_digest(token), name=name.strip()[:80], user=person.name, scopes=wanted, created_at=now,

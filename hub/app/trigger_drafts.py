@@ -170,13 +170,7 @@ def keep_yaml(hub: Hub, name: str, text: str, *, by: str) -> None:
 
 def keep_rule(hub: Hub, name: str, rule: Mapping[str, Json], *, by: str) -> None:
     """Put a rule into the draft as a program has it. Raises ConfigFault, NotFound, NeedsReview: that is no name."""
-    if not NAME.fullmatch(name):
-        raise NeedsReview("that is no name", where="name", fix="small letters, digits and underscores, at most 40")
-
-    def put(data: Json) -> None:
-        _rules_in(data)[name] = dict(rule)
-
-    _keep(hub, put, by=by)
+    _keep(hub, _rule_put(name, rule), by=by)
 
 
 def start_now(hub: Hub, name: str, *, by: str) -> None:
@@ -201,6 +195,12 @@ def take_out(hub: Hub, name: str, *, by: str) -> None:
 def tried_form(hub: Hub, name: str, form: Mapping[str, str]) -> Dict:
     """YAML, checks and words of what a form says while it is being written; nothing is kept. Raises as `keep_form`."""
     text = edited(FILE, _text(hub), _form_put(hub, name, form), lacks=LACKS)
+    return {"rule": name, "yaml": rule_yaml(hub, name, text), **_checked(hub, name, text)}
+
+
+def tried_rule(hub: Hub, name: str, rule: Mapping[str, Json]) -> Dict:
+    """The same of a rule as a program has it; nothing is kept. Raises as `keep_rule`."""
+    text = edited(FILE, _text(hub), _rule_put(name, rule), lacks=LACKS)
     return {"rule": name, "yaml": rule_yaml(hub, name, text), **_checked(hub, name, text)}
 
 
@@ -232,6 +232,16 @@ def _form_put(hub: Hub, name: str, form: Mapping[str, str]) -> Callable[[Json], 
         for key, value in wanted.items():
             if key not in rule or before.get(key) != value:
                 rule[key] = value
+
+    return put
+
+
+def _rule_put(name: str, rule: Mapping[str, Json]) -> Callable[[Json], None]:
+    if not NAME.fullmatch(name):
+        raise NeedsReview("that is no name", where="name", fix="small letters, digits and underscores, at most 40")
+
+    def put(data: Json) -> None:
+        _rules_in(data)[name] = dict(rule)
 
     return put
 

@@ -182,8 +182,9 @@ class Trial:
         for each in self.past.members(self.past.root(event.entity_id, moment), moment):
             labels = self.paid.pop(each, [])
             self.taken_back += len(labels)
-            for label in labels if self.cancels and give is not None else ():
-                self.spent[label] -= give.amount.minor
+            if self.cancels and give is not None:
+                for label in labels:
+                    self.spent[label] -= give.amount.minor
 
     def _count(self, since: float, people: Iterable[int], topic: str | None = None) -> int:
         """Of these people, also under names that they had not then."""

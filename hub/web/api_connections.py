@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field, SecretStr
 
-from hub.app import backfill, connection_setup, listings, webhook_setup
+from hub.app import backfill, connection_setup, listings, pausing, webhook_setup
+from hub.app.connection_case import connection_case
 from hub.app.past import parse_moment
 from hub.app.runs import connection_of
-from hub.errors import RetryLater
-from hub.web.api import ROUTER, Admin, Body, Hubs, Name, Reader, Runner, Word
+from hub.web.api import ROUTER, Admin, Body, Hubs, Name, Reader, Runner, Word, closed
 
 Day = Annotated[str | None, Query(max_length=40, description="A day or a moment, ISO 8601; none: from the beginning.")]
 
@@ -19,14 +19,14 @@ Day = Annotated[str | None, Query(max_length=40, description="A day or a moment,
 class Mode(BaseModel):
     """What may be done at a system."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = closed({"mode": "observe"})
     mode: Literal["observe", "propose", "canary", "live"]
 
 
 class Schedule(BaseModel):
     """How often; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = closed({"every": "5m", "sweep": "7d"})
     every: str = Field(default="", max_length=40, description="Between two reads: 30s, 5m, 1h30m, 7d.")
     sweep: str = Field(default="", max_length=40, description="Between two comparisons of everything.")
 
@@ -34,7 +34,7 @@ class Schedule(BaseModel):
 class Again(BaseModel):
     """What is read again; nothing: all streams, from the beginning."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = closed({"stream": "contacts", "since": "2026-11-01"}, {})
     stream: str | None = Field(default=None, max_length=80)
     since: str | None = Field(default=None, max_length=40, description="A day or a moment, ISO 8601.")
 
@@ -42,8 +42,93 @@ class Again(BaseModel):
 class Secret(BaseModel):
     """What a vendor signs its webhooks with."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = closed({"secret": "whsec_…"})
     secret: str = Field(min_length=1, max_length=4000)
+
+
+class NewConnection(BaseModel):
+    """A connection to be added. Its form tells what it needs: /connectors/{connector}."""
+
+    model_config = closed(
+        {
+            "name": "crm", "connector": "hubspot", "kind": "token", "credentials": {"token": "pat-eu1-…"},
+        },
+        {"name": "orders", "connector": "csv", "settings": {"folder": "data/orders"}},
+    )  # fmt: skip
+    name: str = Field(min_length=1, max_length=80)
+    connector: str = Field(min_length=1, max_length=80)
+    kind: str = Field(default="", max_length=80, description="How one signs in, of the form's `auth`.")
+    credentials: dict[Annotated[str, Field(max_length=80)], SecretStr] = Field(
+        default={}, max_length=40, description="Kept encrypted; never shown, logged or written into a file."
+    )
+    settings: dict[Annotated[str, Field(max_length=80)], Annotated[str, Field(max_length=4000)]] = Field(
+        default={}, max_length=80
+    )
+    base_url: str = Field(default="", max_length=400, description="Of a system that stands somewhere else.")
+
+
+@ROUTER.get("/connectors")
+def get_connectors(_: Admin) -> list[Body]:
+    """Every connector that is installed: its streams, how one signs in, its settings."""
+    return connection_setup.connector_forms()
+
+
+@ROUTER.get("/connectors/{connector}")
+def get_connector(_: Admin, connector: Name) -> Body:
+    """What adding a connection of one connector needs."""
+    return connection_setup.connector_form(connector)
+
+
+@ROUTER.get("/connections")
+def get_connections(service: Hubs, _: Reader) -> list[Body]:
+    """Every connection, with what waits there."""
+    return listings.connections(service.hub)
+
+
+@ROUTER.post("/connections", status_code=201)
+def add_connection(service: Hubs, person: Admin, it: NewConnection) -> Body:
+    """Add a connection, in mode observe: it is read, and nothing is written to it. Takes effect at once."""
+    credentials = {key: value.get_secret_value() for key, value in it.credentials.items()}
+    connection_setup.add(
+        service.hub, it.name, it.connector, kind=it.kind, credentials=credentials, settings=it.settings,
+        base_url=it.base_url, by=person.name,
+    )  # fmt: skip
+    service.reload(by=person.name)
+    return {"connection": it.name, "mode": service.hub.connections[it.name].mode}
+
+
+@ROUTER.get("/connections/{connection}")
+def get_connection(service: Hubs, _: Reader, connection: Name) -> Body:
+    """One connection: how it is, its schedule, limits, webhooks, and what it did last."""
+    return connection_case(service, connection)
+
+
+@ROUTER.get("/connections/{connection}/progress")
+def get_progress(service: Hubs, _: Reader, connection: Name) -> Body:
+    """What the run of a connection is at; null in `run`: none is going on."""
+    return {"run": service.progress(connection)}
+
+
+@ROUTER.post("/connections/{connection}/run", status_code=202)
+def run_now(service: Hubs, person: Runner, connection: Name) -> Body:
+    """Read and write one connection now."""
+    service.run_now(connection, by=person.name)
+    return {"begun": True}
+
+
+@ROUTER.post("/connections/{connection}/pause")
+def pause(service: Hubs, person: Runner, connection: Name) -> Body:
+    """Put a connection to rest."""
+    pausing.pause(service.hub, connection, by=person.name)
+    return {"paused": True}
+
+
+@ROUTER.post("/connections/{connection}/resume")
+def resume(service: Hubs, person: Runner, connection: Name) -> Body:
+    """Let a connection run again."""
+    pausing.resume(service.hub, connection, by=person.name)
+    service.poke([connection])
+    return {"paused": False}
 
 
 @ROUTER.post("/connections/{connection}/test")
@@ -81,12 +166,7 @@ def get_backfill(service: Hubs, _: Runner, connection: Name, stream: Word = None
 def read_again(service: Hubs, person: Runner, connection: Name, it: Again) -> Body:
     """Read a system again: with a run that begins now, or with the one that follows the present one."""
     at = parse_moment(it.since) if it.since else None
-    asked = backfill.ask_backfill(service.hub, connection, stream=it.stream, since=at, by=person.name)
-    try:
-        service.run_now(connection, by=person.name)
-    except RetryLater:
-        return {**asked, "begun": False}
-    return {**asked, "begun": True}
+    return service.read_again(connection, stream=it.stream, since=at, by=person.name)
 
 
 @ROUTER.get("/connections/{connection}/webhooks")

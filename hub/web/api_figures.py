@@ -7,7 +7,8 @@ from typing import Literal
 from hub.app import board, kpis, trust_drafts, trusting
 from hub.app.audit_report import past_audits
 from hub.app.past import parse_moment
-from hub.web.api import ROUTER, Admin, Answered, Body, Hubs, Name, Reader, Word
+from hub.errors import NotFound
+from hub.web.api import ROUTER, Admin, Answered, Body, Hubs, Name, Reader, Runner, Word
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 
@@ -16,6 +17,13 @@ Period = Literal["day", "week", "month", "quarter", "year"]
 def get_figures(service: Hubs, _: Reader) -> Body:
     """Every key figure of the last twelve months and every goal, as they were computed last."""
     return board.board(service.hub)
+
+
+@ROUTER.post("/figures", status_code=202)
+def compute(service: Hubs, _: Runner) -> Body:
+    """Have every key figure computed anew; `/figures` tells when they were."""
+    service.standing.ask()
+    return {"begun": True}
 
 
 @ROUTER.get("/figures/{kpi}")
@@ -52,3 +60,19 @@ def get_trust(service: Hubs, _: Reader) -> list[Body]:
 def draft_order(service: Hubs, person: Admin, entity: Name, field: Name, it: Answered) -> Body:
     """Draft the order of sources that a field's figures speak for; nothing runs with it before it is published."""
     return {**trust_drafts.propose_order(service.hub, entity, field, by=person.name), "sure": it.sure}
+
+
+@ROUTER.post("/data-audits", status_code=202)
+def audit_now(service: Hubs, person: Runner) -> Body:
+    """Have the data audited now; `/data-audits` has it when it is done."""
+    service.standing.ask_audit(person.name)
+    return {"begun": True, "auditing": service.standing.auditing}
+
+
+@ROUTER.get("/data-audits/report")
+def get_report(service: Hubs, _: Reader) -> Body:
+    """The whole report of the last audit that this process made; it names people."""
+    found = service.standing.report
+    if found is None:
+        raise NotFound("this process has made no audit yet", where="data-audits", fix="POST /data-audits makes one")
+    return dict(found)

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from hub.app import drafts, firings, trigger_desk, trigger_drafts, trigger_trial
-from hub.app.own import own_firing
+from hub.app import approvals, drafts, firings, trigger_desk, trigger_drafts, trigger_trial
 from hub.app.past import parse_moment
-from hub.web.api import ROUTER, Admin, After, Answered, Approver, Body, Days, Hubs, Id, Name, Reader, Since, Word
+from hub.web.api import (
+    ROUTER,
+    Admin,
+    After,
+    Answered,
+    Approver,
+    Body,
+    Days,
+    Hubs,
+    Id,
+    Name,
+    Reader,
+    Since,
+    Word,
+    closed,
+)  # fmt: skip
 
 
 class RuleSaid(BaseModel):
     """A rule as triggers.yaml has it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = closed({"rule": {"on": "order.paid", "do": {"task": {"subject": "Call back", "due": "2d"}}}})
     rule: dict[str, Any] = Field(max_length=40)
 
 
@@ -70,6 +84,19 @@ def take_trigger_out(service: Hubs, person: Admin, rule: Name) -> Body:
     return {"taken_out": True}
 
 
+@ROUTER.post("/triggers/{rule}/draft/start-now")
+def start_trigger_now(service: Hubs, person: Admin, rule: Name) -> Body:
+    """Have a rule of the draft begin at this moment: nothing that happened before fires."""
+    trigger_drafts.start_now(service.hub, rule, by=person.name)
+    return trigger_drafts.rule_draft(service.hub, rule)
+
+
+@ROUTER.post("/triggers/{rule}/preview")
+def preview_trigger(service: Hubs, _: Admin, rule: Name, it: RuleSaid) -> Body:
+    """A rule as YAML, in words, and what would be wrong with the file; nothing is kept."""
+    return trigger_drafts.tried_rule(service.hub, rule, it.rule)
+
+
 @ROUTER.get("/triggers/{rule}/trial")
 def get_trigger_trial(
     service: Hubs, _: Admin, rule: Name, days: Days = 90, since: Since = None, draft: bool = False,
@@ -95,10 +122,7 @@ def get_firing(service: Hubs, _: Reader, firing: Id) -> Body:
 @ROUTER.post("/firings/{firing}/approve")
 def approve_firing(service: Hubs, person: Approver, firing: Id) -> Body:
     """Let a firing go that waits for a person."""
-    own_firing(service.hub, firing, by=person.name)
-    found = trigger_desk.firing_row(firings.approve(service.hub, firing, by=person.name))
-    service.poke()
-    return found
+    return approvals.approve_firing(service, firing, by=person.name)
 
 
 @ROUTER.post("/firings/{firing}/drop")

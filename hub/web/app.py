@@ -15,9 +15,14 @@ from hub.app.service import Service
 from hub.errors import NotFound
 from hub.web import (
     api_connections,
+    api_desk,
     api_events,
     api_figures,
     api_identity,
+    api_mappings,
+    api_people,
+    api_plans,
+    api_records,
     api_rewards,
     api_triggers,
     audit,
@@ -56,7 +61,10 @@ TOPICS = (
     settings,
 )
 # Importing each has put its calls on the router of the API.
-CALLS = (api_connections, api_events, api_figures, api_identity, api_rewards, api_triggers)
+CALLS = (
+    *(api_connections, api_desk, api_events, api_figures, api_identity, api_mappings, api_people, api_plans),
+    *(api_records, api_rewards, api_triggers),
+)
 ROUTES: tuple[Route, ...] = tuple(route for topic in TOPICS for route in topic.ROUTES.found)
 
 Message = MutableMapping[str, Any]

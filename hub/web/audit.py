@@ -35,8 +35,10 @@ def _users(ask: Ask, error: HubError | None = None, link: str = "", token: str =
 
 @ROUTES.post("/users", Right.PEOPLE)
 def add(ask: Ask) -> Response:
+    name, role = ask.said("name").strip(), ask.said("role")
     try:
-        people.add_user(ask.hub, ask.said("name").strip(), ask.said("role"), password=ask.said("password"), by=ask.by)
+        people.may_let_in(ask.hub, ask.who, name, role=role)
+        people.add_user(ask.hub, name, role, password=ask.said("password"), by=ask.by)
     except HubError as error:
         return _users(ask, error)
     return ask.go("/users", "user")
@@ -45,11 +47,10 @@ def add(ask: Ask) -> Response:
 @ROUTES.post("/users/{name}", Right.PEOPLE)
 def change(ask: Ask) -> Response:
     active = {"in": True, "out": False}.get(ask.said("active"))
+    name, role = ask.path("name"), ask.said("role") or None
     try:
-        people.change_user(
-            ask.hub, ask.path("name"), role=ask.said("role") or None, active=active, password=ask.said("password"),
-            by=ask.by,
-        )  # fmt: skip
+        people.may_let_in(ask.hub, ask.who, name, role=role)
+        people.change_user(ask.hub, name, role=role, active=active, password=ask.said("password"), by=ask.by)
     except HubError as error:
         return _users(ask, error)
     return ask.go("/users", "user")
@@ -57,6 +58,7 @@ def change(ask: Ask) -> Response:
 
 @ROUTES.post("/users/{name}/link", Right.PEOPLE)
 def link(ask: Ask) -> Response:
+    people.may_let_in(ask.hub, ask.who, ask.path("name"))
     path = sessions.make_link(ask.hub, ask.path("name"), by=ask.by)
     return _users(ask, link=f"{ask.request.url.scheme}://{ask.request.headers.get('host', '')}{path}")
 

@@ -8,23 +8,23 @@ from typing import Any
 from starlette.responses import Response
 
 from hub.app import listings
-from hub.app.backfill import ask_backfill, backfill_cost, streams_to_read, waiting_backfill
+from hub.app.backfill import backfill_cost
+from hub.app.connection_case import connection_case
 from hub.app.connection_setup import (
     MODE_TEXTS,
     add,
     connector_form,
     connector_forms,
-    schedule,
     set_mode,
     set_schedule,
 )
 from hub.app.overview import overview
 from hub.app.past import parse_moment
-from hub.app.pausing import pause, pause_of, resume
+from hub.app.pausing import pause, resume
 from hub.app.people import Right
 from hub.app.runs import connection_of
-from hub.app.webhook_setup import set_webhook_secret, subscribe_here, webhook_address, webhook_state
-from hub.errors import ConfigFault, HubError, RetryLater
+from hub.app.webhook_setup import set_webhook_secret, subscribe_here, webhook_address
+from hub.errors import ConfigFault, HubError
 from hub.web.confirm import unsure
 from hub.web.show import span
 from hub.web.site import Ask, Routes, status_of
@@ -84,26 +84,13 @@ def one(ask: Ask) -> Response:
 def _one(
     ask: Ask, tried: dict[str, object] | None = None, error: HubError | None = None, address: str = ""
 ) -> Response:
-    connection = connection_of(ask.hub, ask.path("name"))
-    row = next(each for each in overview(ask.hub)["connections"] if each["connection"] == connection.name)
-    limits = [
-        {"name": limit.name, "calls": limit.calls, "per_s": limit.per_s, "unit": limit.unit}
-        for limit in connection.connector.limits
-    ]
+    it = connection_case(ask.service, ask.path("name"))
+    it["schedule"] = {key: ask.said(key) or text for key, text in it["schedule"].items()}  # as it was typed and refused
     return ask.page(
-        "connection.html", status_of(error) if error else 200, row=row, connection=connection, tried=tried,
-        modes=MODE_TEXTS, limits=limits, error=error, faults=error.faults if isinstance(error, ConfigFault) else (),
-        schedule=_schedule(ask, connection.name), again=streams_to_read(connection), address=address,
-        waits=waiting_backfill(ask.hub, connection.name), hook=webhook_state(ask.hub, connection.name),
-        paused=pause_of(ask.hub, connection.name), progress=ask.service.progress(connection.name),
-        runs=listings.runs(ask.hub, connection=connection.name, limit=8),
-        slots=listings.slots(ask.hub, connection=connection.name, limit=8),
+        "connection.html", status_of(error) if error else 200, connection=connection_of(ask.hub, ask.path("name")),
+        tried=tried, modes=MODE_TEXTS, error=error, faults=error.faults if isinstance(error, ConfigFault) else (),
+        address=address, **it,
     )  # fmt: skip
-
-
-def _schedule(ask: Ask, name: str) -> dict[str, str]:
-    """As it is, or as somebody just typed it and it was refused."""
-    return {key: ask.said(key) or text for key, text in schedule(ask.hub, name).items()}
 
 
 @ROUTES.get("/connections/{name}/progress")
@@ -179,11 +166,7 @@ def read_again(ask: Ask) -> Response:
     )  # fmt: skip
     if asked is not None:
         return asked
-    ask_backfill(ask.hub, name, stream=stream, since=since, by=ask.by)
-    try:
-        ask.service.run_now(name, by=ask.by)
-    except RetryLater:  # one is going on: the next one takes it up
-        pass
+    ask.service.read_again(name, stream=stream, since=since, by=ask.by)
     return ask.go(f"/connections/{name}", "backfill")
 
 

@@ -7,7 +7,6 @@ from starlette.responses import Response
 from hub.app import drafts
 from hub.app.fields import fields_of, look
 from hub.app.people import Right
-from hub.app.replaying import would_change
 from hub.errors import ConfigFault, HubError
 from hub.web.site import Ask, Routes, status_of
 
@@ -49,13 +48,9 @@ def draft(ask: Ask) -> Response:
 
 
 def _draft(ask: Ask, error: HubError | None = None) -> Response:
-    it = drafts.mapping_case(ask.hub, ask.path("file"))
-    text = it["draft"]["text"] if it["draft"] else it["text"]
-    faults = drafts.check_text(ask.hub, it["file"], text) if it["draft"] else it["faults"]
     return ask.page(
-        "draft.html", status_of(error) if error else 200, it=it, text=text, faults=faults, error=error,
-        wrong=error.faults if isinstance(error, ConfigFault) else (),
-        previews=drafts.preview(ask.hub, it["file"], text) if it["kind"] == "mapping" else [],
+        "draft.html", status_of(error) if error else 200, error=error,
+        wrong=error.faults if isinstance(error, ConfigFault) else (), **drafts.draft_case(ask.hub, ask.path("file")),
     )  # fmt: skip
 
 
@@ -81,22 +76,12 @@ def save(ask: Ask) -> Response:
 @ROUTES.post("/mappings/{file}/preview", Right.CONFIGURE)
 def preview(ask: Ask) -> Response:
     """Checks and a preview of what is being written, while it is being written; nothing is kept."""
-    file, text = ask.path("file"), ask.said("text").replace("\r\n", "\n")
-    faults = drafts.check_text(ask.hub, file, text)
-    stopping = any(fault["stops"] for fault in faults)
-    previews = [] if stopping or not file.endswith(".yaml") else drafts.preview(ask.hub, file, text)
-    return ask.page("preview.html", faults=faults, previews=previews)
+    return ask.page("preview.html", **drafts.tried_text(ask.hub, ask.path("file"), ask.said("text")))
 
 
 @ROUTES.get("/mappings/{file}/change", Right.CONFIGURE)
 def change(ask: Ask) -> Response:
-    it = drafts.mapping_case(ask.hub, ask.path("file"))
-    text = it["draft"]["text"] if it["draft"] else it["text"]
-    faults = drafts.check_text(ask.hub, it["file"], text)
-    found = drafts.what_would_change(ask.hub, it["file"], text) if it["kind"] == "mapping" else None
-    if it["kind"] == "canonical" and not any(fault["stops"] for fault in faults):
-        found = would_change(ask.hub, text)
-    return ask.page("change.html", it=it, faults=faults, found=found)
+    return ask.page("change.html", **drafts.change_case(ask.hub, ask.path("file")))
 
 
 @ROUTES.post("/mappings/{file}/publish", Right.CONFIGURE)

@@ -9,11 +9,19 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from hub.app import listings
-from hub.app.desk import counted, decided_holds, hold_case, holds_open, quarantine_groups, quarantine_page, retry_code
+from hub.app.approvals import release_hold
+from hub.app.desk import (
+    decided_holds,
+    hold_case,
+    holds_open,
+    quarantine_groups,
+    quarantine_page,
+    retry_code,
+    retry_rows,
+)
 from hub.app.overview import overview
-from hub.app.own import own_hold
 from hub.app.people import Right
-from hub.app.review import drop_hold, release_hold, retry_all
+from hub.app.review import drop_hold
 from hub.web.show import moment
 from hub.web.site import Ask, Routes
 
@@ -106,9 +114,7 @@ def one_hold(ask: Ask) -> Response:
 
 @ROUTES.post("/holds/{hold}/release", Right.APPROVE)
 def release(ask: Ask) -> Response:
-    own_hold(ask.hub, ask.number("hold"), by=ask.by)
-    release_hold(ask.hub, ask.number("hold"), by=ask.by)
-    ask.service.poke()
+    release_hold(ask.service, ask.number("hold"), by=ask.by)
     return ask.go("/holds", "released")
 
 
@@ -143,6 +149,6 @@ def retry(ask: Ask) -> Response:
     if ask.said("which") == "all":
         found = retry_code(ask.hub, code, connection=ask.said("connection") or None, by=ask.by)
     else:
-        found = counted(retry_all(ask.hub, rows, by=ask.by)) if rows else {"mended": 0}
+        found = retry_rows(ask.hub, rows, by=ask.by)
     ask.service.poke()
     return ask.go(f"/quarantine/{code}", "retried", found["mended"])

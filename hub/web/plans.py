@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from hub.app.own import own_plan
+from hub.app.approvals import approve_plan
 from hub.app.people import Right
 from hub.app.plan_choice import Chosen
 from hub.app.plan_pages import PAGE, Narrowed, plan_page
-from hub.app.proposals import MADE, approve_plan, approve_some, plans_now, reject_plan
+from hub.app.proposals import MADE, plans_now, reject_plan
 from hub.errors import NeedsReview
 from hub.web.site import Ask, Routes
 
@@ -81,19 +81,12 @@ def _kept(narrowed: Narrowed) -> dict[str, str]:
 def approve(ask: Ask) -> Response:
     """All of it, what the filter leaves, its field alone, or what was ticked."""
     number = ask.number("plan")
-    own_plan(ask.hub, number, by=ask.by)
     which, note = ask.said("which"), ask.said("note")[:500]
     if which not in WHICH:
         raise NeedsReview("nothing was chosen", code="PLAN-NONE", where=f"plan {number}", fix="say which writes")
-    if plan_page(ask.hub, number, limit=1)["row"].state == MADE:
-        ask.service.errands.carry_out(number, _chosen(ask, which), held=ask.said("held_too") == "yes", by=ask.by)
-        return ask.go(f"/plan/{number}", "plan-carried")
-    if which != "all":
-        number = approve_some(ask.hub, number, _chosen(ask, which), by=ask.by, note=note)["plan"]
-    else:
-        approve_plan(ask.hub, number, by=ask.by, note=note)
-    ask.service.poke()
-    return ask.go(f"/plan/{number}", "plan-approved")
+    held = ask.said("held_too") == "yes"
+    found = approve_plan(ask.service, number, _chosen(ask, which), held=held, note=note, by=ask.by)
+    return ask.go(f"/plan/{found['plan']}", "plan-carried" if found.get("begun") else "plan-approved")
 
 
 def _chosen(ask: Ask, which: str) -> Chosen:

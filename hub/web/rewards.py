@@ -7,12 +7,11 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from hub.app import listings
-from hub.app.own import own_grant
+from hub.app.approvals import approve_reward
 from hub.app.people import Right
-from hub.app.reward_desk import reward_page, reward_rules
-from hub.app.reward_providers import can_cancel
+from hub.app.reward_desk import reward_case, reward_page, reward_rules
 from hub.app.reward_trial import rules_in_draft, try_rule
-from hub.app.reward_ways import resend, ways
+from hub.app.reward_ways import resend
 from hub.web.site import Ask, Routes, trial_of
 
 ROUTES = Routes()
@@ -36,10 +35,8 @@ def all_of_them(ask: Ask) -> Response:
 
 @ROUTES.get("/rewards/{grant}")
 def one(ask: Ask) -> Response:
-    found = listings.reward(ask.hub, ask.number("grant"))
-    return ask.page(
-        "reward.html", it=found, can_cancel=can_cancel(ask.hub, found["connection"]), ways=ways(ask.hub)
-    )  # fmt: skip
+    found = reward_case(ask.hub, ask.number("grant"))
+    return ask.page("reward.html", it=found, can_cancel=found["can_cancel"], ways=found["ways"])
 
 
 @ROUTES.post("/rewards/{grant}/resend", Right.APPROVE)
@@ -51,9 +48,7 @@ def send_another_way(ask: Ask) -> Response:
 
 @ROUTES.post("/rewards/{grant}/approve", Right.APPROVE)
 def approve(ask: Ask) -> Response:
-    own_grant(ask.hub, ask.number("grant"), by=ask.by)
-    listings.approve_reward(ask.hub, ask.number("grant"), by=ask.by)
-    ask.service.poke()
+    approve_reward(ask.service, ask.number("grant"), by=ask.by)
     return ask.go(f"/rewards/{ask.number('grant')}", "approved")
 
 

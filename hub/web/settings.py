@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from starlette.responses import Response
 
 from hub.app.about import about
 from hub.app.reference_errors import meaning_of
+from hub.app.settings_case import settings_case
 from hub.errors import NotFound
 from hub.web.site import Ask, Routes
 
@@ -16,17 +15,7 @@ ROUTES = Routes()
 
 @ROUTES.get("/settings")
 def show(ask: Ask) -> Response:
-    project = ask.hub.projects
-    own = asdict(project.settings.hub) if project is not None else {}
-    faults = list(project.faults) if project is not None else []
-    return ask.page(
-        "settings.html",
-        hub_settings=own,
-        guards=ask.hub.guards,
-        faults=faults,
-        about=about(),
-        instance=ask.hub.instance,
-    )
+    return ask.page("settings.html", about=about(), **settings_case(ask.hub))
 
 
 @ROUTES.get("/codes/{code}")

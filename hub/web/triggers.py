@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from hub.app import drafts, firings, trigger_drafts
+from hub.app.approvals import approve_firing
 from hub.app.listings import Dict
-from hub.app.own import own_firing
 from hub.app.people import Right
 from hub.app.trigger_desk import HELD, STATES, firing_case, firings_named, trigger_case, trigger_rules
 from hub.app.trigger_drafts import EMPTY_FORM, FILE, INPUTS
@@ -164,9 +164,7 @@ def firing(ask: Ask) -> Response:
 
 @ROUTES.post("/firings/{firing}/approve", Right.APPROVE)
 def approve(ask: Ask) -> Response:
-    own_firing(ask.hub, ask.number("firing"), by=ask.by)
-    firings.approve(ask.hub, ask.number("firing"), by=ask.by)
-    ask.service.poke()
+    approve_firing(ask.service, ask.number("firing"), by=ask.by)
     return ask.go(f"/firings/{ask.number('firing')}", "firing")
 
 

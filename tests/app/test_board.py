@@ -93,8 +93,8 @@ def test_what_was_shown_then_is_shown_again(world: MakeWorld) -> None:
         refresh(w.hub, owner="a")
         seen.append((w.clock.now(), shown_now(w)))
         w.clock.advance((20 * 60.0, 5 * DAY, 40 * DAY, 60.0)[step])
-    for at, then in seen[1:]:  # the first was shown for less than what is left of its hour
-        for name, months in then.items():
+    for at, told in seen[1:]:  # the first was shown for less than what is left of its hour
+        for name, months in told.items():
             rows = shown_then(w.hub, name, "month", at)
             assert rows is not None
             assert {row["period"]: row["value"] for row in rows} == months, (name, at)

@@ -60,7 +60,8 @@ def held(desk: Console) -> int:
 
 
 def api(desk: Console, method: str, path: str, body: Any = None, *, by: str = "admin", scope: str = "configure") -> Any:
-    made = make_token(desk.hub, f"{scope}-{path}", ("read", scope), person=Person(name=by, role=by))
+    person = Person(name=by, role="admin")  # when it is made; what they may do is asked anew with every call
+    made = make_token(desk.hub, f"{scope}-{path}", ("read", scope), person=person)
     headers = {"Authorization": f"Bearer {made['token']}", "Content-Type": "application/json"}
     sent = orjson.dumps(body).decode() if body is not None else ""
     answer = Browser(desk.port).ask(method, f"/api/v1{path}", sent, headers)
