@@ -145,8 +145,8 @@ def _features(field: CanonicalField, entity: EntityType) -> list[Feature]:
     if field.kind == "group":
         found = []
         if "first_name" in field.parts:
-            columns = ("first_name", "first_name_whole")
-            found.append(Feature(name="first_name", columns=columns, levels=FIRST_NAME, rare=True))
+            both = ("first_name", "first_name_whole")
+            found.append(Feature(name="first_name", columns=both, levels=FIRST_NAME, rare=True))
         if "last_name" in field.parts:
             found.append(_plain("last_name", LAST_NAME, rare=True))
         if {"street", "postal_code", "city"} <= set(field.parts):
