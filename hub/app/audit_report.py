@@ -19,7 +19,7 @@ from hub.app.audit_findings import (
     shares_of,
     tiers,
 )
-from hub.app.auditing import Watch, measure
+from hub.app.auditing import Seen, Watch, measure, nobody
 from hub.app.context import Hub
 from hub.app.identity import list_pairs
 from hub.app.listings import Dict, iso
@@ -37,11 +37,14 @@ OLD_ONES = 12  # audits whose scores are shown: three years, if made every quart
 CLUSTER_COLUMNS = ("pair", "score", "first", "first_is", "second", "second_is", "because")
 
 
-def audit(hub: Hub, *, by: str, look: bool = True, watch: Watch = lambda *_: None) -> Dict:
+def audit(
+    hub: Hub, *, by: str, look: bool = True, watch: Watch = lambda *_: None, seen: Seen = nobody
+) -> Dict:  # fmt: skip
     """Look at everything, keep the figures, and tell what is wrong, with the difference to the audit before.
 
     Args:
         look: search for duplicates first; else only pairs that wait already are told.
+        seen: is told each invalid and each missing value, record by record; the report counts them.
     """
     note = _look(hub, by) if look else "duplicates: only pairs that wait already; nothing was searched"
     pairs = list_pairs(hub, limit=MOST_PAIRS)
@@ -49,7 +52,7 @@ def audit(hub: Hub, *, by: str, look: bool = True, watch: Watch = lambda *_: Non
     if namesakes := len([each for each in pairs if not each["own"]]):
         alike = f"{namesakes} pairs may be namesakes or a family, so they are no finding: hub identity review"
         note = f"{note}; {alike}" if note else alike
-    tally = measure(hub, watch=watch)
+    tally = measure(hub, watch=watch, seen=seen)
     shares = shares_of(hub, tally, sum(each["surplus"] for each in found_clusters))
     found, score, now = findings(hub, tally, found_clusters), score_of(shares), hub.clock.now()
     figures = figures_of(found, tally, shares)

@@ -34,6 +34,12 @@ BEST = 25  # customers listed by name
 
 Cell = tuple[str, str, str]  # connection, stream, name of a column
 Watch = Callable[[str, str, str, int], None]
+INVALID, BLANK = "invalid", "blank"
+Seen = Callable[[str, str, str, str, str], None]  # connection, stream, external id, name of a column, one of these two
+
+
+def nobody(*_: str) -> None:
+    """Nobody asks which records it is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,8 +103,12 @@ class _Stream:
     columns: tuple[Column, ...]
 
 
-def measure(hub: Hub, *, watch: Watch = lambda *_: None) -> Tally:
-    """Count everything, once through the store. The numbers of a busy hub are of the minutes in which it was read."""
+def measure(hub: Hub, *, watch: Watch = lambda *_: None, seen: Seen = nobody) -> Tally:
+    """Count everything, once through the store. The numbers of a busy hub are of the minutes in which it was read.
+
+    Args:
+        seen: is told each value that cannot be right, and each that is not there, record by record.
+    """
     tally = Tally()
     streams = {
         (connection.name, name): _Stream(connection=connection, mapping=mapping, columns=columns_of(mapping))
@@ -107,10 +117,10 @@ def measure(hub: Hub, *, watch: Watch = lambda *_: None) -> Tally:
     }
     today = datetime.fromtimestamp(hub.clock.now(), UTC).date()
     for entity in hub.canonical.entities.values():
-        walk = _Walk(hub=hub, tally=tally, streams=streams, today=today, entity=entity)
+        walk = _Walk(hub=hub, tally=tally, streams=streams, today=today, entity=entity, told=seen)
         walk.all(watch)
     with hub.store.reading() as tx:
-        _add_quarantine(tx, tally)
+        _add_quarantine(tx, tally, seen)
     return tally
 
 
@@ -123,6 +133,7 @@ class _Walk:
     streams: Mapping[tuple[str, str], _Stream]
     today: date
     entity: EntityType
+    told: Seen
     seen: TypeTally = field(default_factory=TypeTally)
 
     def all(self, watch: Watch) -> None:
@@ -187,11 +198,15 @@ class _Walk:
             cell, value = self._cell(stream, column), column.of(held)
             if value is not None:
                 cell.filled += 1
-                flaws += self._value(stream, column, cell, value, data, f"{row.type}:{row.id}")
+                wrong = self._value(stream, column, cell, value, data, f"{row.type}:{row.id}")
+                if wrong:
+                    self.told(*key, link.external_id or "", column.name, INVALID)
+                flaws += wrong
             elif not is_blank(raw_value(stream.mapping, column.reads, data)):
                 cell.unread += 1
             else:
                 cell.blank += 1
+                self.told(*key, link.external_id or "", column.name, BLANK)
                 flaws += self._blank(stream, column, cell, row, link, held_back)
         return flaws
 
@@ -260,11 +275,12 @@ def _why_blank(stream: _Stream, column: Column, row: EntityRow, link: LinkRow, h
     return "no_parent" if column.declared.kind == "ref" else "settled"
 
 
-def _add_quarantine(tx: Tx, tally: Tally) -> None:
+def _add_quarantine(tx: Tx, tally: Tally, seen: Seen) -> None:
     """Values that could not be read: the system holds them, and the hub could not take them."""
     for row in all_rows(lambda **page: tx.quarantine(direction="in", **page)):
         cell = tally.cells.get((row.connection, row.stream, row.field))
         if cell is not None:
             cell.refused += 1
+            seen(row.connection, row.stream, row.external_id, row.field, INVALID)
             cell.reasons[row.message.partition(":")[0]] += 1
             cell.note("invalid", f"{row.connection}/{row.stream}/{row.external_id}")

@@ -74,6 +74,7 @@ class Predicted:
     subject: int | None
     decision: Decision
     topic: str = ""
+    taken_back: bool = False  # its reward
 
     @property
     def counts(self) -> bool:
@@ -101,13 +102,12 @@ class Trial:
     backs: deque[tuple[float, EventRow]] = field(default_factory=deque)  # … when the hub learned of each, in order
     cancels: bool = False  # its provider takes orders back
     code_key: str = ""  # what decides who is left out
-    paid: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))  # cause's entity -> budget and period
-    taken_back: int = 0
+    paid: dict[int, list[tuple[str, Predicted]]] = field(default_factory=lambda: defaultdict(list))  # by cause's entity
 
     def judge(self, cause: Cause, moment: Moment) -> None:
         """The steps of hub.app.triggers.fire, over the past."""
         rule, past = self.rule, self.past
-        self.settle(cause.noticed_at)
+        self.settle(cause.noticed_at, cause.event_id or 0)
         past.load([cause.entity_id])
         values = past.values(cause.entity_id, moment)
         past.load(concerned(rule, values))
@@ -132,7 +132,7 @@ class Trial:
             at = decision.not_before
             then = moment if at == cause.noticed_at else Moment(at=at)
             heappush(self.put_off, (at, len(self.found), predicted, then))
-            self.settle(cause.noticed_at)
+            self.settle(cause.noticed_at, cause.event_id or 0)
 
     def _keep(self, predicted: Predicted) -> None:
         self.found.append(predicted)
@@ -141,10 +141,14 @@ class Trial:
         since, count = self.in_all
         self.in_all = since, count + (predicted.counts and predicted.cause.noticed_at > since)
 
-    def settle(self, now: float) -> None:
-        """What is done by then: a reward to nobody's address, or beyond its budget, is refused and counts no more."""
-        while (self.put_off and self.put_off[0][0] <= now) or (self.backs and self.backs[0][0] <= now):
-            if self.backs and (not self.put_off or self.backs[0][0] < self.put_off[0][0]):
+    def settle(self, now: float, event_id: float = math.inf) -> None:
+        """What is done by then: a reward to nobody's address, or beyond its budget, is refused and counts no more.
+
+        Args:
+            event_id: what is taken back at the very moment is so by events that became known before this one.
+        """
+        while (self.put_off and self.put_off[0][0] <= now) or self._goes_back(now, event_id):
+            if self._goes_back(now, event_id) and (not self.put_off or self.backs[0][0] < self.put_off[0][0]):
                 self._take_back(self.backs.popleft()[1])
                 continue
             _, _, predicted, moment = heappop(self.put_off)
@@ -154,6 +158,9 @@ class Trial:
                     predicted.decision, state=FiringState.REFUSED, reason=str(refusal)
                 )  # fmt: skip
                 self.in_all = (math.inf, 0)
+
+    def _goes_back(self, now: float, event_id: float) -> bool:
+        return bool(self.backs) and (self.backs[0][0], self.backs[0][1].id or 0) < (now, event_id)
 
     def _unpaid(self, predicted: Predicted, moment: Moment) -> Refusal | None:
         """The steps of hub.app.firings when it makes the grant; the money is taken."""
@@ -173,17 +180,16 @@ class Trial:
         if self.spent[label] + give.amount.minor > self.budget.amount.minor:
             return over_budget(self.budget)
         self.spent[label] += give.amount.minor
-        self.paid[predicted.cause.entity_id].append(label)
+        self.paid[predicted.cause.entity_id].append((label, predicted))
         return None
 
     def _take_back(self, event: EventRow) -> None:
         """Its provider takes the order back: the money is free again. Limits go on counting what fired."""
         moment, give = moment_of(event), self.rule.do.give
         for each in self.past.members(self.past.root(event.entity_id, moment), moment):
-            labels = self.paid.pop(each, [])
-            self.taken_back += len(labels)
-            if self.cancels and give is not None:
-                for label in labels:
+            for label, predicted in self.paid.pop(each, []):
+                predicted.taken_back = True
+                if self.cancels and give is not None:
                     self.spent[label] -= give.amount.minor
 
     def _count(self, since: float, people: Iterable[int], topic: str | None = None) -> int:
@@ -400,6 +406,7 @@ def try_trigger(
     Returns:
         {"rule", "since", "days", "draft", "loaded", "fires", "people", "minor", "currency", "approvals", "put_off",
          "refused": {code: n}, "refused_people": {code: how many people}, "silent": causes of a first load, "whole",
+         "taken_back": rewards that an event of `reverse_on` takes back,
          "persons": those for whom it would have fired or been refused most, "rows": the newest}
 
     Raises:
@@ -424,7 +431,7 @@ def try_trigger(
         "approvals": states[FiringState.HELD], "put_off": states[FiringState.WAITING],
         "refused": dict(Counter(code for code, _ in refusals).most_common()),
         "refused_people": dict(Counter(code for code, _ in set(refusals)).most_common()),
-        "silent": silent, "whole": whole,
+        "silent": silent, "whole": whole, "taken_back": sum(each.taken_back for each in found),
         "persons": [{"person": named.get(row.pop("id")), **row} for row in persons],
         "rows": [
             {

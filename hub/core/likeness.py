@@ -18,8 +18,9 @@ from hub.core.canonical import CanonicalField, EntityType
 from hub.core.values import key_value
 from hub.model import Json
 
-SAME, ALIKE, INITIAL, STEM, TAIL, SWAPPED, SLIP, PLACE, TOWN, SCRIPT, OTHER = (
-    "same", "alike", "initial", "stem", "tail", "swapped", "slip", "place", "town", "script", "other"
+SAME, ALIKE, SHORT, INITIAL, STEM, TAIL, CROSSED, SWAPPED, SLIP, PLACE, TOWN, SCRIPT, OTHER = (
+    "same", "alike", "short", "initial", "stem", "tail", "crossed", "swapped", "slip", "place", "town", "script",
+    "other",
 )  # fmt: skip
 
 EXPECTED_SHARE = 0.2  # of the entities: how many have a double, before anything is compared
@@ -27,6 +28,23 @@ TAIL_DIGITS = 7
 GENERIC = frozenset({"info", "office", "contact", "mail", "hello", "sales", "admin", "support", "kontakt"})
 BIRTHDAYS = ("birthday", "birth_date", "date_of_birth", "born_on")
 NAMES = ("name", "legal_name", "company_name")
+SHORT_FORMS: Mapping[str, str] = {  # folded, as people call each other -> the name that it is short for
+    short: name
+    for name, shorts in {
+        "alexander": "alex sascha", "andreas": "andi", "andrew": "andy drew", "anthony": "tony",
+        "benjamin": "ben benny", "charles": "charlie chuck", "christopher": "chris kit", "daniel": "dan danny",
+        "david": "dave", "edward": "ed ted", "elizabeth": "liz beth betty eliza", "francisco": "paco",
+        "frederick": "fred freddie", "giuseppe": "beppe", "gregory": "greg", "heinrich": "heinz",
+        "james": "jim jimmy jamie", "jennifer": "jenny", "johannes": "hannes", "jonathan": "jon", "jose": "pepe",
+        "joseph": "joe joey", "joshua": "josh", "katharina": "kathi", "katherine": "kate kathy katie",
+        "kenneth": "ken", "lawrence": "larry", "leonard": "leo", "margaret": "maggie meg peggy", "matthew": "matt",
+        "michael": "mike mick micha", "nicholas": "nick", "patricia": "pat patty", "peter": "pete",
+        "rebecca": "becky", "richard": "rick dick richie", "robert": "rob bob bobby", "ronald": "ron",
+        "samuel": "sam", "stephen": "steve", "susan": "sue susie", "theodore": "theo", "thomas": "tom tommy",
+        "timothy": "tim", "victoria": "vicky", "wilhelm": "willi", "william": "bill will billy",
+    }.items()
+    for short in shorts.split()
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +71,8 @@ class Feature:
 
 FIRST_NAME = (
     Level(test=SAME, text="the same", m=0.70, u=0.01),
-    Level(test=ALIKE, text="much alike", m=0.15, u=0.01),
+    Level(test=ALIKE, text="much alike", m=0.14, u=0.01),
+    Level(test=SHORT, text="a short form", m=0.01, u=0.0005),
     Level(test=INITIAL, text="the initial fits", m=0.10, u=0.03),
     Level(test=SCRIPT, text="in another script", m=0.02, u=0.02),
     Level(test=OTHER, text="differs", m=0.03, u=0.93),
@@ -74,6 +93,10 @@ PHONE = (
     Level(test=SAME, text="the same", m=0.60, u=0.0005, own=True),
     Level(test=TAIL, text="the same last digits", m=0.10, u=0.0005),
     Level(test=OTHER, text="differs", m=0.30, u=0.999),
+)
+NUMBERS = (  # of somebody with several: one's main number is the other's second one
+    Level(test=CROSSED, text="the same as another number", m=0.10, u=0.0005, own=True),
+    Level(test=OTHER, text="no other is the same", m=0.90, u=0.9995),
 )
 BIRTHDAY = (
     Level(test=SAME, text="the same", m=0.85, u=0.0001, own=True),
@@ -109,6 +132,10 @@ def features_of(entity: EntityType) -> tuple[Feature, ...]:
     There must be something that names it, and something that reaches or places it.
     """
     found = [each for field in entity.fields.values() for each in _features(field, entity)]
+    numbers = [each.name for each in found if each.levels is PHONE]
+    if len(numbers) > 1:
+        name = f"any_{numbers[0]}"
+        found.append(Feature(name=name, columns=(name, *numbers[:2]), levels=NUMBERS))
     named = any(each.levels in (LAST_NAME, TITLE) for each in found)
     reached = any(each.levels in (EMAIL, PHONE, HOST, ADDRESS) for each in found)
     return tuple(found) if named and reached else ()
@@ -118,7 +145,8 @@ def _features(field: CanonicalField, entity: EntityType) -> list[Feature]:
     if field.kind == "group":
         found = []
         if "first_name" in field.parts:
-            found.append(_plain("first_name", FIRST_NAME, rare=True))
+            both = ("first_name", "first_name_whole")
+            found.append(Feature(name="first_name", columns=both, levels=FIRST_NAME, rare=True))
         if "last_name" in field.parts:
             found.append(_plain("last_name", LAST_NAME, rare=True))
         if {"street", "postal_code", "city"} <= set(field.parts):
@@ -163,6 +191,9 @@ def row_of(entity: EntityType, features: Sequence[Feature], values: Mapping[str,
     """Column -> what is compared: without case, accents and runs of blanks; None where there is nothing."""
     row: dict[str, str | None] = {}
     for feature in features:
+        if feature.levels is NUMBERS:
+            row[feature.name] = next((row[each] for each in feature.columns[1:] if row.get(each)), None)
+            continue
         field = entity.field_of(feature.name)
         if field is None:
             continue
@@ -175,7 +206,9 @@ def row_of(entity: EntityType, features: Sequence[Feature], values: Mapping[str,
             row[feature.name] = f"{street} {code}" if street and code else None
             row[f"{feature.name}_place"], row[f"{feature.name}_town"] = code, town
         elif field.kind == "group":
-            row[feature.name] = folded((value or {}).get(feature.name))
+            row[feature.name] = told = folded((value or {}).get(feature.name))
+            if feature.levels is FIRST_NAME:
+                row["first_name_whole"] = SHORT_FORMS.get(told or "", told)
         elif field.type == "text":
             row[feature.name] = folded(value)
         else:
@@ -194,7 +227,7 @@ def blocks_of(features: Sequence[Feature], row: Mapping[str, str | None]) -> dic
 
     Nobody can compare everybody with everybody; whoever is the same agrees in one of these, or is not found.
     """
-    last, first = row.get("last_name"), row.get("first_name")
+    last, first = row.get("last_name"), row.get("first_name_whole") or row.get("first_name")
     blocks: dict[str, str | None] = {"named": f"{last}|{first[:3]}" if last and first else None}
     for feature in features:
         value = row.get(feature.name)

@@ -22,11 +22,14 @@ from typing import Any
 
 from hub.core.likeness import (
     ALIKE,
+    CROSSED,
     INITIAL,
+    NUMBERS,
     OTHER,
     PLACE,
     SAME,
     SCRIPT,
+    SHORT,
     SLIP,
     STEM,
     SWAPPED,
@@ -53,6 +56,8 @@ TESTS: Mapping[str, str] = {
     ALIKE: f"jaro_winkler_similarity({{0}}_l, {{0}}_r) >= {ALIKE_FROM}",
     INITIAL: "least(length(rtrim({0}_l, '.')), length(rtrim({0}_r, '.'))) = 1 and left({0}_l, 1) = left({0}_r, 1)",
     STEM: "split_part({0}_l, '@', 1) = split_part({0}_r, '@', 1)",
+    SHORT: "{1}_l = {1}_r",
+    CROSSED: "({1}_l = {2}_r or {2}_l = {1}_r)",
     TAIL: f"right({{0}}_l, {TAIL_DIGITS}) = right({{0}}_r, {TAIL_DIGITS})",
     SWAPPED: "left({0}_l, 4) = left({0}_r, 4) and substr({0}_l, 6, 2) = substr({0}_r, 9, 2) "
     "and substr({0}_l, 9, 2) = substr({0}_r, 6, 2)",
@@ -79,7 +84,7 @@ class Scorer:
 
     def __init__(self, connection: Any, features: Sequence[Feature], rules: Sequence[str], sharing: int) -> None:
         self._db, self._features, self._rules, self._sharing = connection, features, rules, sharing
-        self._columns = [column for feature in features for column in feature.columns]
+        self._columns = list(dict.fromkeys(column for feature in features for column in feature.columns))
         named = ", ".join(f'"{each}" text' for each in [*self._columns, *(_block(rule) for rule in rules)])
         self._db.execute(f"create table {TABLE} (unique_id bigint, {named})")
 
@@ -116,10 +121,12 @@ class Scorer:
 
     def _predict(self, total: int, above: float) -> str:
         """The table of predictions. Splink's own words on the screen are not for our users."""
-        splink = _splink()
+        splink, custom = _splink(), importlib.import_module("splink.blocking_rule_library").CustomRule
+        pairs = [(one, other) for each in self._features if each.levels is NUMBERS for one, other in _both(each)]
+        crossed = [custom(f"l.{_block(one)} = r.{_block(other)}") for one, other in pairs]
         settings = splink.SettingsCreator(
             link_type="dedupe_only", comparisons=[_comparison(each) for each in self._features],
-            blocking_rules_to_generate_predictions=[splink.block_on(_block(rule)) for rule in self._rules],
+            blocking_rules_to_generate_predictions=[*(splink.block_on(_block(rule)) for rule in self._rules), *crossed],
             probability_two_random_records_match=prior(total), retain_intermediate_calculation_columns=True,
         )  # fmt: skip
         table = splink.DuckDBAPI(connection=self._db).register(TABLE)
@@ -173,6 +180,12 @@ def _splink() -> Any:
             fix="pip install 'integration-hub[identity]'",
         )  # fmt: skip
         raise ConfigFault([fault]) from error
+
+
+def _both(feature: Feature) -> list[tuple[str, str]]:
+    """Two numbers against each other, in both ways."""
+    _, one, other = feature.columns
+    return [(one, other), (other, one)]
 
 
 def _block(rule: str) -> str:

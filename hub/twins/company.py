@@ -16,11 +16,12 @@ from math import comb
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from hub.twins.company_commerce import Commerce
+from hub.twins.company_commerce import Commerce, phone_answer
 from hub.twins.company_crm import Crm
 from hub.twins.company_goods import Goods
 from hub.twins.company_people import Firm, Person, Rep, draw_people
 from hub.twins.company_sketch import Sketch
+from hub.twins.company_twice import show_who_is_one, with_own_numbers
 from hub.twins.company_views import Ledger
 from hub.twins.company_work import Work
 
@@ -84,7 +85,8 @@ def generate(
     """
     rng = random.Random(seed)
     ledger = Ledger(now=now)
-    persons, firms, reps = draw_people(rng, people)
+    drawn_people, firms, reps = draw_people(rng, people)
+    persons = with_own_numbers(drawn_people)
     crm, commerce = Crm(ledger=ledger, rng=rng), Commerce(ledger=ledger, rng=rng)
     crm.add_reps(reps)
     crm.add_firms(firms)
@@ -93,6 +95,7 @@ def generate(
     commerce.add_rewards()
     for person in persons:
         _place(rng, person, crm, commerce)
+    show_who_is_one(ledger, persons, phone_answer)
     crm.add_deals(persons)
     Work(ledger=ledger, rng=random.Random(f"{seed}/work"), crm=crm).add(persons)
     Goods(ledger=ledger, rng=random.Random(f"{seed}/goods")).add()

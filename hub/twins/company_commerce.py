@@ -292,6 +292,11 @@ def _answer(entry: tuple[str, str, str, str], value: Json) -> dict[str, Json] | 
     return {"field": {"id": key, "ref": ref, "type": kind}, "type": shape, shape: value}
 
 
+def phone_answer(number: str) -> Json:
+    """The form's answer that holds a telephone number."""
+    return _answer(FORM_FIELDS[3], number)
+
+
 def _price(name: str, amount: int) -> dict[str, Json]:
     return {
         "nickname": name,

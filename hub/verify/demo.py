@@ -32,6 +32,7 @@ from hub.model import Json
 from hub.twins.client import TwinClient
 from hub.twins.company import Company, score
 from hub.verify.acts import write_rules
+from hub.verify.audited import found_entities
 from hub.verify.judge import Verdict, compare
 from hub.verify.rehearsal import ENVIRONMENT, SYSTEMS, every_system, vendors, write_project
 from hub.verify.screen import Screen
@@ -292,25 +293,6 @@ def _present(twins: Mapping[str, TwinClient]) -> dict[tuple[str, str], list[str]
         for name, twin in twins.items()
         for stream in twin.streams
     }
-
-
-def found_entities(hub: Hub) -> dict[tuple[str, str, str], int]:
-    """Record -> root entity, for the score against the ground truth."""
-    found = {}
-    for connection in hub.connections.values():
-        for mapping in connection.mappings.values():
-            after = ""
-            while True:
-                with hub.store.reading() as tx:
-                    links = tx.links_by_name(connection.name, mapping.name, after, 1000)
-                    roots = tx.roots({link.entity_id for link in links}) if links else {}
-                if not links:
-                    break
-                after = links[-1].external_id or ""
-                for link in links:
-                    if mapping.entity == "contact":
-                        found[connection.name, mapping.source, link.external_id or ""] = roots[link.entity_id]
-    return found
 
 
 def _connection_row(hub: Hub, name: str) -> dict[str, Json]:

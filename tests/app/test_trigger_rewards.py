@@ -66,6 +66,8 @@ def test_a_refund_takes_back_what_a_trigger_gave(make: Make) -> None:
     w.issue()
     assert w.provider.book == []
     assert w.states() == ["done"], "it fired; what it gave was taken back"
+    found = try_trigger(w.hub, "gift", since=START - 5 * DAY)
+    assert (found["fires"], found["taken_back"]) == (1, 1)
     w.work()
     assert w.grant_states() == ["reversed"]
 

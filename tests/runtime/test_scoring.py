@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
-from hub.core.likeness import blocks_of, features_of, row_of
+from hub.core.canonical import EntityType
+from hub.core.canonical_file import read_canonical
+from hub.core.derived import FUNCTIONS
+from hub.core.document import Sheet
+from hub.core.likeness import blocks_of, features_of, row_of, tells_one
 from hub.errors import ConfigFault
 from hub.model import Json
+from hub.runtime.registry import SHIPPED
 from hub.runtime.scoring import Scored, scorer
+from hub.runtime.yaml import load_yaml
 from tests.core.test_identity import CONTACT
 
 FEATURES = features_of(CONTACT)
@@ -21,11 +27,14 @@ def person(first: str, last: str, **more: Json) -> dict[str, Json]:
     return {"name": {"first_name": first, "last_name": last}, **more}
 
 
-def scored(people: Mapping[int, dict[str, Json]], *, above: float = 0.9, sharing: int = 20) -> list[Scored]:
+def scored(
+    people: Mapping[int, dict[str, Json]], *, above: float = 0.9, sharing: int = 20, of: EntityType = CONTACT
+) -> list[Scored]:
+    features = features_of(of)
     strangers = {n: person(f"First{n}", f"Last{n}", email=f"s{n}@else.example") for n in range(1000, 1200)}
-    rows = {id_: row_of(CONTACT, FEATURES, values) for id_, values in {**strangers, **people}.items()}
-    with scorer(FEATURES, tuple(blocks_of(FEATURES, {})), sharing=sharing) as scores:
-        scores.add([(id_, row, blocks_of(FEATURES, row)) for id_, row in rows.items()])
+    rows = {id_: row_of(of, features, values) for id_, values in {**strangers, **people}.items()}
+    with scorer(features, tuple(blocks_of(features, {})), sharing=sharing) as scores:
+        scores.add([(id_, row, blocks_of(features, row)) for id_, row in rows.items()])
         return [each for page in scores.pairs(above) for each in page]
 
 
@@ -58,6 +67,26 @@ def test_a_misspelled_double_is_found_with_its_reasons() -> None:
 def test_each_step_of_a_comparison_is_told(other: dict[str, Json], field: str, level: str) -> None:
     (found,) = scored({1: ANN, 2: {**ANN, **other}})
     assert found.levels[field][0] == level
+
+
+@pytest.mark.parametrize(("one", "other"), [("Michael", "Mike"), ("Bob", "Rob"), ("Willi", "Wilhelm")])
+def test_a_short_form_is_no_other_name(one: str, other: str) -> None:
+    pair = {n: {**ANN, "name": {"first_name": name, "last_name": "Lee"}} for n, name in ((1, one), (2, other))}
+    (found,) = scored(pair)
+    assert found.levels["first_name"][0] in ("a short form", "much alike")
+    assert tells_one(FEATURES, {name: text for name, (text, _) in found.levels.items()})
+
+
+def test_the_telephone_of_one_is_the_mobile_of_the_other() -> None:
+    entity = read_canonical(Sheet(load_yaml(SHIPPED / "canonical.yaml")), derived=FUNCTIONS).entities["contact"]
+    one = person("Ann", "Lee", email="ann.lee@example.org", phone="+49301112222", mobile="+491701112233")
+    other = person("Ann", "Lee", email="private.a@example.org", phone="+491701112233")
+    (found,) = scored({1: one, 2: other}, of=entity)
+    told = {name: text for name, (text, _) in found.levels.items()}
+    assert told["any_phone"] == "the same as another number"
+    assert tells_one(features_of(entity), told)
+    stranger = person("Ann", "Lee", email="private.a@example.org", phone="+491709998877")
+    assert scored({1: one, 2: stranger}, of=entity) == [], "a namesake with another number"
 
 
 def test_addresses_are_compared_by_street_place_and_town() -> None:

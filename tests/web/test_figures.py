@@ -82,9 +82,8 @@ def test_an_audit_is_made_on_demand_and_its_report_prints(console: Console) -> N
     admin.post("/data")
     assert "Score over time" in viewer.get("/data").text
     assert "<html" in viewer.get("/data/report").text
-    asked: dict[str, Any] = {"entity": "contact", "field": "phone"}
-    assert viewer.post("/data/trust", **asked).status == 403
-    assert "speak for no other order" in admin.post("/data/trust", **asked).text
+    assert viewer.post("/data/trust", entity="contact", field="phone").status == 403
+    assert "speak for no other order" in admin.post("/data/trust", entity="contact", field="phone").text
     assert "What would change" in admin.get("/mappings/canonical.yaml/change").text
 
 
