@@ -26,6 +26,7 @@ KEPT_MOST = 50  # answers
 SHOWN_MOST = 200  # records and differences of an answer: what a page shows
 WAIT_S = 0.25  # a page waits so long for what may be computed at once
 LASTS_S = 60.0  # an answer, where nobody tells whether anything changed
+REST_TIMES = 10  # an answer lasts so many times as long as computing it took, whatever changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class _Job:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     at: float  # when its computing began
+    ended: float
     erasures: int  # by then
     told: Dict
 
@@ -111,7 +113,8 @@ class FigureViews:
         now, zone = self._hub.clock.now(), kpis_of(self._hub).zone
         begun, today = (datetime.fromtimestamp(at, zone).date() for at in (found.at, now))
         same = found.at > kept["changed"] if stands and "changed" in kept else now < found.at + LASTS_S
-        return begun == today and same
+        rests = now < found.ended + REST_TIMES * (found.ended - found.at)
+        return begun == today and (same or rests)
 
     def _begun(self, question: KpiQuestion) -> _Job:
         with self._lock:
@@ -159,7 +162,8 @@ class FigureViews:
             as_of=question.as_of, records=question.records, most=SHOWN_MOST, watch=watch,
         )  # fmt: skip
         with self._lock:
-            self._answers[question] = _Answer(at=at, erasures=erasures, told=answer)
+            ended = self._hub.clock.now()
+            self._answers[question] = _Answer(at=at, ended=ended, erasures=erasures, told=answer)
             self._answers.move_to_end(question)
             while len(self._answers) > KEPT_MOST:
                 self._answers.popitem(last=False)
