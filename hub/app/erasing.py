@@ -38,6 +38,7 @@ from hub.model import Json
 from hub.store import Tx
 
 KEPT = frozenset({"money", "integer", "decimal", "boolean", "instant", "enum", "ref"})  # types that tell nobody's name
+ERASURES = "erasures"  # the setting that counts them: who keeps something in a process knows when to drop it
 FREE = (GrantState.WAITING_APPROVAL, GrantState.RESERVED)  # nothing was sent for these
 UNDER_WAY = (GrantState.SENDING, GrantState.UNKNOWN, GrantState.NEEDS_PERSON)
 MANY = 1_000_000
@@ -82,6 +83,7 @@ def erase(hub: Hub, target: str, *, by: str) -> Dict:
         records = [(link.connection, link.stream, link.external_id) for link in subject.links if link.external_id]
         tx.erase_entities(subject.entities, records, names)
         tx.audit(by, "erased", subject.name, None, {"entities": len(subject.entities), "records": len(records)}, now)
+        tx.set_setting(ERASURES, (tx.setting(ERASURES) or 0) + 1)
         return report
 
     return commit(hub, work)

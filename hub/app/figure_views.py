@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hub.app.context import Hub
+from hub.app.erasing import ERASURES
 from hub.app.kpis import KpiQuestion, checked_question, count_records, kpis_of, show_kpi
 from hub.app.listings import Dict, iso
 from hub.app.restating import KEPT
@@ -25,6 +26,7 @@ KEPT_MOST = 50  # answers
 SHOWN_MOST = 200  # records and differences of an answer: what a page shows
 WAIT_S = 0.25  # a page waits so long for what may be computed at once
 LASTS_S = 60.0  # an answer, where nobody tells whether anything changed
+REST_TIMES = 10  # an answer lasts so many times as long as computing it took, whatever changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,14 @@ class _Job:
     failed: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    at: float  # when its computing began
+    ended: float
+    erasures: int  # by then
+    told: Dict
+
+
 class _Stopped(Exception):
     """The process ends."""
 
@@ -56,7 +66,7 @@ class FigureViews:
     def __init__(self, hub: Hub, *, wait_s: float = WAIT_S) -> None:
         self._hub, self._wait_s = hub, wait_s
         self._lock = threading.Lock()
-        self._answers: OrderedDict[KpiQuestion, tuple[float, Dict]] = OrderedDict()
+        self._answers: OrderedDict[KpiQuestion, _Answer] = OrderedDict()
         self._jobs: OrderedDict[KpiQuestion, _Job] = OrderedDict()
         self._thread: threading.Thread | None = None
         self._over = False
@@ -76,32 +86,35 @@ class FigureViews:
         """
         question = checked_question(self._hub, name, asked)
         kept = self._kept(question)
-        if kept is not None and kept[2]:
-            return View(answer=kept[1], at=iso(kept[0]), share=None)
+        if kept is not None and self._holds(kept):
+            return View(answer=kept.told, at=iso(kept.at), share=None)
         job = self._begun(question)
         job.done.wait(self._wait_s)
         kept = self._kept(question)
         share = None if job.done.is_set() else min(1.0, job.seen / max(1, job.of))
         if kept is None:
             return View(answer=None, at=None, share=share, failed=job.failed)
-        return View(answer=kept[1], at=iso(kept[0]), share=share, failed=job.failed)
+        return View(answer=kept.told, at=iso(kept.at), share=share, failed=job.failed)
 
-    def _kept(self, question: KpiQuestion) -> tuple[float, Dict, bool] | None:
-        """(moment, answer, whether it still holds) of what was computed, unless nobody may see it any more."""
+    def _kept(self, question: KpiQuestion) -> _Answer | None:
+        """What was computed, unless somebody was erased since it was begun."""
         with self._lock:
             found = self._answers.get(question)
-        if found is None:
-            return None
-        at, answer = found
+        return found if found is not None and found.erasures == self._erasures() else None
+
+    def _erasures(self) -> int:
         with self._hub.store.reading() as tx:
-            stands, kept = tx.notes_stand(), tx.setting(KEPT)
+            return int(tx.setting(ERASURES) or 0)
+
+    def _holds(self, found: _Answer) -> bool:
+        """Whether it would be the same now. Where no figures are kept, nobody tells: then it lasts a moment."""
+        with self._hub.store.reading() as tx:
+            stands, kept = tx.notes_stand(), tx.setting(KEPT) or {}
         now, zone = self._hub.clock.now(), kpis_of(self._hub).zone
-        same_day = datetime.fromtimestamp(at, zone).date() == datetime.fromtimestamp(now, zone).date()
-        if not stands or not kept or "anew" not in kept:
-            return (at, answer, True) if same_day and at <= now < at + LASTS_S and not _names(answer) else None
-        if at <= kept["anew"] and _names(answer):
-            return None
-        return at, answer, same_day and at > kept["changed"]
+        begun, today = (datetime.fromtimestamp(at, zone).date() for at in (found.at, now))
+        same = found.at > kept["changed"] if stands and "changed" in kept else now < found.at + LASTS_S
+        rests = now < found.ended + REST_TIMES * (found.ended - found.at)
+        return begun == today and (same or rests)
 
     def _begun(self, question: KpiQuestion) -> _Job:
         with self._lock:
@@ -136,7 +149,7 @@ class FigureViews:
                 job.done.set()
 
     def _compute(self, job: _Job) -> None:
-        question, at = job.question, self._hub.clock.now()
+        question, at, erasures = job.question, self._hub.clock.now(), self._erasures()
         job.of = count_records(self._hub, question)
 
         def watch(records: int) -> None:
@@ -149,12 +162,8 @@ class FigureViews:
             as_of=question.as_of, records=question.records, most=SHOWN_MOST, watch=watch,
         )  # fmt: skip
         with self._lock:
-            self._answers[question] = (at, answer)
+            ended = self._hub.clock.now()
+            self._answers[question] = _Answer(at=at, ended=ended, erasures=erasures, told=answer)
             self._answers.move_to_end(question)
             while len(self._answers) > KEPT_MOST:
                 self._answers.popitem(last=False)
-
-
-def _names(answer: Dict) -> bool:
-    """Whether records, and so people, are named in it."""
-    return "records" in answer or "differences" in answer or any(row["segment"] for row in answer["figures"])

@@ -279,7 +279,7 @@ def _tell_all(book: Book, mark: Json) -> bool:
                 break
             after_id = rows[-1].id
     now = book.hub.clock.now()
-    book.commit(lambda tx: tx.set_setting(KEPT, {"mark": mark, "until": book.until, "anew": now, "changed": now}))
+    book.commit(lambda tx: tx.set_setting(KEPT, {"mark": mark, "until": book.until, "changed": now}))
     return True
 
 

@@ -98,10 +98,10 @@ def test_what_was_shown_then_is_shown_again(world: MakeWorld) -> None:
             rows = shown_then(w.hub, name, "month", at)
             assert rows is not None
             assert {row["period"]: row["value"] for row in rows} == months, (name, at)
-    then, now = (shown_then(w.hub, "revenue", "year", at) for at in (seen[1][0], w.clock.now()))
-    assert then is not None
-    assert now is not None
-    assert then[-1]["value_now"] == now[-2]["value"] != then[-1]["value"], "a year is over, and more came in"
+    years, later = (shown_then(w.hub, "revenue", "year", at) for at in (seen[1][0], w.clock.now()))
+    assert years is not None
+    assert later is not None
+    assert years[-1]["value_now"] == later[-2]["value"] != years[-1]["value"], "a year is over, and more came in"
     assert shown_then(w.hub, "revenue", "month", seen[0][0] - 1) is None, "nothing was shown yet"
     assert shown_then(w.hub, "revenue", "week", seen[1][0]) is None, "weeks are not remembered"
 

@@ -76,6 +76,13 @@ def test_a_page_waits_for_nothing_and_is_told_how_far_it_is(world: MakeWorld) ->
     assert (short["records"], short["record_count"]) == (whole["records"][:7], len(whole["records"]))
 
 
+def test_it_is_shown_before_the_board_was_ever_computed_too(world: MakeWorld) -> None:
+    w = world()
+    load(w, made(random.Random(5), range(10), 6), people=6)
+    views = FigureViews(w.hub)
+    assert looked(w, RECORDS, views).answer == show_kpi(w.hub, "revenue", since="2026-01-01", records=True)
+
+
 def test_who_was_erased_is_not_shown_for_a_moment(world: MakeWorld) -> None:
     w = filled(world)
     views = FigureViews(w.hub)
