@@ -15,7 +15,7 @@ from hub.model import Json
 PAGES = ("none", "number", "offset", "cursor", "next", "link")
 TIMES = ("iso", "iso_seconds", "epoch_s", "epoch_ms", "date")
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
-HUBS_OWN = ("every", "fields", "associations")  # keys of a stream that are not ours
+HUBS_OWN = ("every", "cron", "timezone", "fields", "associations")  # keys of a stream that are not ours
 LOOKBACK_S, SIZE = 300.0, 100
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")

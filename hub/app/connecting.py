@@ -24,6 +24,7 @@ from hub.core.mapping import StreamMapping
 from hub.errors import ConfigFault, Fault, HubError, NotFound, RetryLater
 from hub.runtime.budgets import Budgets
 from hub.runtime.clock import Clock
+from hub.runtime.cron import Cron
 from hub.runtime.files import LocalFiles
 from hub.runtime.http import HttpDoor, open_door
 from hub.runtime.mail import open_mail
@@ -119,7 +120,8 @@ class Maker:
         return Connection(
             name=settings.name, connector=connector, api=None, settings=given, mode=settings.mode,
             mappings=self._project.mappings[settings.name].streams, streams=streams, mapping_version=version,
-            every_s={name: settings.stream_every_s.get(name, settings.every_s) for name in streams},
+            every_s={name: every for name in streams if isinstance(every := settings.schedule_of(name), float)},
+            crons={name: cron for name in streams if isinstance(cron := settings.schedule_of(name), Cron)},
             sweep_s=settings.sweep_s, canary=settings.canary, reserve=settings.reserve,
         )  # fmt: skip
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hub.app import listings
 from hub.app.backfill import streams_to_read, waiting_backfill
-from hub.app.connection_setup import schedule
 from hub.app.listings import Dict
 from hub.app.overview import overview
 from hub.app.pausing import pause_of
 from hub.app.runs import connection_of
+from hub.app.schedules import schedule
 from hub.app.service import Service
 from hub.app.webhook_setup import webhook_state
 

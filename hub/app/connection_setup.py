@@ -20,10 +20,10 @@ from hub.errors import ConfigFault, Fault, HubError
 from hub.model import Json
 from hub.runtime.registry import SETTINGS_FILE, connector_names, load_connector
 from hub.runtime.settings_edit import change_connection
-from hub.runtime.settings_schema import MODES, NOT_SECRET, seconds_of
+from hub.runtime.settings_schema import MODES, NOT_SECRET
 from hub.store import Tx
 
-LEAST: Mapping[str, float] = {"every": 5.0, "sweep": 3_600.0}  # seconds
+NOTHING: Mapping[str, Mapping[str, Json]] = {}
 MODE_TEXTS = {
     "observe": "The system is read; nothing is written to it.",
     "propose": "Nothing is written before a person approved the plan of it.",
@@ -128,48 +128,11 @@ def set_mode(hub: Hub, name: str, mode: str, *, by: str) -> None:
     commit(hub, lambda tx: tx.audit(by, "mode changed", name, old, mode, hub.clock.now()))
 
 
-def set_schedule(hub: Hub, name: str, *, every: str, sweep: str, by: str) -> None:
-    """Say in hub.yaml how often a system is read (5m) and compared whole (7d); takes effect when it is taken in anew.
-
-    Raises:
-        NotFound: no such connection. ConfigFault: CFG-022, no duration; CFG-035, one that is too short.
-    """
-    connection_of(hub, name)
-    wanted = {key: text.strip() for key, text in (("every", every), ("sweep", sweep)) if text.strip()}
-    for key, text in wanted.items():
-        seconds, least = seconds_of(text), LEAST[key]
-        if seconds is None:
-            raise _fault("CFG-022", f"{name}: {key}", f"{text[:40]} is no duration", "such as 30s, 5m, 1h30m, 7d")
-        if seconds < least:
-            raise _fault("CFG-035", f"{name}: {key}", f"{text} is too short", f"{least:.0f}s at least")
-    old = schedule(hub, name)
-    changed = {key: text for key, text in wanted.items() if text != old[key]}
-    if changed:
-        change_section(hub, name, changed)
-        told = {key: old[key] for key in changed}
-        commit(hub, lambda tx: tx.audit(by, "schedule changed", name, told, changed, hub.clock.now()))
-
-
-def schedule(hub: Hub, name: str) -> dict[str, str]:
-    """How often a connection is read and compared, as one would write it in hub.yaml. Raises NotFound."""
-    connection = connection_of(hub, name)
-    settings = hub.projects.settings.connections.get(name) if hub.projects is not None else None
-    every_s = settings.every_s if settings is not None else min(connection.every_s.values(), default=300.0)
-    return {"every": duration_of(every_s), "sweep": duration_of(connection.sweep_s)}
-
-
-def duration_of(seconds: float) -> str:
-    """5400 -> 1h30m, as hub.yaml reads it."""
-    rest, found = int(seconds), ""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        number, rest = divmod(rest, size)
-        found += f"{number}{unit}" if number else ""
-    return found or "0s"
-
-
-def change_section(hub: Hub, name: str, changes: Mapping[str, Json]) -> None:
-    """Set keys of a connection in hub.yaml, wholly or not at all. Raises ConfigFault."""
-    change_connection(_folder(hub) / SETTINGS_FILE, name, changes)
+def change_section(
+    hub: Hub, name: str, changes: Mapping[str, Json], streams: Mapping[str, Mapping[str, Json]] = NOTHING
+) -> None:
+    """Set keys of a connection in hub.yaml, and of its streams, wholly or not at all. Raises ConfigFault."""
+    change_connection(_folder(hub) / SETTINGS_FILE, name, changes, streams)
 
 
 def keep_secret(hub: Hub, name: str, value: str, *, by: str) -> None:

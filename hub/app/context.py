@@ -16,6 +16,7 @@ from hub.core.rewards import Rewards
 from hub.core.triggers import Triggers
 from hub.errors import HubError, NotFound
 from hub.model import Json, SourceRecord
+from hub.runtime.cron import Cron
 from hub.store import Store
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Connection:
     mappings: Mapping[str, StreamMapping]  # by the mapping's stream name, in file order
     streams: Mapping[str, Stream]  # by stream name
     mapping_version: int = 0
-    every_s: Mapping[str, float] = field(default_factory=dict)  # stream -> schedule
+    every_s: Mapping[str, float] = field(default_factory=dict)  # stream -> interval
+    crons: Mapping[str, Cron] = field(default_factory=dict)  # stream -> schedule, of those by the calendar
     sweep_s: float = 604_800.0  # how often it is compared whole with what the hub believes (hub.app.reconcile)
     longest_write_s: float = 120.0  # the longest that a request, once started, may still land; the door's own figure
     canary: int = 10  # mode canary: records that a sync may write before it asks

@@ -175,11 +175,13 @@ class Fleet:
         """Ticks as long as the lease is ours."""
         commit(self.hub, lambda tx: tx.mark_interrupted(self.hub.clock.now()))
         forget_old(self.hub)
-        every_s = {name: self._turns.every_s(name) for name in self.hub.connections}
-        for name in every_s:
+        rhythms = {name: self._turns.rhythm(name) for name in self.hub.connections}
+        for name in rhythms:
             self._turns.note_outage(name)
-            self._tick(name, self._turns.current_slot(name))  # the first run is at once
-        ticker = Ticker(every_s, on_tick=self._tick, on_missed=self._missed, now=self.hub.clock.now)
+            first = self._turns.first_slot(name)
+            if first is not None:
+                self._tick(name, first)
+        ticker = Ticker(rhythms, on_tick=self._tick, on_missed=self._missed, now=self.hub.clock.now)
         ticker.start()
         self._log.info("keeps the clock")
         renew_at = self.hub.clock.now() + RENEW_S
@@ -190,7 +192,7 @@ class Fleet:
                     if not commit(self.hub, partial(_renewed, self._owner, epoch, now)):
                         raise LeaseLost("another process keeps the clock", where=CLOCK)
                     renew_at = now + RENEW_S
-                for name in every_s:
+                for name in rhythms:
                     self._look(name, now)
         finally:
             ticker.stop()

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from hub.app.context import Connection, Hub, connection_of
 from hub.app.costs import least_calls
 from hub.app.reward_book import RewardRow, approve, cancel, confirm, decline, list_rewards, show_reward
+from hub.core.schedule import rhythm_of
 from hub.core.values import MappingFault, currency_exponent
 from hub.errors import ConfigFault, HubError, NotFound
 from hub.model import ConflictRow, HoldRow, Json, QuarantineRow, RunRow
@@ -69,6 +70,22 @@ def count_entities(hub: Hub, tx: Tx) -> dict[str, int]:
     return hub.counts.of("entities", hub.clock.now, tx.count_entities)
 
 
+def schedule_in_words(connection: Connection) -> str:
+    """Every schedule that a stream of it has, each once: "every 5m, at 0 6 * * 1-5 (Europe/Berlin)"."""
+    intervals = [f"every {duration_of(each)}" for each in sorted(set(connection.every_s.values()))]
+    calendar = [f"at {each.text} ({each.zone})" for each in dict.fromkeys(connection.crons.values())]
+    return ", ".join([*intervals, *calendar])
+
+
+def duration_of(seconds: float) -> str:
+    """5400 -> 1h30m, as hub.yaml reads it."""
+    rest, found = int(seconds), ""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        number, rest = divmod(rest, size)
+        found += f"{number}{unit}" if number else ""
+    return found or "0s"
+
+
 def _connection(
     hub: Hub, tx: Tx, each: Connection, behind: Mapping[tuple[str, str], int], waiting: Mapping[tuple[str, str], int]
 ) -> Dict:
@@ -86,6 +103,8 @@ def _connection(
         "code": each.fault.code if each.fault else "",
         "fault": str(each.fault) if each.fault else "",
         "streams": list(each.in_order()),
+        "schedule": schedule_in_words(each),
+        "next_slot": iso(rhythm_of(each.name, each.every_s, each.crons).following(hub.clock.now())),
         "mapping_version": each.mapping_version,
         "records": links,
         "behind": sum(n for (name, _), n in behind.items() if name == each.name),

@@ -13,6 +13,7 @@ from hub.app.restored import COPIED
 from hub.app.syncing import count_waiting
 from hub.app.webhooks import takes_webhooks
 from hub.core.rewards import GrantState
+from hub.core.schedule import rhythm_of
 from hub.core.triggers import FiringState
 from hub.model import RunRow
 from hub.store import Tx
@@ -22,6 +23,7 @@ DAY_S = 86_400.0
 RUNS_LOOKED_AT = 2000
 MOVES = ("new", "changed", "created", "updated")  # counts of a run that say that something moved
 ASKED = (GrantState.WAITING_APPROVAL, GrantState.NEEDS_PERSON, GrantState.UNDELIVERED)
+LATE_SLOTS, LATE_S = 4, 60.0  # so many slots since the last run began, the newest so long ago: it is late
 COUNTED_TO = 1000  # beyond it, people read "many"
 
 
@@ -62,9 +64,9 @@ def _health(connection: Connection, row: Dict, runs: Sequence[RunRow], resting: 
     """One word on a connection, and the sentence behind it."""
     own = [run for run in runs if run.connection == connection.name][:10]
     ended = [run for run in own if run.ended_at is not None]
-    every = min(connection.every_s.values(), default=300.0)
+    rhythm = rhythm_of(connection.name, connection.every_s, connection.crons)
     last = ended[0] if ended else None
-    late = last is not None and now - last.started_at > 3 * every + 60
+    late = last is not None and len(rhythm.between(last.started_at, now - LATE_S, limit=LATE_SLOTS)) == LATE_SLOTS
     state, said = "good", "works"
     if connection.fault is not None:
         state, said = "bad", connection.fault.message
@@ -79,7 +81,7 @@ def _health(connection: Connection, row: Dict, runs: Sequence[RunRow], resting: 
     elif last.status != "success":
         state, said = "warn", f"last run: {last.status}"
     return {
-        **row, "health": state, "said": said, "every_s": every, "lag_s": now - last.started_at if last else None,
+        **row, "health": state, "said": said, "lag_s": now - last.started_at if last else None,
         "failures": sum(run.status == "failed" for run in own), "running": any(run.ended_at is None for run in own[:1]),
         "webhooks": takes_webhooks(connection), "calls": _calls(connection, runs, now),
         "took_s": [(run.ended_at or now) - run.started_at for run in ended[::-1]],

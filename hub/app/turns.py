@@ -16,7 +16,7 @@ from hub.app.runs import Watch, unwatched
 from hub.app.syncing import Outcome, Waiting, sync_now
 from hub.app.transact import commit
 from hub.core.rewards import GrantState
-from hub.core.schedule import base_of, offset_of, slot_at, slots_between, streams_due
+from hub.core.schedule import Rhythm, base_of, offset_of, rhythm_of, streams_due
 from hub.errors import HubError
 from hub.runtime.log import logger
 from hub.store import Tx
@@ -49,7 +49,8 @@ class Turns:
             self.note_slot(name, slot, "skipped", f"paused by {paused['by']}")
             return Outcome(runs=[], skipped=[], waiting=Waiting(0, 0, 0))
         connection = self.hub.connections[name]
-        only = streams_due(connection.every_s, self._offset(name), self._last_ran(name), slot)
+        offset = offset_of(name, base_of(connection.every_s))
+        only = streams_due(connection.every_s, offset, self._last_ran(name), slot, connection.crons)
         outcome = sync_now(self.hub, [name], owner=self.owner, only={name: only}, watch=self.watch)
         if outcome.skipped:
             self.note_slot(name, slot, "skipped", "another process runs this connection")
@@ -101,12 +102,24 @@ class Turns:
 
     # Slots
 
-    def every_s(self, name: str) -> float:
-        """How often a connection is looked at."""
-        return base_of(self.hub.connections[name].every_s)
+    def rhythm(self, name: str) -> Rhythm:
+        """When a connection is looked at."""
+        connection = self.hub.connections[name]
+        return rhythm_of(name, connection.every_s, connection.crons)
 
-    def current_slot(self, name: str) -> float:
-        return slot_at(self.every_s(name), self._offset(name), self.hub.clock.now())
+    def first_slot(self, name: str) -> float | None:
+        """The slot to begin with, at once; None: it waits for the next one.
+
+        On the grid the present one. By the calendar alone one that came while the hub was down: what is to run at six
+        does not run at noon because somebody restarts the hub, or adds the connection, then.
+        """
+        newest = self.rhythm(name).newest(self.hub.clock.now())
+        connection = self.hub.connections[name]
+        if connection.every_s or not connection.crons:
+            return newest
+        with self.hub.store.reading() as tx:
+            last = tx.last_slot(name)
+        return newest if last is not None and last.due_at < newest else None
 
     def note_outage(self, name: str) -> None:
         """Slots between the last one on record and now came and went without the hub."""
@@ -114,8 +127,9 @@ class Turns:
             last = tx.last_slot(name)
         if last is None:
             return
-        now, current, every_s = self.hub.clock.now(), self.current_slot(name), self.every_s(name)
-        for slot in slots_between(every_s, self._offset(name), last.due_at, now, limit=MISSED_MOST):
+        rhythm, now = self.rhythm(name), self.hub.clock.now()
+        current = rhythm.newest(now)
+        for slot in rhythm.between(last.due_at, now, limit=MISSED_MOST):
             if slot < current:
                 self.note_slot(name, slot, "missed", "the hub was not running")
 
@@ -125,9 +139,6 @@ class Turns:
             commit(self.hub, lambda tx: tx.add_slot(name, slot, outcome, why))
         except HubError as error:
             logger("turns").warning("slot not noted", connection=name, code=error.code)
-
-    def _offset(self, name: str) -> float:
-        return offset_of(name, self.every_s(name))
 
     def _last_ran(self, name: str) -> float | None:
         with self.hub.store.reading() as tx:

@@ -65,7 +65,7 @@ class Worker:
         self._log = logger("worker")
         self.lanes = {name: Lane(name) for name in hub.connections}
         self._ticker = Ticker(
-            {name: self._turns.every_s(name) for name in self.lanes}, on_tick=self.tick, on_missed=self._missed,
+            {name: self._turns.rhythm(name) for name in self.lanes}, on_tick=self.tick, on_missed=self._missed,
             now=hub.clock.now,
         )  # fmt: skip
 
@@ -77,7 +77,7 @@ class Worker:
         forget_old(self.hub)
         for lane in self.lanes.values():
             self._turns.note_outage(lane.name)
-            lane.slot = self._turns.current_slot(lane.name)  # the first run is at once
+            lane.slot = self._turns.first_slot(lane.name)
             lane.thread = threading.Thread(target=self._work, args=(lane,), name=f"lane-{lane.name}", daemon=True)
             lane.thread.start()
         self._ticker.start()

@@ -29,7 +29,8 @@ def list_connections(folder: Folder = HERE, json: AsJson = False) -> None:
 
     with bootstrap.opened(project(folder)) as hub:
         rows = listings.connections(hub)
-    columns = ["connection", "connector", "mode", "state", "records", "behind", "quarantine", "last_status", "last_run"]
+    columns = ["connection", "connector", "mode", "state", "schedule", "records", "behind", "quarantine"]
+    columns += ["last_status", "last_run", "next_slot"]
     show.table(rows, [*columns, "fault"], json=json, none="no connections: hub connections add")
 
 

@@ -35,6 +35,8 @@ CODES: Mapping[str, Code] = {
     "CFG-020": Code("A secret stands in the file."),
     "CFG-021": Code("A reference to a secret that is none (env:NAME or secret:NAME)."),
     "CFG-022": Code("A duration, time zone, currency or country that is none."),
+    "CFG-036": Code("A schedule by the calendar that cannot be read, or never comes."),
+    "CFG-037": Code("Two schedules in one place, or a time zone without a schedule by the calendar."),
     "CFG-030": Code("An unknown connector."),
     "CFG-031": Code("A mapping file is named outside the folder of mappings, or belongs to another connector."),
     "CFG-032": Code("A stream that the connector does not have."),

@@ -35,8 +35,10 @@ def add_connection(path: Path, name: str, section: Mapping[str, Json]) -> None:
     _edit(path, name, add)
 
 
-def change_connection(path: Path, name: str, changes: Mapping[str, Json]) -> None:
-    """Set keys of a section of `connections:`, wholly or not at all.
+def change_connection(
+    path: Path, name: str, changes: Mapping[str, Json], streams: Mapping[str, Mapping[str, Json]]
+) -> None:
+    """Set keys of a section of `connections:`, and of its `streams:`, wholly or not at all; None takes a key out.
 
     Raises:
         ConfigFault: what is wrong with the section then; CFG-013 it is not there any more.
@@ -46,9 +48,28 @@ def change_connection(path: Path, name: str, changes: Mapping[str, Json]) -> Non
         if name not in connections:
             message, fix = f"there is no connection {name} any more", "look into hub.yaml"
             raise ConfigFault([Fault(code="CFG-013", where=path.name, message=message, fix=fix)])
-        connections[name].update(changes)
+        _put(connections[name], changes)
+        for stream, changed in streams.items():
+            if connections[name].get("streams") is None:
+                connections[name]["streams"] = {}
+            own = connections[name]["streams"]
+            if own.get(stream) is None:
+                own[stream] = {}
+            _put(own[stream], changed)
+            if not own[stream]:
+                del own[stream]
+            if not own:
+                del connections[name]["streams"]
 
     _edit(path, name, change)
+
+
+def _put(section: dict[str, Json], changes: Mapping[str, Json]) -> None:
+    for key, value in changes.items():
+        if value is None:
+            section.pop(key, None)
+        else:
+            section[key] = value
 
 
 def _edit(path: Path, name: str, edit: Callable[[dict[str, Json]], None]) -> None:

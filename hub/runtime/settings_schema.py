@@ -18,6 +18,7 @@ from hub.core.guards import Bound
 from hub.core.values import currency_exponent
 from hub.errors import Fault
 from hub.model import Json
+from hub.runtime.cron import Cron, parse_cron
 
 MODES = ("observe", "propose", "canary", "live")
 NOT_SECRET = ("kind", "client_id", "username", "scope", "token_url", "account")  # of auth: and webhooks:
@@ -63,7 +64,14 @@ class ConnectionSettings:
     settings: Mapping[str, Json] = field(default_factory=dict)
     streams: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # options per stream, as written
     stream_every_s: Mapping[str, float] = field(default_factory=dict)
+    cron: Cron | None = None  # by the calendar, instead of every_s
+    stream_crons: Mapping[str, Cron] = field(default_factory=dict)
     where: str = ""
+
+    def schedule_of(self, stream: str) -> float | Cron:
+        """When a stream is read: its own interval (seconds) or calendar, else the connection's."""
+        own = self.stream_crons.get(stream) or self.stream_every_s.get(stream)
+        return own or self.cron or self.every_s
 
 
 QUARTER_S = 91 * 86_400.0
@@ -100,18 +108,18 @@ def read_settings(sheet: Sheet) -> ProjectSettings:
     defaults = sheet.at("defaults")
     if sheet.has("defaults"):
         defaults.closed(("mode", "every", "sweep", "reserve", "canary"))
-    connections, faults = {}, {}
+    own, connections, faults = _hub(sheet), {}, {}
     for name, shared in sheet.at("connections").entries():
         place = Sheet(sheet.document, shared.path)
         faults[name] = place.faults
         find_secrets(place)
         if not _NAME.fullmatch(name):
             place.fault("CFG-015", f"{name} is no name for a connection", "use small letters, digits, - and _")
-        read = _connection(place, name, defaults)
+        read = _connection(place, name, defaults, own.timezone)
         if read is not None:
             connections[name] = read
     return ProjectSettings(
-        hub=_hub(sheet),
+        hub=own,
         store_url=_store_url(sheet),
         connections=connections,
         guards=_guards(sheet.at("guards")),
@@ -134,10 +142,8 @@ def _hub(sheet: Sheet) -> HubSettings:
     if country and not is_region(country):
         place.at("country").fault("CFG-022", f"{country} is no country code", "give two capital letters, such as DE")
         country = ""
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        place.at("timezone").fault("CFG-022", f"{zone} is no time zone", "give a name such as Europe/Berlin")
+    if not is_zone(zone):
+        place.at("timezone").fault("CFG-022", f"{zone} is no time zone", FIX_ZONE)
         zone = "UTC"
     public_url = place.text("public_url").rstrip("/")
     if public_url and not re.match(r"https?://[^/@\s]+", public_url):
@@ -187,6 +193,8 @@ _CONNECTION_KEYS = (
     "mapping",
     "mode",
     "every",
+    "cron",
+    "timezone",
     "sweep",
     "reserve",
     "canary",
@@ -199,7 +207,7 @@ _CONNECTION_KEYS = (
 )
 
 
-def _connection(place: Sheet, name: str, defaults: Sheet) -> ConnectionSettings | None:
+def _connection(place: Sheet, name: str, defaults: Sheet, zone: str) -> ConnectionSettings | None:
     if not place.closed(_CONNECTION_KEYS, required=("connector",)):
         return None
     connector = place.text("connector")
@@ -208,6 +216,7 @@ def _connection(place: Sheet, name: str, defaults: Sheet) -> ConnectionSettings 
         place.at("mapping").fault("CFG-031", "no file name of a mapping", "name a .yaml file in the folder mappings")
     streams = {stream: at for stream, at in place.at("streams").entries() if _is_mapping(at)}
     every = {stream: read_duration(at, "every", 0.0) for stream, at in streams.items() if at.has("every")}
+    crons = {stream: cron for stream, at in streams.items() if (cron := _cron(at, zone)) is not None}
     return ConnectionSettings(
         name=name,
         connector=connector,
@@ -224,8 +233,42 @@ def _connection(place: Sheet, name: str, defaults: Sheet) -> ConnectionSettings 
         settings={key: at.value for key, at in place.at("settings").entries()},
         streams={stream: dict(at.value) for stream, at in streams.items()},
         stream_every_s=every,
+        cron=_cron(place, zone),
+        stream_crons=crons,
         where=place.where,
     )
+
+
+FIX_ZONE = "give a name such as Europe/Berlin"
+FIX_CRON = 'five fields: minute, hour, day, month, weekday; such as "0 6 * * 1-5"'
+
+
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of this name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _cron(place: Sheet, zone: str) -> Cron | None:
+    """A schedule by the calendar, of a connection or a stream; in the hub's time zone unless it names its own."""
+    text, own = place.text("cron"), place.text("timezone")
+    if not text:
+        if own:
+            place.at("timezone").fault("CFG-037", "a time zone without a cron", "write cron: beside it")
+        return None
+    if place.has("every"):
+        place.at("cron").fault("CFG-037", "every and cron at once", "say one of them")
+    if own and not is_zone(own):
+        place.at("timezone").fault("CFG-022", f"{own} is no time zone", FIX_ZONE)
+        return None
+    try:
+        return parse_cron(text, own or zone)
+    except ValueError as error:
+        place.at("cron").fault("CFG-036", f"{text} is no schedule: {error}", FIX_CRON)
+        return None
 
 
 def _is_mapping(at: Sheet) -> bool:

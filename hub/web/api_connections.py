@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field, SecretStr
 
-from hub.app import backfill, connection_setup, listings, pausing, webhook_setup
+from hub.app import backfill, connection_setup, listings, pausing, schedules, webhook_setup
 from hub.app.connection_case import connection_case
 from hub.app.past import parse_moment
 from hub.app.runs import connection_of
@@ -23,12 +23,32 @@ class Mode(BaseModel):
     mode: Literal["observe", "propose", "canary", "live"]
 
 
-class Schedule(BaseModel):
-    """How often; what is left out stays."""
+Duration = Annotated[str, Field(max_length=40)]
+CronLine = Annotated[str, Field(max_length=200, description="Minute, hour, day, month, weekday: 0 6 * * 1-5.")]
+Zone = Annotated[str, Field(max_length=80, description="Of `cron`; none: the hub's own.")]
 
-    model_config = closed({"every": "5m", "sweep": "7d"})
-    every: str = Field(default="", max_length=40, description="Between two reads: 30s, 5m, 1h30m, 7d.")
-    sweep: str = Field(default="", max_length=40, description="Between two comparisons of everything.")
+
+class Rhythm(BaseModel):
+    """When one stream is read; nothing: when the connection is."""
+
+    model_config = closed({"every": "30s"}, {"cron": "0 3 * * *", "timezone": "Europe/Berlin"}, {})
+    every: Duration = ""
+    cron: CronLine = ""
+    timezone: Zone = ""
+
+
+class Schedule(BaseModel):
+    """When a system is read, at intervals or by the calendar, and how often compared; what is left out stays."""
+
+    model_config = closed(
+        {"every": "5m", "sweep": "7d"}, {"cron": "0 6 * * 1-5", "timezone": "Europe/Berlin"},
+        {"streams": {"users": {"cron": "0 3 * * *"}, "contacts": {"every": "30s"}, "companies": {}}},
+    )  # fmt: skip
+    every: Duration = Field(default="", description="Between two reads: 30s, 5m, 1h30m, 7d.")
+    cron: CronLine = ""
+    timezone: Zone = ""
+    sweep: Duration = Field(default="", description="Between two comparisons of everything.")
+    streams: dict[Annotated[str, Field(max_length=80)], Rhythm] = Field(default={}, max_length=100)
 
 
 class Again(BaseModel):
@@ -150,9 +170,12 @@ def set_mode(service: Hubs, person: Admin, connection: Name, it: Mode) -> Body:
 @ROUTER.post("/connections/{connection}/schedule")
 def set_schedule(service: Hubs, person: Admin, connection: Name, it: Schedule) -> Body:
     """Say how often a system is read, and compared whole; takes effect at once."""
-    connection_setup.set_schedule(service.hub, connection, every=it.every, sweep=it.sweep, by=person.name)
+    schedules.set_schedule(
+        service.hub, connection, every=it.every, cron=it.cron, timezone=it.timezone, sweep=it.sweep,
+        streams={stream: each.model_dump() for stream, each in it.streams.items()}, by=person.name,
+    )  # fmt: skip
     service.reload(by=person.name)
-    return dict(connection_setup.schedule(service.hub, connection))
+    return schedules.schedule(service.hub, connection)
 
 
 @ROUTER.get("/connections/{connection}/backfill")

@@ -16,13 +16,13 @@ from hub.app.connection_setup import (
     connector_form,
     connector_forms,
     set_mode,
-    set_schedule,
 )
 from hub.app.overview import overview
 from hub.app.past import parse_moment
 from hub.app.pausing import pause, resume
 from hub.app.people import Right
 from hub.app.runs import connection_of
+from hub.app.schedules import KEYS, set_schedule
 from hub.app.webhook_setup import set_webhook_secret, subscribe_here, webhook_address
 from hub.errors import ConfigFault, HubError
 from hub.web.confirm import unsure
@@ -85,7 +85,10 @@ def _one(
     ask: Ask, tried: dict[str, object] | None = None, error: HubError | None = None, address: str = ""
 ) -> Response:
     it = connection_case(ask.service, ask.path("name"))
-    it["schedule"] = {key: ask.said(key) or text for key, text in it["schedule"].items()}  # as it was typed and refused
+    if error is not None and "sweep" in ask.form:  # what was typed into the schedule is still there
+        it["schedule"] |= {key: ask.said(key) for key in (*KEYS, "sweep")}
+        said = _said_of_streams(ask)
+        it["schedule"]["streams"] = [each | said.get(each["stream"], {}) for each in it["schedule"]["streams"]]
     return ask.page(
         "connection.html", status_of(error) if error else 200, connection=connection_of(ask.hub, ask.path("name")),
         tried=tried, modes=MODE_TEXTS, error=error, faults=error.faults if isinstance(error, ConfigFault) else (),
@@ -141,11 +144,22 @@ def mode(ask: Ask) -> Response:
 def reschedule(ask: Ask) -> Response:
     name = ask.path("name")
     try:
-        set_schedule(ask.hub, name, every=ask.said("every"), sweep=ask.said("sweep"), by=ask.by)
+        own = {key: ask.said(key) for key in (*KEYS, "sweep")}
+        set_schedule(ask.hub, name, **own, streams=_said_of_streams(ask), by=ask.by)
         ask.service.reload(by=ask.by)
     except ConfigFault as error:
         return _one(ask, error=error)
     return ask.go(f"/connections/{name}", "schedule")
+
+
+def _said_of_streams(ask: Ask) -> dict[str, dict[str, str]]:
+    """stream -> what was typed beside it: "every.contacts", "cron.contacts"."""
+    found: dict[str, dict[str, str]] = {}
+    for field in ask.form:
+        key, dot, stream = field.partition(".")
+        if dot and key in KEYS:
+            found.setdefault(stream, {"own": "yes"})[key] = ask.said(field)
+    return found
 
 
 # Reading again

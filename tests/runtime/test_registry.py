@@ -11,6 +11,7 @@ import mappings
 from hub.connector import Auth, Connector, Field, Setting, Stream
 from hub.core.guards import Bound
 from hub.errors import ConfigFault, Fault
+from hub.runtime.cron import parse_cron
 from hub.runtime.registry import Project, check_connection, connector_names, load_connector, load_project
 
 SHIPPED = Path(mappings.__file__).parent
@@ -87,6 +88,39 @@ def test_defaults_of_the_file_count_for_every_connection(folder: Path) -> None:
     assert [each.mode for each in project.connections.values()] == ["live", "live"]
     assert (project.connections["left"].every_s, project.connections["right"].every_s) == (60.0, 30.0)
     assert project.connections["left"].sweep_s == 86_400.0
+
+
+def test_a_connection_and_a_stream_may_go_by_the_calendar(folder: Path) -> None:
+    change(folder / "hub.yaml", "every: 1h30m", 'cron: "0  3 * * *", timezone: UTC')
+    change(folder / "hub.yaml", "every: 30s", 'cron: "0 6 * * 1-5"')
+    project = load(folder)
+    assert project.faults == ()
+    left, right = project.connections["left"], project.connections["right"]
+    assert left.schedule_of("people") == parse_cron("0 3 * * *", "UTC")
+    assert left.schedule_of("others") == 300.0
+    assert right.schedule_of("people") == parse_cron("0 6 * * 1-5", "Europe/Berlin"), "in the hub's own zone"
+
+
+CALENDARS = [
+    ("right", "every: 30s", 'every: 30s, cron: "0 6 * * *"', "CFG-037"),
+    ("right", "every: 30s", 'cron: "0 25 * * *"', "CFG-036"),
+    ("right", "every: 30s", 'cron: "0 6 31 2 *"', "CFG-036"),
+    ("right", "every: 30s", "timezone: UTC", "CFG-037"),
+    ("right", "every: 30s", 'cron: "0 6 * * *", timezone: Mars/Base', "CFG-022"),
+    ("left", "every: 1h30m", "cron: soon", "CFG-036"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "old", "new", "code"), CALENDARS)
+def test_a_calendar_that_is_none_is_told_with_its_line(
+    folder: Path, name: str, old: str, new: str, code: str
+) -> None:  # fmt: skip
+    change(folder / "hub.yaml", old, new)
+    project = load(folder)
+    (fault,) = project.faults
+    assert (fault.code, fault.where) == (code, f"hub.yaml:{ {'left': 4, 'right': 5}[name] }")
+    assert fault.fix
+    assert project.broken == {name}
 
 
 MAPPINGS = [

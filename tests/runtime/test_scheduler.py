@@ -6,10 +6,10 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
-from hub.core.schedule import offset_of
+from hub.core.schedule import Grid, offset_of
 from hub.runtime.clock import SystemClock
+from hub.runtime.cron import parse_cron
 from hub.runtime.scheduler import Ticker
 
 
@@ -31,7 +31,8 @@ class Heard:
 
 
 def ticker(heard: Heard, **every_s: float) -> Ticker:
-    return Ticker(every_s, on_tick=heard.tick, on_missed=heard.miss, now=SystemClock().now)
+    rhythms = {name: Grid(each, offset_of(name, each)) for name, each in every_s.items()}
+    return Ticker(rhythms, on_tick=heard.tick, on_missed=heard.miss, now=SystemClock().now)
 
 
 def test_each_slot_ticks_once_and_lies_on_the_grid() -> None:
@@ -67,11 +68,27 @@ def test_nothing_ticks_after_it_was_stopped() -> None:
     assert len(heard.ticks) <= before + 1, "one may have been on its way"
 
 
-def test_a_tick_that_came_too_late_is_told_with_its_slot() -> None:
-    heard = Heard()
-    clock = ticker(heard, slow=300.0)
+def test_after_a_sleep_the_newest_slot_ticks_and_those_before_it_are_told_as_missed() -> None:
+    heard, moment = Heard(), [1000.0]
+    clock = Ticker({"slow": Grid(300.0, 0.0)}, on_tick=heard.tick, on_missed=heard.miss, now=lambda: moment[0])
     clock.start()
-    late = datetime(2026, 12, 5, 12, tzinfo=UTC)
-    clock._scheduler._dispatch_event(JobExecutionEvent(EVENT_JOB_MISSED, "slow", "default", late))
+    moment[0] = 1850.0  # the machine slept from 1000 on
+    clock._tick("slow")
+    clock._tick("slow")
     clock.stop()
-    assert heard.missed == [("slow", late.timestamp())]
+    assert heard.ticks == [("slow", 1800.0)], "once, however often it is told"
+    assert heard.missed == [("slow", 1200.0), ("slow", 1500.0)]
+
+
+def test_a_schedule_by_the_calendar_ticks_at_its_moments() -> None:
+    """A Friday afternoon, then the Monday after: one tick, and nothing was missed in between."""
+    heard = Heard()
+    moment = [datetime(2026, 11, 27, 17, tzinfo=UTC).timestamp()]
+    cron = parse_cron("0 6 * * 1-5", "Europe/Berlin")
+    clock = Ticker({"office": cron}, on_tick=heard.tick, on_missed=heard.miss, now=lambda: moment[0])
+    clock.start()
+    moment[0] = datetime(2026, 11, 30, 9, tzinfo=UTC).timestamp()
+    clock._tick("office")
+    clock.stop()
+    assert heard.ticks == [("office", datetime(2026, 11, 30, 5, tzinfo=UTC).timestamp())]
+    assert heard.missed == []

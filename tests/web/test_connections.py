@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,70 @@ def test_a_schedule_that_is_none_is_refused_with_what_to_write(console: Console,
     )
     assert console.read("hub.yaml") == before
     assert "schedule changed" not in [what for _, what, _ in console.audit()]
+
+
+def test_a_schedule_by_the_calendar_takes_the_place_of_an_interval_and_gives_it_back(console: Console) -> None:
+    admin = console.as_("admin")
+    answer = admin.post(  # as the form sends it, what was there before included
+        "/connections/left/schedule", every="5m", cron="0  6 * * 1-5", timezone="Europe/Berlin", sweep="7d"
+    )  # fmt: skip
+    assert answer.to == "/connections/left?done=schedule"
+    left = console.hub.connections["left"]
+    assert (left.every_s, {each.text for each in left.crons.values()}) == ({}, {"0 6 * * 1-5"})
+    assert "timezone: Europe/Berlin" in console.read("hub.yaml")
+    page = admin.get("/connections/left").text
+    assert (typed(page, "every"), typed(page, "cron"), typed(page, "timezone")) == ("", "0 6 * * 1-5", "Europe/Berlin")
+    assert "at 0 6 * * 1-5 (Europe/Berlin)" in admin.get("/connections").text
+    before = console.read("hub.yaml")
+    admin.post("/connections/left/schedule", cron="0 6 * * 1-5", timezone="Europe/Berlin", sweep="7d")
+    assert console.read("hub.yaml") == before, "the same once more changes nothing"
+    admin.post("/connections/left/schedule", every="10m", cron="0 6 * * 1-5", timezone="Europe/Berlin", sweep="7d")
+    assert not {"cron:", "timezone: Europe"} & set(re.findall(r"cron:|timezone: Europe", console.read("hub.yaml")))
+    assert set(console.hub.connections["left"].every_s.values()) == {600.0}
+
+
+def test_a_stream_has_a_schedule_of_its_own_until_it_is_taken_out(console: Console) -> None:
+    admin = console.as_("admin")
+    admin.post("/connections/left/schedule", every="5m", sweep="7d", cron__people="0 3 * * *")
+    left = console.hub.connections["left"]
+    assert (left.every_s, left.crons["people"].text) == ({}, "0 3 * * *")
+    assert typed(admin.get("/connections/left").text, "cron.people") == "0 3 * * *"
+    assert "file: data/left.csv" in console.read("hub.yaml"), "what else is said of the stream stays"
+    admin.post("/connections/left/schedule", every="5m", sweep="7d", every__people="1h", cron__people="0 3 * * *")
+    assert console.hub.connections["left"].every_s == {"people": 3600.0}
+    admin.post("/connections/left/schedule", every="5m", sweep="7d", every__people="", cron__people="")
+    assert console.hub.connections["left"].every_s == {"people": 300.0}
+    (last, *_) = [row for row in console.audit()[::-1] if row[1] == "schedule changed"]
+    assert last == ("admin", "schedule changed", "left")
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"cron": "0 25 * * *"}, "CFG-036"), ({"cron": "0 0 31 2 *"}, "CFG-036"), ({"cron": "daily"}, "CFG-036"),
+        ({"cron": "0 6 1 * 1"}, "CFG-036"), ({"cron": "0 6 * * *", "every": "7m"}, "CFG-037"),
+        ({"cron": "0 6 * * *", "timezone": "Mars/Crater"}, "CFG-022"), ({"timezone": "Europe/Berlin"}, "CFG-037"),
+        ({"streams": {"people": {"every": "1s"}}}, "CFG-035"), ({"streams": {"people": {"cron": "x"}}}, "CFG-036"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_calendar_that_is_none_is_refused_with_its_place(console: Console, said: dict[str, Any], code: str) -> None:
+    before, key = console.read("hub.yaml"), token(console, "configure")
+    status, found = call(console, "POST", "/connections/left/schedule", key, said)
+    assert (status, found["code"]) == (422, code)
+    assert found["where"].startswith("left")
+    assert console.read("hub.yaml") == before
+
+
+def test_a_program_sets_schedules_of_streams_and_a_stream_that_is_not_there_is_told(console: Console) -> None:
+    key = token(console, "configure")
+    body = {"cron": "*/15 8-18 * * mon-fri", "streams": {"people": {"every": "30s"}}}
+    status, said = call(console, "POST", "/connections/left/schedule", key, body)
+    assert (status, said["cron"], said["timezone"], said["every"]) == (200, "*/15 8-18 * * mon-fri", "UTC", "")
+    assert said["streams"] == [{"stream": "people", "own": True, "every": "30s", "cron": "", "timezone": ""}]
+    assert said["next"]
+    status, found = call(console, "POST", "/connections/left/schedule", key, {"streams": {"nothing": {}}})
+    assert (status, found["fix"]) == (404, "streams are: people")
 
 
 # Reading again
@@ -220,9 +285,8 @@ def test_a_record_links_into_its_vendors_pages(console: Console) -> None:
 
 def test_a_program_does_what_the_page_does(hooked: Console) -> None:
     key = token(hooked, "read", "run", "configure")
-    assert call(hooked, "POST", "/connections/left/schedule", key, {"every": "10m"}) == (
-        200, {"every": "10m", "sweep": "7d"}
-    )  # fmt: skip
+    status, said = call(hooked, "POST", "/connections/left/schedule", key, {"every": "10m"})
+    assert (status, said["every"], said["cron"], said["sweep"]) == (200, "10m", "", "7d")
     status, said = call(hooked, "POST", "/connections/left/schedule", key, {"every": "often"})
     assert (status, said["code"]) == (422, "CFG-022")
     status, cost = call(hooked, "GET", "/connections/left/backfill", key)
