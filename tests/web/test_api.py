@@ -103,7 +103,7 @@ BODIES: Mapping[str, Any] = {  # nothing that changes anything
     "/fields": {"stream": "x", "name": "x", "remote": "x"}, "/connections": {"name": "x", "connector": "nothing"},
     "/users": {"name": "!", "role": "none"}, "/tokens": {"name": " ", "scopes": ["people"]},
 }  # fmt: skip
-EXAMPLES = 6  # of every call, of each kind
+EXAMPLES = 5  # of every call, of each kind
 NOTED = {("POST", "/data-audits")}  # what cannot be asked for without being done
 
 

@@ -38,6 +38,7 @@ PAIRS: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/data"): ("GET /data-audits",),
     ("POST", "/data"): ("POST /data-audits",),
     ("GET", "/data/report"): ("GET /data-audits/report",),
+    ("POST", "/data/trust"): ("POST /trust/{entity}/{field}/draft",),
     ("GET", "/identity"): ("GET /pairs", "GET /pairs/{pair}"),
     ("POST", "/identity/{pair}/merge"): ("POST /pairs/{pair}/merge",),
     ("POST", "/identity/{pair}/never"): ("POST /pairs/{pair}/never",),

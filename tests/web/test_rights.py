@@ -58,7 +58,7 @@ TABLE = {
     ("POST", "/rewards/{grant}/resend"): "approve",
     ("GET", "/figures"): "read", ("POST", "/figures"): "run", ("GET", "/figures/{kpi}"): "read",
     ("GET", "/figures/{kpi}/csv"): "read", ("GET", "/goals"): "read", ("GET", "/data"): "read",
-    ("POST", "/data"): "run", ("GET", "/data/report"): "read",
+    ("POST", "/data"): "run", ("GET", "/data/report"): "read", ("POST", "/data/trust"): "configure",
     ("GET", "/identity"): "read", ("POST", "/identity/{pair}/merge"): "decide",
     ("POST", "/identity/{pair}/never"): "decide", ("POST", "/identity/{pair}/later"): "decide",
     ("GET", "/plan"): "read", ("GET", "/plan/errand"): "read", ("POST", "/plan/make"): "run",
