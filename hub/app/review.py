@@ -20,6 +20,7 @@ from hub.app.removals import OUTGOING, decide_record
 from hub.app.runs import connection_of
 from hub.app.scene import Scene
 from hub.app.transact import commit
+from hub.app.voices import connector_name
 from hub.core.canonical import CanonicalField
 from hub.core.changes import Window, observe_cell
 from hub.core.mapping import StreamMapping, to_canonical
@@ -326,7 +327,8 @@ def _take_cell(scene: Scene, link: LinkRow, mapping: StreamMapping, name: str, v
     before = link.read_at if link.read_at is not None else scene.now
     cells[name], edited = observe_cell(
         declared, old, value, link=link.id, window=Window(after=min(after, before), before=before),
-        version=scene.version, erases=erases(mapping, name, link.connection, scene.connector_name(link.connection)),
+        version=scene.version,
+        erases=erases(mapping, name, link.connection, connector_name(scene.hub, link.connection)),
     )  # fmt: skip
     scene.set_cells(link.id, cells)
     (scene.touch if edited else scene.recheck)(root, name)

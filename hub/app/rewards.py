@@ -24,6 +24,7 @@ from hub.app.reward_providers import can_cancel
 from hub.app.scene import Scene
 from hub.core.canonical import Canonical
 from hub.core.derived import Derivation, Movement, add_to, derivations, movements
+from hub.core.first import AllNew
 from hub.core.rewards import (
     HELD_OUT,
     NO_ADDRESS,
@@ -125,7 +126,9 @@ def reward_hook(rewards: Rewards, canonical: Canonical, *, then: Callable[[Work]
 
 
 def _before(scene: Scene, root: int, after: Mapping[str, Json]) -> dict[str, Json]:
-    return {**after, **{name: old for name, (old, _) in scene.changed[root].items()}}
+    changed = scene.changed[root]
+    old = changed.before() if isinstance(changed, AllNew) else {name: each[0] for name, each in changed.items()}
+    return {**after, **old}
 
 
 def _move_sums(work: Work) -> None:
@@ -174,23 +177,26 @@ def _join(total: Movement, movement: Movement) -> None:
 def _happened(work: Work) -> list[EventRow]:
     """What turned true in this page, whether or not it is known already; `turns` gets what it did to known events."""
     scene, found = work.scene, []
+    looks = {kind: [(each, each.looks_at) for each in group] for kind, group in work.setup.triggers.items()}
     for root in sorted(scene.changed):
-        changed = scene.changed[root].keys()
+        changed = scene.changed[root]
         asked = [
-            trigger for trigger in work.setup.triggers.get(scene.entities[root].type, ()) if changed & trigger.looks_at
+            trigger
+            for trigger, names in looks.get(scene.entities[root].type, ())
+            if any(name in changed for name in names)
         ]
         if asked:
             after = scene.values(root)
             before = _before(scene, root, after)
             found += [_event(work, root, trigger, after) for trigger in asked if trigger.turned_true(before, after)]
             if root not in scene.new_entities:  # of a new one nothing can be stored
-                work.turns += turns_of(root, asked, before, after, changed)
+                work.turns += turns_of(root, asked, before, after, changed.keys())
     return _quiet_old_causes(work, found)
 
 
 def _event(work: Work, root: int, trigger: Trigger, values: Mapping[str, Json]) -> EventRow:
     scene = work.scene
-    names = scene.changed[root].keys() & trigger.condition.uses
+    names = {name for name in trigger.condition.uses if name in scene.changed[root]}
     movement = next((work.moved[root, name] for name in sorted(names) if (root, name) in work.moved), None)
     speaker = root if movement is None else movement.causes[0]
     link = _source(scene, speaker, names if movement is None else scene.changed[speaker].keys())
@@ -217,10 +223,9 @@ def is_history(work: Work, root: int, names: Iterable[str]) -> bool:
 def _source(scene: Scene, root: int, names: Iterable[str]) -> LinkRow | None:
     """The link whose claim made one of these fields what it is; None if a person's ruling did."""
     for name in sorted(names):
-        state = scene.states(root).get(name)
-        for claim in state.memory.values() if state else ():
-            if claim.link in scene.links:
-                return scene.links[claim.link]
+        for claimant in scene.claimants(root, name):
+            if claimant in scene.links:
+                return scene.links[claimant]
     return None
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from hub.app.conflicts import change_of, conflict_of, history_rows
 from hub.app.context import Connection, Hub
+from hub.app.first_contacts import Contact, FirstContacts
 from hub.app.pairs import Findings, store_findings
-from hub.app.voices import SPEAKING, connector_name, standing_of, voice_of
+from hub.app.voices import SPEAKING, voice_of
 from hub.core.canonical import CanonicalField, EntityType
-from hub.core.first import AllNew, Own, Standing, first_shadow, groups_of, taken_over, undecided, values_alone
+from hub.core.first import AllNew, Own, first_shadow, taken_over
 from hub.core.identity import keys_for
 from hub.core.mapping import StreamMapping
 from hub.core.merge import Decision, Voice, after_split, decide_field, heard_since
@@ -40,7 +40,6 @@ from hub.model import (
 from hub.store import Tx
 
 Cells = MutableMapping[str, Cell]
-Foreseen = tuple[Any, Any] | None  # of `Scene._foresee`
 LIVE = LinkState.LIVE  # asked for each record, and an enum is slow to ask
 ID_BLOCK, ID_BLOCK_MOST = 50, 1600  # ids drawn from the store at a time: first, and at most
 
@@ -74,11 +73,9 @@ class Scene:
     own_keys: dict[int, set[tuple[str, str]] | None] = field(default_factory=dict)  # of new entities, by their record
     link_index: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)  # made or adopted in this transaction
     _cells: dict[int, Mapping[str, Cell]] = field(default_factory=dict)
-    _first: dict[int, list[tuple[LinkRow, list[str], Foreseen]]] = field(default_factory=dict)  # root -> first contacts
+    _first: FirstContacts = field(init=False)
     _alone: set[int] = field(default_factory=set)  # new entities whose documents were made in one go
     _rekeyed: set[int] = field(default_factory=set)  # roots that may answer to other keys now
-    _standings: dict[tuple[str, str, str, bool], Standing] = field(default_factory=dict)
-    _groups: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # entity type -> its groups and their parts
     _ranks: dict[str, tuple[str, int]] = field(default_factory=dict)  # connection -> what voices of its links share
     _read_whole: dict[tuple[str, str], bool] = field(default_factory=dict)
     _states: dict[int, States] = field(default_factory=dict)
@@ -97,6 +94,9 @@ class Scene:
     history: dict[int, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
     _ids: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _drawn: dict[str, int] = field(default_factory=dict)  # kind -> how many ids were drawn last
+
+    def __post_init__(self) -> None:
+        self._first = FirstContacts(self.hub)
 
     @property
     def version(self) -> int:
@@ -153,9 +153,7 @@ class Scene:
         self._dirty_cells.add(link_id)
         self._rekeyed.add(self.root_of[self.links[link_id].entity_id])
 
-    def first_contact(
-        self, link: LinkRow, held: dict[str, Json], filled: list[str], own: Own, *, rekey: bool = True
-    ) -> None:
+    def first_contact(self, link: LinkRow, held: dict[str, Json], filled: list[str], own: Own, *, rekey: bool) -> None:
         """A link that had no cells was read: all it holds, and the fields that it claims, with one claim for all.
 
         Whether fields must be decided anew for it is told when all of the page is known.
@@ -166,8 +164,7 @@ class Scene:
         self._dirty_links.add(link.id)
         if rekey:
             self._rekeyed.add(root)
-        contacts = self._first.setdefault(root, [])
-        contacts.append((link, filled, None if contacts else self._foresee(root, link, filled)))
+        self._first.add(self.entities[root], self.links_at[root], link, filled, new=root in self.new_entities)
 
     def value(self, root: int, name: str) -> Json:
         """What stands in one field."""
@@ -175,6 +172,14 @@ class Scene:
             return self.entities[root].values.get(name)
         state = self._states[root].get(name)
         return None if state is None else state.value
+
+    def claimants(self, root: int, name: str) -> list[int]:
+        """Ids of the links whose claims made one field what it is."""
+        if root in self._alone and root not in self._states:  # all it has was claimed by the record that brought it
+            there = name in self.entities[root].values
+            return [link.id for link in self.links_at[root] if link.shadow] if there else []
+        state = self.states(root).get(name)
+        return [claim.link for claim in state.memory.values()] if state is not None else []
 
     def states(self, root: int) -> States:
         if root not in self._states:
@@ -227,9 +232,6 @@ class Scene:
         """Link id -> voice, for the links of an entity and its aliases."""
         return {link.id: voice_of(self.hub, link, self._ranks) for link in self.links_at[root]}
 
-    def connector_name(self, connection: str) -> str:
-        return connector_name(self.hub, connection)
-
     # Deciding
 
     def decide(self) -> None:
@@ -265,26 +267,7 @@ class Scene:
                 self._accept(root, name, decision, voices, joint)
         self._touched.clear()
 
-    def _foresee(self, root: int, link: LinkRow, filled: list[str]) -> Foreseen:
-        """What a first contact will come to if nothing else happens to its entity: told while its values are at hand.
-
-        (values, fields) of a new entity; or fields that must be decided, and those in which its claim takes over.
-        """
-        row, here, shadow = self.entities[root], self.links_at[root], link.shadow
-        if root in self.new_entities:
-            if row.type not in self._groups:
-                self._groups[row.type] = groups_of(self.entity_type(root).fields)
-            return values_alone(self._groups[row.type], shadow["held"], filled, shadow["own"]) if filled else None
-        if len(here) != 2:
-            return None
-        old = here[0] if here[1] is link else here[1]
-        pair = (row.type, old.connection, link.connection, old.id < link.id)
-        standing = self._standings.get(pair)
-        if standing is None:
-            standing = self._standings[pair] = standing_of(self.hub, self.entity_type(root), old, link)
-        return undecided(row.fields, row.values, old.shadow, shadow, filled, standing)
-
-    def _settled_at_once(self, root: int, contacts: list[tuple[LinkRow, list[str], Foreseen]]) -> bool:
+    def _settled_at_once(self, root: int, contacts: list[Contact]) -> bool:
         """True if a first contact's fields are decided: it is all that is known, or it agrees (but for some, touched).
 
         Nothing else may have happened to the entity in this transaction, and no person may have ruled on it.
@@ -594,14 +577,10 @@ class Scene:
         told = self.history if "no_history" not in PLANTED else {}
         self.tx.add_history(
             history_rows(
-                told,
-                links if told else (),
-                version=lambda: self.version,
-                at=self.now,
-                run_id=self.run_id,
+                told, links if told else (), version=lambda: self.version, at=self.now, run_id=self.run_id,
                 actor=self.actor,
             )
-        )
+        )  # fmt: skip
         self.tx.add_conflicts(self.conflicts)
         store_findings(self.tx, self.findings, self.entity_type, at=self.now, run_id=self.run_id)
 

@@ -227,9 +227,16 @@ class AllNew(MutableMapping[str, tuple[Json, Json]]):
     def __delitem__(self, name: str) -> None:
         raise TypeError("what changed stays changed")
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._values or name in self._more
+
     def __iter__(self) -> Iterator[str]:
         yield from self._values
         yield from (name for name in self._more if name not in self._values)
 
     def __len__(self) -> int:
         return len(self._values.keys() | self._more.keys())
+
+    def before(self) -> dict[str, Json]:
+        """Field -> what stood there."""
+        return {**dict.fromkeys(self._values), **{name: old for name, (old, _) in self._more.items()}}

@@ -82,7 +82,8 @@ class Session:
         if not rows:
             return
         database, compiled = self._database, statement.on(self._database.dialect)
-        bound = [[self._bound({**compiled.constants, **row}[name]) for name in compiled.names] for row in rows]
+        whole = [{**compiled.constants, **row} for row in rows] if compiled.constants else rows
+        bound = [[self._bound(row[name]) for name in compiled.names] for row in whole]
         try:
             self._cursor.executemany(compiled.sql, bound)
         except database.errors as error:

@@ -296,6 +296,8 @@ def test_changes_of_a_new_entity_read_like_pairs_and_take_more() -> None:
     found["phone"] = ("x", "y")
     assert dict(found) == {"phone": ("x", "y"), "total": (None, "5")}
     assert (len(found), AllNew({"a": 1})["a"]) == (2, (None, 1))
+    assert ("total" in found, "phone" in found, "post" in found) == (True, True, False)
+    assert found.before() == {"phone": "x", "total": None}
     with pytest.raises(TypeError):
         del found["phone"]
 
