@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
+from hub.app.figure_views import FigureViews
 from tests.projects import make_project
 from tests.web.console import Console
 from tests.web.test_api import token
@@ -34,6 +36,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     (project / "mappings" / "kpis.yaml").write_text(KPIS, "utf-8")
     (project / "mappings" / "goals.yaml").write_text(GOALS, "utf-8")
     found = Console(folder, project=project)
+    found.service.figures = FigureViews(found.hub, wait_s=60.0)  # a page of these tests waits for what it asks
     found.start()
     found.sync()
     yield found
@@ -68,6 +71,27 @@ def test_a_figure_is_taken_apart_and_taken_away(console: Console) -> None:
     assert answer.text.splitlines()[0] == "period,segment,value,unit,of,open"
     rows = viewer.get("/figures/people/csv?by=year&records=yes").text.splitlines()
     assert len(rows) - 1 == int(answer.text.splitlines()[-1].split(",")[2])
+
+
+def test_a_page_does_not_wait_for_what_is_being_computed(console: Console) -> None:
+    viewer, working = console.as_("viewer"), console.service.figures
+    idle = FigureViews(console.service.hub)
+    idle.stop()  # it takes questions and gets to none
+    try:
+        console.service.figures = idle
+        answer = viewer.get("/figures/people?segment=source")
+        assert answer.status == 200
+        assert "Being computed" in answer.text
+        assert "<progress" in answer.text
+        assert "Period by period" not in answer.text
+        console.as_("admin").post("/figures")
+        then = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        answer = viewer.get(f"/figures/people?as_of={then}")
+        assert "Below is what this page showed then" in answer.text
+        assert "Shown then" in answer.text
+    finally:
+        console.service.figures = working
+    assert "Period by period" in viewer.get("/figures/people?segment=source").text
 
 
 def test_an_audit_is_made_on_demand_and_its_report_prints(console: Console) -> None:
