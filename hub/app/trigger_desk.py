@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
@@ -41,7 +41,7 @@ def trigger_case(hub: Hub, name: str) -> Dict:
     found = next((each for each in trigger_rules(hub) if each["trigger"] == name), None)
     with hub.store.reading() as tx:
         fired = tx.newest_firings(name, SHOWN)
-        named = cards(tx, {each for row in fired for each in (row.subject_id, row.entity_id) if each is not None})
+        named = cards(tx, _ids(fired))
     if found is None and not fired:
         raise NotFound(f"there is no trigger {name[:80]}", where=TRIGGERS_FILE, fix="hub trigger list")
     return {"trigger": name, "rule": found, "rows": [_with_names(row, named) for row in fired]}
@@ -136,7 +136,7 @@ def firings_named(hub: Hub, *, rule: str | None = None, state: str | None = None
     with hub.store.reading() as tx:
         rows = tx.firings(rule, state, limit=SHOWN + 1, after_id=after_id)
         shown = rows[:SHOWN]
-        named = cards(tx, {each for row in shown for each in (row.subject_id, row.entity_id) if each is not None})
+        named = cards(tx, _ids(shown))
     more = shown[-1].id if len(rows) > SHOWN else None
     return {"rows": [_with_names(row, named) for row in shown], "next": more}
 
@@ -151,13 +151,27 @@ def firing_case(hub: Hub, id: int) -> Dict:
     """One firing with the names of whom it is for, and what its rule says now. Raises NotFound."""
     with hub.store.reading() as tx:
         row = tx.firing(id)
-        named = cards(tx, {each for each in (row.subject_id, row.entity_id) if each is not None})
+        named = cards(tx, _ids([row]))
     rule = hub.triggers.rules.get(row.rule)
     return {**_with_names(row, named), "rule": rule_row(rule, hub.clock.now()) if rule is not None else None}
 
 
 def _with_names(row: Firing, named: Mapping[int, Dict]) -> Dict:
-    return {**firing_row(row), "person": named.get(row.subject_id or 0), "record": named.get(row.entity_id)}
+    made = named.get(_made(row) or 0)
+    return {
+        **firing_row(row), "person": named.get(row.subject_id or 0), "record": named.get(row.entity_id), "made": made
+    }  # fmt: skip
+
+
+def _ids(rows: Sequence[Firing]) -> set[int]:
+    """Entities that are named with firings."""
+    return {each for row in rows for each in (row.subject_id, row.entity_id, _made(row)) if each is not None}
+
+
+def _made(row: Firing) -> int | None:
+    """The entity that came of it, a task for one."""
+    kind, _, number = row.result.partition(" ")
+    return int(number) if kind == "entity" and number.isdigit() else None
 
 
 def firing_row(row: Firing) -> Dict:
