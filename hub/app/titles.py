@@ -19,7 +19,7 @@ def title_of(row: EntityRow) -> str:
         text = _said(row.values.get(field))
         if text:
             return text
-    return f"{row.type} {row.id}"
+    return f"{row.type.replace('_', ' ')} {row.id}"
 
 
 def _said(value: Json) -> str:
