@@ -147,7 +147,7 @@ def goals(hub: Hub) -> list[Dict]:
     """Every goal and how it stands, as they were computed last; computed now if they never were."""
     with hub.store.reading() as tx:
         kept: Mapping[str, Any] = tx.setting(BOARD) or {}
-    return list(kept["goals"]["rows"]) if "goals" in kept else list_goals(hub)
+    return list(kept["goals"]) if "goals" in kept else list_goals(hub)
 
 
 def trend(closed: Sequence[Dict], direction: str) -> str:
