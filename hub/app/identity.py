@@ -174,7 +174,7 @@ def show_pair(hub: Hub, pair_id: int) -> Dict:
         links = {each: tx.links_of(tx.alias_closure([each])[each], raw=False) for each in ends}
         told = {each["field"]: each for each in (row.get("evidence") or {}).get("fields", ())}
         fields = _side_by_side(entity, rows[ends[0]], rows[ends[1]], told)
-        named = _named(tx, entity, fields)
+        named = _named(tx, fields)
     return {
         "pair": row["id"], "state": row["state"], "score": row["score"],
         "weight": (row.get("evidence") or {}).get("weight"), "because": because(row), "at": iso(row["at"]),
@@ -211,23 +211,17 @@ def _side_by_side(entity: EntityType, one: EntityRow, other: EntityRow, told: Ma
             agreement = "same" if alike else "one only" if is_empty(left) or is_empty(right) else "differs"
             found.append(
                 {
-                    "field": path, "first": left, "second": right, "agreement": agreement,
+                    "field": path, "first": left, "second": right, "agreement": agreement, "ref": field.type == "ref",
                     "level": said["level"] if said else "", "weight": said["weight"] if said else None,
                 }
             )  # fmt: skip
     return found
 
 
-def _named(tx: Tx, entity: EntityType, fields: Sequence[Dict]) -> dict[int, str]:
+def _named(tx: Tx, fields: Sequence[Dict]) -> dict[int, str]:
     """Entity that a field of the pair refers to -> what people call it."""
-    wanted = {
-        each[side]
-        for each in fields
-        if each["field"] in entity.fields and entity.fields[each["field"]].type == "ref"
-        for side in ("first", "second")
-        if isinstance(each[side], int)
-    }
-    return {id_: found["title"] for id_, found in cards(tx, wanted).items()}
+    told = [each[side] for each in fields if each["ref"] for side in ("first", "second")]
+    return {id_: found["title"] for id_, found in cards(tx, {each for each in told if isinstance(each, int)}).items()}
 
 
 def _at(value: Json, path: str, name: str) -> Json:

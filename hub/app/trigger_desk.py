@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.titles import cards
+from hub.core.rewards import PerPerson
 from hub.core.triggers import FIELD, NOTICE, REWARD, SILENCE, TASK, FiringState, TriggerRule
 from hub.errors import NotFound
 from hub.model import Firing
@@ -92,7 +94,7 @@ def _words(rule: TriggerRule) -> list[tuple[str, str]]:
         ("for", rule.who or f"the {rule.of}"),
         ("does", _doing(rule)),
         ("then leaves them alone for", span_in_words(rule.cool_down_s) if rule.cool_down_s else ""),
-        ("at most", ", ".join(f"{each.count} {whom} per {each.per}" for each, whom in limits if each is not None)),
+        ("at most", ", ".join(_limit(each, whom) for each, whom in limits if each is not None)),
         (
             "not between",
             f"{quiet.begins:%H:%M} and {quiet.ends:%H:%M} by the {'person' if quiet.of_person else 'hub'}’s clock"
@@ -100,8 +102,12 @@ def _words(rule: TriggerRule) -> list[tuple[str, str]]:
             else "",
         ),
         ("approval", "a person lets each of them go" if rule.approve else ""),
-        ("from", iso(rule.active_from) or ""),
+        ("from", f"{datetime.fromtimestamp(rule.active_from, UTC):%Y-%m-%d %H:%M} UTC"),
     ]
+
+
+def _limit(limit: PerPerson, whom: str) -> str:
+    return f"{limit.count} {whom}, ever" if limit.per == "ever" else f"{limit.count} {whom} per {limit.per}"
 
 
 def _doing(rule: TriggerRule) -> str:
