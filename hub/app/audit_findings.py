@@ -35,6 +35,23 @@ GAPS: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+KINDS: Mapping[str, str] = {  # how a key begins -> what it says
+    "odd": "written in another form", "invalid": "cannot be right", "gap": "blank, though another system knows it",
+    "missing": "no system knows it", "duplicate": "probably there already", "double": "second records of one entity",
+}  # fmt: skip
+
+
+def in_words(key: str) -> Dict:
+    """A finding's key as people read it: {"what", "where", "kind"}."""
+    kind, _, rest = key.partition(":")
+    at, _, why = rest.partition(":")
+    connection, _, local = at.rpartition("/")
+    holder, _, field = local.partition(".")
+    where = f"{field.replace('.', ' ')} of {holder}" if field else holder
+    what = f"blank: {GAPS[why][0]}" if why in GAPS else KINDS.get(kind, kind)
+    return {"kind": kind, "what": what, "where": where.replace("_", " "), "connection": connection}
+
+
 def place(key: tuple[str, str, str]) -> str:
     connection, stream, name = key
     return f"{connection}/{stream}.{name}"

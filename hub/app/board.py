@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from hub.app.context import Hub
-from hub.app.kpis import SHOWN, figure_row, goal_row, goals_of, kpi_of, kpis_of, list_kpis, unit_of
+from hub.app.kpis import SHOWN, figure_row, goal_row, goals_of, kpi_of, kpis_of, list_goals, list_kpis, unit_of
 from hub.app.listings import Dict, iso
 from hub.app.restating import keep, told
 from hub.app.transact import commit
@@ -141,6 +141,13 @@ def shown_then(hub: Hub, name: str, by: str, as_of: float) -> list[Dict] | None:
         }
         for period in periods
     ]  # fmt: skip
+
+
+def goals(hub: Hub) -> list[Dict]:
+    """Every goal and how it stands, as they were computed last; computed now if they never were."""
+    with hub.store.reading() as tx:
+        kept: Mapping[str, Any] = tx.setting(BOARD) or {}
+    return list(kept["goals"]) if "goals" in kept else list_goals(hub)
 
 
 def trend(closed: Sequence[Dict], direction: str) -> str:

@@ -70,10 +70,10 @@ def quarantine_groups(hub: Hub) -> Dict:
     """Open rows by code, those that ask for a person first; each with what the code means and what to do."""
     with hub.store.reading() as tx:
         counts = tx.count_codes()
-        own = {code: _own_words(tx, code) for code in {code for code, _ in counts} if not meaning_of(code)[0]}
+        told = {code: _told(tx, code) for code in {code for code, _ in counts}}
     found: dict[str, Dict] = {}
     for (code, connection), number in counts.items():
-        text, fix = own.get(code) or meaning_of(code)
+        text, fix = told[code]
         group = found.setdefault(
             code,
             {"code": code, "text": text, "fix": fix, "count": 0, "connections": {}, "mends": code in MENDS_ITSELF},
@@ -84,10 +84,11 @@ def quarantine_groups(hub: Hub) -> Dict:
     return {"groups": groups, "asking": sum(group["count"] for group in groups if not group["mends"])}
 
 
-def _own_words(tx: Tx, code: str) -> tuple[str, str]:
-    """What a system itself says with a code of its own, taken from the first row that has it."""
-    row = next(iter(tx.quarantine(code=code, limit=1)), None)
-    return (row.message, row.fix) if row is not None else ("", "")
+def _told(tx: Tx, code: str) -> tuple[str, str]:
+    """What a code means and what to do; what the catalogue leaves open, as of a system's own codes, a row tells."""
+    text, fix = meaning_of(code)
+    row = None if text and fix else next(iter(tx.quarantine(code=code, limit=1)), None)
+    return (text, fix) if row is None else (text or row.message, fix or row.fix)
 
 
 def quarantine_page(
@@ -97,7 +98,7 @@ def quarantine_page(
     with hub.store.reading() as tx:
         rows = tx.quarantine(code=code, connection=connection, after_id=after_id, limit=limit + 1)
         named = cards(tx, {row.entity_id for row in rows if row.entity_id is not None})
-    text, fix = meaning_of(code)
+        text, fix = _told(tx, code)
     shown = rows[:limit]
     return {
         "code": code, "text": text, "fix": fix, "mends": code in MENDS_ITSELF, "connection": connection,

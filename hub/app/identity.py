@@ -14,6 +14,7 @@ from hub.app.listings import Dict, iso
 from hub.app.matching import LIVING
 from hub.app.merging import Ends, merge_roots, newest_merge, unmerge_row
 from hub.app.pairs import ALWAYS, CROWDED, MERGE, NEVER, PARTED, REVIEW, WEAK_KEY, kept_apart, pair
+from hub.app.titles import cards
 from hub.app.transact import commit
 from hub.app.why import find_entity
 from hub.core.canonical import EntityType
@@ -158,7 +159,8 @@ def because(row: IdentityRow) -> str:
 
 
 def show_pair(hub: Hub, pair_id: int) -> Dict:
-    """One pair side by side: score, each field with both values and what it says, records, and what a merge would do.
+    """One pair side by side: score, each field with both values and what it says, records, and what a merge would do;
+    `named` are the entities that its fields refer to.
 
     Raises:
         NotFound: no such pair.
@@ -170,13 +172,15 @@ def show_pair(hub: Hub, pair_id: int) -> Dict:
         rows = tx.entities(ends)
         entity = hub.canonical.entities[rows[ends[0]].type]
         links = {each: tx.links_of(tx.alias_closure([each])[each], raw=False) for each in ends}
-    told = {each["field"]: each for each in (row.get("evidence") or {}).get("fields", ())}
+        told = {each["field"]: each for each in (row.get("evidence") or {}).get("fields", ())}
+        fields = _side_by_side(entity, rows[ends[0]], rows[ends[1]], told)
+        named = _named(tx, fields)
     return {
         "pair": row["id"], "state": row["state"], "score": row["score"],
         "weight": (row.get("evidence") or {}).get("weight"), "because": because(row), "at": iso(row["at"]),
         "first": names[ends[0]][0], "first_is": names[ends[0]][1], "second": names[ends[1]][0],
         "second_is": names[ends[1]][1], "one_already": ends[0] == ends[1], "note": row["note"],
-        "fields": _side_by_side(entity, rows[ends[0]], rows[ends[1]], told),
+        "fields": fields, "named": named,
         "records": [
             {
                 "of": names[each][0], "connection": link.connection, "stream": link.stream,
@@ -207,11 +211,17 @@ def _side_by_side(entity: EntityType, one: EntityRow, other: EntityRow, told: Ma
             agreement = "same" if alike else "one only" if is_empty(left) or is_empty(right) else "differs"
             found.append(
                 {
-                    "field": path, "first": left, "second": right, "agreement": agreement,
+                    "field": path, "first": left, "second": right, "agreement": agreement, "ref": field.type == "ref",
                     "level": said["level"] if said else "", "weight": said["weight"] if said else None,
                 }
             )  # fmt: skip
     return found
+
+
+def _named(tx: Tx, fields: Sequence[Dict]) -> dict[int, str]:
+    """Entity that a field of the pair refers to -> what people call it."""
+    told = [each[side] for each in fields if each["ref"] for side in ("first", "second")]
+    return {id_: found["title"] for id_, found in cards(tx, {each for each in told if isinstance(each, int)}).items()}
 
 
 def _at(value: Json, path: str, name: str) -> Json:

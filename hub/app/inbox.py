@@ -13,7 +13,7 @@ from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.notes import notes_of
 from hub.app.review import chosen_value, resolve_conflict
-from hub.app.titles import cards
+from hub.app.titles import card, cards
 from hub.core.canonical import CanonicalField, EntityType
 from hub.core.shadow import unpack_shadow
 from hub.core.values import is_blank, same
@@ -33,6 +33,13 @@ WHY = {
     ConflictKind.SUPERSEDED: "The change was overtaken in the same moment.",
     ConflictKind.EDIT_DELETE: "It was deleted in one system and lives on in another; shall it go or stay?",
     ConflictKind.OSCILLATION: "Two systems keep overwriting each other; the field stands still until somebody looks.",
+}
+REASONS = {  # the same in few words, for a list
+    ConflictKind.CONCURRENT: "changed in two systems at once",
+    ConflictKind.REFUSED: "changed where it is not decided",
+    ConflictKind.FIRST_CONTACT: "differed when first connected",
+    ConflictKind.EDIT_DELETE: "deleted here, alive there",
+    ConflictKind.OSCILLATION: "two systems overwrite each other",
 }
 # A conflict about a whole record: the delete is its first candidate (hub.app.removals).
 WHOLE_RECORD = CanonicalField(
@@ -261,18 +268,18 @@ def alike(hub: Hub, conflict_id: int, candidate: int) -> Dict:
         declared = _declared(hub.canonical.entities[entity.type], row.field) or WHOLE_RECORD
         found = tx.inbox(waits=True, edge=0, limit=ALIKE_MOST + 1, field=row.field, type=entity.type, connection=system)
         rows = [each for each in found if sum(_from(said, system) for said in each.candidates) == 1][:ALIKE_MOST]
-        entities = tx.entities(set(tx.roots({each.entity_id for each in rows}).values()))
         roots = tx.roots({each.entity_id for each in rows})
-        named = cards(tx, {each.entity_id for each in rows})
+        entities = tx.entities(set(roots.values()))
     more = len(found) > ALIKE_MOST
     shown = []
     for each in rows:
-        standing = entities[roots[each.entity_id]].values.get(row.field)
+        whose = entities[roots[each.entity_id]]
+        standing = whose.values.get(row.field)
         number = next(n for n, said in enumerate(each.candidates) if _from(said, system))
         new = chosen_value(each.candidates[number], declared, standing)
         shown.append(
             {
-                "conflict": each.id, "card": named.get(each.entity_id) or _nobody(each), "candidate": number,
+                "conflict": each.id, "card": card(whose), "candidate": number,
                 "digest": each.digest, "old": standing, "new": new, "changes": not same(declared, standing, new),
             }
         )  # fmt: skip

@@ -30,6 +30,16 @@ class Right(StrEnum):
     PEOPLE = "people"  # users, tokens, the audit log
 
 
+RIGHT_TEXTS: dict[Right, str] = {
+    Right.READ: "look at everything but people and the audit log",
+    Right.DECIDE: "decide conflicts and pairs, write notes",
+    Right.RETRY: "try quarantine again",
+    Right.RUN: "begin runs, plans and undos, test connections",
+    Right.APPROVE: "let plans, holds, rewards and firings go",
+    Right.CONFIGURE: "change connections, mappings and triggers",
+    Right.PEOPLE: "users, tokens, people's data, the audit log",
+}
+
 ROLES: dict[str, frozenset[Right]] = {
     "viewer": frozenset({Right.READ}),
     "support": frozenset({Right.READ, Right.DECIDE, Right.RETRY}),

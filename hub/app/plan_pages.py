@@ -110,7 +110,7 @@ def plan_page(
         {"plan": the row of the list, "rest": the document without its writes, "rows": writes with their "place" and the
         record's "card", "next", "matching": how many writes the filter leaves, "total": of all, "systems": counts
         by connection, "fields": [(connection, field, records)] of the commonest, "held": how many a guard would keep
-        back}
+        back, "named": entity that a value refers to -> what people call it}
 
     Raises NotFound.
     """
@@ -119,14 +119,18 @@ def plan_page(
         row = tx.plan_head(plan_id)
         parts = _Parts(tx, row)
         rows, following = _shown(parts, wanted, after, limit)
-        named = cards(tx, {_number(each["entity"]) for each in rows})
+        for each in rows:
+            each["changes"] = _changes(hub, each)
+        meant = [change for each in rows for change in each["changes"] if change["ref"]]
+        ids = {change[side] for change in meant for side in ("old", "new") if isinstance(change[side], int)}
+        named = cards(tx, {_number(each["entity"]) for each in rows} | ids)
         rest = parts.rest()
     for each in rows:
         each["guard"] = each.get("guard", "")
         each["card"] = named.get(_number(each["entity"]))
-        each["changes"] = _changes(each)
     return {
         "row": row, "rest": rest, "rows": rows, "next": following, **_counted(parts.heads, wanted),
+        "named": {id_: named[id_]["title"] for id_ in ids if id_ in named},
     }  # fmt: skip
 
 
@@ -201,12 +205,14 @@ def _counted(heads: Mapping[int, Json], wanted: Narrowed) -> Dict:
     }
 
 
-def _changes(write: Mapping[str, Json]) -> list[Dict]:
-    """Field -> old and new; a removal has none."""
+def _changes(hub: Hub, write: Mapping[str, Json]) -> list[Dict]:
+    """Field -> old and new, and whether both are entities; a removal has none."""
+    kind = hub.canonical.entities.get(str(write["entity"]).partition(":")[0])
+    refs = {field.name for field in kind.fields.values() if field.type == "ref"} if kind is not None else set()
     return [
         {
             "field": name.removeprefix(CASE), "old": write["before"].get(name), "new": value,
-            "why": write["why"].get(name, ""),
+            "why": write["why"].get(name, ""), "ref": name in refs,
         }
         for name, value in {**write["values"], **write.get("later", {})}.items()
     ]  # fmt: skip

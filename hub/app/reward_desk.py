@@ -8,15 +8,17 @@ from hub.app.listings import Dict, grant_row, iso
 from hub.app.reward_book import budgets_now, list_rewards
 from hub.app.reward_providers import can_cancel
 from hub.app.reward_ways import ways
+from hub.app.titles import cards_of
 from hub.core.rewards import Rule
 
 PAGE = 50
 
 
 def reward_case(hub: Hub, grant: int) -> Dict:
-    """One grant with its ledger, and what else can be done with it. Raises NotFound."""
+    """One grant with its ledger, whom it is for, and what else can be done with it. Raises NotFound."""
     found = listings.reward(hub, grant)
-    return {**found, "can_cancel": can_cancel(hub, found["connection"]), "ways": ways(hub)}
+    person = cards_of(hub, [found["subject_id"]]).get(found["subject_id"])
+    return {**found, "person": person, "can_cancel": can_cancel(hub, found["connection"]), "ways": ways(hub)}
 
 
 def reward_rules(hub: Hub) -> list[Dict]:
@@ -43,11 +45,12 @@ def _products(rule: Rule) -> str:
 
 
 def reward_page(hub: Hub, *, state: str | None = None, after_id: int = 0, limit: int = PAGE) -> Dict:
-    """Grants in the order in which they were made, and what every budget has left."""
+    """Grants in the order in which they were made, with whom they are for, and what every budget has left."""
     rows = list_rewards(hub, state, limit=limit + 1, after_id=after_id)
     shown = rows[:limit]
+    named = cards_of(hub, {row.subject_id for row in shown})
     return {
-        "rows": [grant_row(row) for row in shown],
+        "rows": [{**grant_row(row), "person": named.get(row.subject_id)} for row in shown],
         "next": shown[-1].id if len(rows) > limit else None,
         "budgets": budgets_now(hub),
         "currency": hub.projects.settings.hub.currency if hub.projects is not None else "EUR",

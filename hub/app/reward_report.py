@@ -15,7 +15,7 @@ from hub.app.context import Hub
 from hub.app.listings import Dict
 from hub.app.reward_owing import Named, rule_named
 from hub.app.reward_trial import code_key_of
-from hub.app.reward_uses import uses_of
+from hub.app.reward_uses import telling, uses_of
 from hub.core.expressions import entity_values
 from hub.core.kpis import midnight, period_around
 from hub.core.rewards import (
@@ -62,45 +62,71 @@ def reward_report(hub: Hub, *, since: float = 0.0) -> Dict:
     Args:
         since: epoch seconds; grants made before are left out.
     """
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    for page in _grants(hub, since):
-        _count(hub, tallies, page)
+    tallies = _tallies(hub, since)
+    for name in telling(hub):
+        for page in _grants(hub, since, connection=name):
+            _count_uses(hub, tallies, page)
+    for name, tally in tallies.items():
+        _split(hub, name, tally, since)
     rewards = hub.rewards or Rewards()
     given_by = [rule.name for rule in hub.triggers.rules.values() if rule.do.action == REWARD]
     names = dict.fromkeys((*rewards.rules, *rewards.milestones, *given_by, *sorted(tallies)))
-    return {"rules": [_row(hub, rewards, name, tallies[name]) for name in names], "budgets": _budgets(hub, rewards)}
+    return {
+        "rules": [_row(hub, rewards, name, tallies.get(name, Tally())) for name in names],
+        "budgets": _budgets(hub, rewards),
+    }
 
 
-def _grants(hub: Hub, since: float) -> Iterator[list[Grant]]:
+def _tallies(hub: Hub, since: float) -> dict[str, Tally]:
+    """Sums by rule, as the store adds them up."""
+    found: dict[str, Tally] = defaultdict(Tally)
+    with hub.store.reading() as tx:
+        rows = tx.tally_grants(since)
+    for row in rows:
+        tally = found[row.rule]
+        tally.currency = row.currency
+        tally.states[row.state] += row.count
+        if row.state in GIVEN:
+            tally.spent += Decimal(row.amount) * row.count
+        if row.state in HOLDING:
+            tally.pending += Decimal(row.amount) * row.count
+    return dict(found)
+
+
+def _grants(hub: Hub, since: float, **narrowed: str) -> Iterator[list[Grant]]:
     after_id = 0
     while True:
         with hub.store.reading() as tx:
-            page = tx.grants(limit=PAGE, after_id=after_id)
+            page = tx.grants(limit=PAGE, after_id=after_id, **narrowed)
         yield [grant for grant in page if grant.created_at >= since and grant.parent_id is None]
         if len(page) < PAGE:
             return
         after_id = page[-1].id
 
 
-def _count(hub: Hub, tallies: Mapping[str, Tally], page: Sequence[Grant]) -> None:
+def _count_uses(hub: Hub, tallies: Mapping[str, Tally], page: Sequence[Grant]) -> None:
     with hub.store.reading() as tx:
         uses = uses_of(hub, tx, (grant for grant in page if grant.state in GIVEN))
-        roots = tx.roots({grant.subject_id for grant in page})
     for grant in page:
-        tally, person = tallies[grant.rule], roots.get(grant.subject_id, grant.subject_id)
-        tally.currency = grant.currency
-        tally.states[grant.state] += 1
-        if grant.state in GIVEN:
-            tally.spent += Decimal(grant.amount)
-        if grant.state in HOLDING:
-            tally.pending += Decimal(grant.amount)
         if grant.id in uses:
-            tally.known += 1
-            tally.redeemed += uses[grant.id] > 0
-        if grant.state != GrantState.REFUSED:
-            tally.given.setdefault(person, grant.created_at)
-        elif grant.detail.startswith(HELD_OUT.code):
-            tally.left_out.setdefault(person, grant.created_at)
+            tallies[grant.rule].known += 1
+            tallies[grant.rule].redeemed += uses[grant.id] > 0
+
+
+def _split(hub: Hub, name: str, tally: Tally, since: float) -> None:
+    """Who was owed something and who was left out by lot, of a rule that leaves somebody out."""
+    refused = _grants(hub, since, rule=name, state=GrantState.REFUSED) if tally.states[GrantState.REFUSED] else ()
+    if not any(grant.detail.startswith(HELD_OUT.code) for page in refused for grant in page):
+        return
+    for page in _grants(hub, since, rule=name):
+        with hub.store.reading() as tx:
+            roots = tx.roots({grant.subject_id for grant in page})
+        for grant in page:
+            person = roots.get(grant.subject_id, grant.subject_id)
+            if grant.state != GrantState.REFUSED:
+                tally.given.setdefault(person, grant.created_at)
+            elif grant.detail.startswith(HELD_OUT.code):
+                tally.left_out.setdefault(person, grant.created_at)
 
 
 def _row(hub: Hub, rewards: Rewards, name: str, tally: Tally) -> Dict:

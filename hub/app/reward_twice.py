@@ -92,11 +92,12 @@ def overspent(hub: Hub) -> list[Dict]:
     rows = []
     for rule in hub.rewards.rules.values() if hub.rewards is not None else ():
         with hub.store.reading() as tx:
-            grants = [each for each in tx.grants(rule=rule.name, limit=MANY) if each.state in COUNTED]
-            roots = tx.roots({each.subject_id for each in grants})
-            people: dict[int, list[Grant]] = {}
-            for grant in grants:
-                people.setdefault(roots.get(grant.subject_id, grant.subject_id), []).append(grant)
+            roots = set(tx.roots(tx.merged_subjects(rule.name)).values())  # who has one name only got nothing twice
+            people = {
+                root: [each for name in names for each in tx.grants(rule=rule.name, subject_id=name, limit=MANY)]
+                for root, names in tx.alias_closure(roots).items()
+            }
+            people = {root: [each for each in own if each.state in COUNTED] for root, own in people.items()}
             found = [
                 (root, grant)
                 for root, own in sorted(people.items())

@@ -13,6 +13,12 @@ from hub.store import Tx
 USES = "uses"  # the field of canonical.yaml that a mapping fills
 
 
+def telling(hub: Hub) -> list[str]:
+    """Connections whose systems may tell of uses: what they give is read as well."""
+    streams = {name: giving_stream(each) for name, each in hub.connections.items()}
+    return [name for name, it in streams.items() if it is not None and hub.connections[name].mappings_from(it.name)]
+
+
 def uses_of(hub: Hub, tx: Tx, grants: Iterable[Grant]) -> dict[int, int]:
     """Grant -> how often what was given was used; those of which nobody tells are left out."""
     ordered: dict[str, dict[str, int]] = defaultdict(dict)

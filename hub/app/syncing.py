@@ -24,7 +24,8 @@ COLUMNS = [
     "connection", "status", "read", "new", "changed", "created", "updated", "failed", "quarantined", "rewards",
     "calls", "run", "error",
 ]  # fmt: skip
-MENDS_ITSELF = ("REF-WAITS", "MAP-PARENT-NONE")  # codes of quarantine rows that nobody has to look at
+# Codes of quarantine rows that nobody has to look at.
+MENDS_ITSELF = ("REF-WAITS", "MAP-PARENT-NONE", "MAP-OUT-SKIPPED")
 
 
 class Waiting(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
-from hub.app.titles import cards
+from hub.app.titles import cards, title_of
 from hub.app.why import find_entity
 from hub.core.canonical import Canonical
 from hub.core.rewards import key_under
@@ -32,8 +32,8 @@ def timeline(hub: Hub, target: str, *, before: str = "", limit: int = PAGE) -> D
         before: `next` of the page before.
 
     Returns:
-        {"entity", "events": [{at, event, text, record, what: a name for it, source, silent, withdrawn_at, values}],
-         "next": where the next page begins, or None}
+        {"entity", "title": what people call it, "events": [{at, event, text, record, what: a name for it, source,
+         silent, withdrawn_at, values}], "next": where the next page begins, or None}
 
     Raises:
         NotFound: no such entity. NeedsReview PAGE-EDGE: `before` is no place in a time line.
@@ -47,7 +47,7 @@ def timeline(hub: Hub, target: str, *, before: str = "", limit: int = PAGE) -> D
         found = documents(hub.canonical, tx, told_once(tx, shown))
     more = len(rows) > len(shown)
     return {
-        "entity": f"{row.type}:{root}", "events": found,
+        "entity": f"{row.type}:{root}", "title": title_of(row), "events": found,
         "next": f"{shown[-1].at!r}:{shown[-1].id}" if more else None,
     }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from hub.app.context import Hub
 from hub.app.listings import Dict
 from hub.model import EntityRow, Json
 from hub.store import Tx
@@ -18,7 +19,7 @@ def title_of(row: EntityRow) -> str:
         text = _said(row.values.get(field))
         if text:
             return text
-    return f"{row.type} {row.id}"
+    return f"{row.type.replace('_', ' ')} {row.id}"
 
 
 def _said(value: Json) -> str:
@@ -41,3 +42,9 @@ def cards(tx: Tx, ids: Iterable[int]) -> dict[int, Dict]:
     roots = tx.roots(wanted) if wanted else {}
     rows = tx.entities(set(roots.values())) if roots else {}
     return {each: card(rows[root]) for each, root in roots.items() if root in rows}
+
+
+def cards_of(hub: Hub, ids: Iterable[int]) -> dict[int, Dict]:
+    """The same, for whoever is not reading yet."""
+    with hub.store.reading() as tx:
+        return cards(tx, ids)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
 from hub.app.titles import cards
+from hub.core.rewards import PerPerson
 from hub.core.triggers import FIELD, NOTICE, REWARD, SILENCE, TASK, FiringState, TriggerRule
 from hub.errors import NotFound
 from hub.model import Firing
@@ -41,7 +43,7 @@ def trigger_case(hub: Hub, name: str) -> Dict:
     found = next((each for each in trigger_rules(hub) if each["trigger"] == name), None)
     with hub.store.reading() as tx:
         fired = tx.newest_firings(name, SHOWN)
-        named = cards(tx, {each for row in fired for each in (row.subject_id, row.entity_id) if each is not None})
+        named = cards(tx, _ids(fired))
     if found is None and not fired:
         raise NotFound(f"there is no trigger {name[:80]}", where=TRIGGERS_FILE, fix="hub trigger list")
     return {"trigger": name, "rule": found, "rows": [_with_names(row, named) for row in fired]}
@@ -92,7 +94,7 @@ def _words(rule: TriggerRule) -> list[tuple[str, str]]:
         ("for", rule.who or f"the {rule.of}"),
         ("does", _doing(rule)),
         ("then leaves them alone for", span_in_words(rule.cool_down_s) if rule.cool_down_s else ""),
-        ("at most", ", ".join(f"{each.count} {whom} per {each.per}" for each, whom in limits if each is not None)),
+        ("at most", ", ".join(_limit(each, whom) for each, whom in limits if each is not None)),
         (
             "not between",
             f"{quiet.begins:%H:%M} and {quiet.ends:%H:%M} by the {'person' if quiet.of_person else 'hub'}’s clock"
@@ -100,8 +102,12 @@ def _words(rule: TriggerRule) -> list[tuple[str, str]]:
             else "",
         ),
         ("approval", "a person lets each of them go" if rule.approve else ""),
-        ("from", iso(rule.active_from) or ""),
+        ("from", f"{datetime.fromtimestamp(rule.active_from, UTC):%Y-%m-%d %H:%M} UTC"),
     ]
+
+
+def _limit(limit: PerPerson, whom: str) -> str:
+    return f"{limit.count} {whom}, ever" if limit.per == "ever" else f"{limit.count} {whom} per {limit.per}"
 
 
 def _doing(rule: TriggerRule) -> str:
@@ -136,7 +142,7 @@ def firings_named(hub: Hub, *, rule: str | None = None, state: str | None = None
     with hub.store.reading() as tx:
         rows = tx.firings(rule, state, limit=SHOWN + 1, after_id=after_id)
         shown = rows[:SHOWN]
-        named = cards(tx, {each for row in shown for each in (row.subject_id, row.entity_id) if each is not None})
+        named = cards(tx, _ids(shown))
     more = shown[-1].id if len(rows) > SHOWN else None
     return {"rows": [_with_names(row, named) for row in shown], "next": more}
 
@@ -151,13 +157,27 @@ def firing_case(hub: Hub, id: int) -> Dict:
     """One firing with the names of whom it is for, and what its rule says now. Raises NotFound."""
     with hub.store.reading() as tx:
         row = tx.firing(id)
-        named = cards(tx, {each for each in (row.subject_id, row.entity_id) if each is not None})
+        named = cards(tx, _ids([row]))
     rule = hub.triggers.rules.get(row.rule)
     return {**_with_names(row, named), "rule": rule_row(rule, hub.clock.now()) if rule is not None else None}
 
 
 def _with_names(row: Firing, named: Mapping[int, Dict]) -> Dict:
-    return {**firing_row(row), "person": named.get(row.subject_id or 0), "record": named.get(row.entity_id)}
+    made = named.get(_made(row) or 0)
+    return {
+        **firing_row(row), "person": named.get(row.subject_id or 0), "record": named.get(row.entity_id), "made": made
+    }  # fmt: skip
+
+
+def _ids(rows: Sequence[Firing]) -> set[int]:
+    """Entities that are named with firings."""
+    return {each for row in rows for each in (row.subject_id, row.entity_id, _made(row)) if each is not None}
+
+
+def _made(row: Firing) -> int | None:
+    """The entity that came of it, a task for one."""
+    kind, _, number = row.result.partition(" ")
+    return int(number) if kind == "entity" and number.isdigit() else None
 
 
 def firing_row(row: Firing) -> Dict:

@@ -204,6 +204,14 @@ def tried_rule(hub: Hub, name: str, rule: Mapping[str, Json]) -> Dict:
     return {"rule": name, "yaml": rule_yaml(hub, name, text), **_checked(hub, name, text)}
 
 
+def tried_yaml(hub: Hub, name: str, text: str) -> Dict:
+    """Form, checks and words of a rule's YAML while it is being written; nothing is kept. Raises as `keep_yaml`."""
+    whole = edited(FILE, _text(hub), _yaml_put(name, text), lacks=LACKS)
+    return {
+        "rule": name, "form": form_of(_read(whole).get(name)), "choices": choices(hub), **_checked(hub, name, whole)
+    }  # fmt: skip
+
+
 def _keep(hub: Hub, change: Callable[[Json], None], *, by: str) -> None:
     edit_draft(hub, FILE, change, by=by, lacks=LACKS, begin=EMPTY)
 

@@ -131,7 +131,7 @@ CODES: Mapping[str, Code] = {
     "MAP-PARENT-NONE": Code("The record it refers to is not in that system; the field is left out.", stops=False),
     "MAP-REQUIRED": Code("Nothing can be created without this value."),
     "MAP-OUT-UNKNOWN": Code("An enum value that the system has no word for."),
-    "MAP-OUT-SKIPPED": Code("The same, where the mapping says to leave it out.", stops=False),
+    "MAP-OUT-SKIPPED": Code("A value that the mapping leaves out, as the system has no word for it.", stops=False),
     # Rewards
     "RWD-001": Code("An event that canonical.yaml does not declare."),
     "RWD-002": Code("Somebody to be rewarded whom the event does not name."),

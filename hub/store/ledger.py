@@ -16,12 +16,12 @@ from hub.model import EventRow, Grant
 from hub.store.codec import decode, encode
 from hub.store.databases import Row
 from hub.store.listing import Listing
-from hub.store.rows import BudgetRow, GrantEntry, PointUseRow
+from hub.store.rows import BudgetRow, GrantEntry, GrantTally, PointUseRow
 from hub.store.session import Session, ids_of, texts_of
 from hub.store.statements import Dialect, Statement, Update, as_new, given, table, word
 
 EVENT, GRANT, ENTRY, BUDGET = table("event"), table("grant"), table("grant_entry"), table("budget")
-USE = table("point_use")
+USE, ENTITY = table("point_use"), table("entity")
 CHANGING = [
     "state", "recipient", "not_before", "first_sent", "last_possible", "order_id", "attempts", "epoch", "detail",
 ]  # fmt: skip
@@ -117,6 +117,21 @@ COUNT_GRANTS = Statement(
         GRANT.c.rule == bindparam("rule"),
         GRANT.c.created_at >= bindparam("since", type_=Float()),
         GRANT.c.state.not_in((word("refused"), word("rejected"), word("reversed"))),
+    )
+)
+GRANT_TALLY = Statement(
+    lambda d: (
+        select(GRANT.c.rule, GRANT.c.state, GRANT.c.currency, GRANT.c.amount, func.count(), func.max(GRANT.c.id))
+        .where(GRANT.c.created_at >= bindparam("since", type_=Float()), GRANT.c.parent_id.is_(None))
+        .group_by(GRANT.c.rule, GRANT.c.state, GRANT.c.currency, GRANT.c.amount)
+    )
+)
+MERGED_SUBJECTS = Statement(
+    lambda d: (
+        select(GRANT.c.subject_id)
+        .join(ENTITY, ENTITY.c.id == GRANT.c.subject_id)
+        .where(ENTITY.c.alias_of.is_not(None), GRANT.c.rule == bindparam("rule"))
+        .distinct()
     )
 )
 ADD_ENTRY = Statement(
@@ -248,6 +263,22 @@ class Ledger(Session):
         }  # fmt: skip
         statement, chosen = GRANTS.narrowed(conditions)
         return [_grant(row) for row in self._rows(statement, limit=limit, after_id=after_id, **chosen)]
+
+    def tally_grants(self, since: float = 0.0) -> list[GrantTally]:
+        """How many there are of each rule, state, currency and amount, the parts of others left out; the one that got
+        the newest comes last.
+
+        Args:
+            since: epoch seconds; what was made before is left out.
+        """
+        rows = sorted(self._rows(GRANT_TALLY, since=since), key=lambda row: int(row[5]))
+        return [
+            GrantTally(rule=row[0], state=row[1], currency=row[2], amount=row[3], count=int(row[4])) for row in rows
+        ]
+
+    def merged_subjects(self, rule: str) -> list[int]:
+        """Subjects of a rule's grants that were merged into another since."""
+        return [int(row[0]) for row in self._rows(MERGED_SUBJECTS, rule=rule)]
 
     def grants_by_orders(self, connection: str, orders: Iterable[str]) -> dict[str, Grant]:
         """Number of an order at that provider -> its grant; numbers that no grant has are left out."""

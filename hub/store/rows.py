@@ -89,6 +89,17 @@ class GrantEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantTally:
+    """So many grants of one rule that are in one state and of one amount."""
+
+    rule: str
+    state: str
+    currency: str
+    amount: str  # decimal text, of each
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetRow:
     """What one budget may still give in one period, in minor units."""
 

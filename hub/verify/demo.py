@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hub.app import listings, review
+from hub.app.board import refresh
 from hub.app.bootstrap import open_hub
 from hub.app.context import Hub
 from hub.app.costs import least_calls
@@ -257,7 +258,8 @@ def _let_rest(hub: Hub) -> None:
 
 
 def _stay(hub: Hub, place: Path, port: int, screen: Screen) -> None:
-    """Keep everything up, the console too, for whoever wants to try by hand."""
+    """Keep everything up, the console too, for whoever wants to try by hand; its figures are told from the start."""
+    refresh(hub, owner=GUEST)
     with running_hub(place, port, screen):
         screen.staying(place, console_link(hub, port))
         try:

@@ -40,8 +40,8 @@ def get_figure(
 
 @ROUTER.get("/goals")
 def get_goals(service: Hubs, _: Reader) -> list[Body]:
-    """Every goal with its pace and forecast, computed now."""
-    return kpis.list_goals(service.hub)
+    """Every goal with its pace and forecast, as they were computed last; computed now if they never were."""
+    return board.goals(service.hub)
 
 
 @ROUTER.get("/data-audits")

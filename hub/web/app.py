@@ -7,12 +7,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from hub.app.service import Service
-from hub.errors import NotFound
+from hub.errors import HubError, NotFound
 from hub.web import (
     api_connections,
     api_desk,
@@ -101,6 +102,10 @@ def create_console(service: Service) -> FastAPI:
             return PlainTextResponse(f"{error.detail}\n", error.status_code)
         return await run_in_threadpool(_nothing_here, site, request)
 
+    @app.exception_handler(Exception)  # it is raised again once this was answered, so that it is in the log
+    async def broken(request: Request, _error: Exception) -> Response:
+        return _broken(site, request)
+
     app.add_middleware(Guarded)
     return app
 
@@ -110,6 +115,17 @@ def _nothing_here(site: Site, request: Request) -> Response:
         return failed(ask, NotFound("there is no such page", where=request.url.path[:120], fix="look in the menu"))
 
     return site.shown_to(request, say)
+
+
+def _broken(site: Site, request: Request) -> Response:
+    """A bug. Nothing is asked of the store: it may be what broke."""
+    error = HubError(
+        "something went wrong in the hub itself", fix="try again; if it stays so, tell whoever runs the hub"
+    )
+    answer = failed(Ask(service=site.service, request=request, person=None, form=FormData()), error)
+    answer.status_code = 500
+    answer.headers.update(HEADERS)  # it is answered outside of what guards the others
+    return answer
 
 
 async def _static(request: Request) -> Response:

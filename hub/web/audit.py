@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from hub.app import people, sealing, sessions
 from hub.app.listings import audit_log
-from hub.app.people import ROLE_TEXTS, Right
+from hub.app.people import RIGHT_TEXTS, ROLE_TEXTS, Right
 from hub.errors import HubError
 from hub.web.site import Ask, Routes, status_of
 
@@ -29,7 +29,7 @@ def users(ask: Ask) -> Response:
 def _users(ask: Ask, error: HubError | None = None, link: str = "", token: str = "") -> Response:
     return ask.page(
         "users.html", status_of(error) if error else 200, users=people.users(ask.hub), roles=ROLE_TEXTS, error=error,
-        link=link, token=token, tokens=sessions.tokens(ask.hub), scopes=list(Right), name=ask.said("name")[:80],
+        link=link, token=token, tokens=sessions.tokens(ask.hub), scopes=RIGHT_TEXTS, name=ask.said("name")[:80],
     )  # fmt: skip
 
 

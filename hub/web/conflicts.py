@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 from starlette.responses import Response
 
-from hub.app.inbox import AGES, PERSON, RULES, Wanted, alike, conflict_case, conflict_page, resolve_alike
+from hub.app.inbox import AGES, PERSON, REASONS, RULES, Wanted, alike, conflict_case, conflict_page, resolve_alike
 from hub.app.notes import add_note
 from hub.app.people import Right
 from hub.app.policy import policies, propose_policy
@@ -42,6 +42,7 @@ def inbox(ask: Ask) -> Response:
         rules=[*RULES, *([] if waits else [PERSON])], within=_within(urlencode(narrowed)) if waits else "",
         more=f"/conflicts?{urlencode({**kept, 'after': found['next']})}" if found["next"] is not None else "",
         fields=_options(found["fields"], chosen["field"]), types=_options(found["types"], chosen["type"]),
+        reasons=REASONS,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from hub.app.schedules import KEYS, set_schedule
 from hub.app.webhook_setup import set_webhook_secret, subscribe_here, webhook_address
 from hub.errors import ConfigFault, HubError
 from hub.web.confirm import unsure
-from hub.web.show import span
+from hub.web.show import several, span
 from hub.web.site import Ask, Routes, status_of
 
 ROUTES = Routes()
@@ -187,15 +187,16 @@ def read_again(ask: Ask) -> Response:
 def _price(cost: Mapping[str, Any], *, whole: bool) -> list[str]:
     """What reading again means and takes, a paragraph each."""
     texts = [
-        f"{row['stream']}: {_beginning(row['from'], whole=whole)}; {row['records']:,} records are known, "
-        f"{row['calls']:,} calls {'at least' if whole else 'at most'}."
+        f"{row['stream']}: {_beginning(row['from'], whole=whole)}; {row['records']:,} "
+        f"{several('record', row['records'])} known, {row['calls']:,} {several('call', row['calls'])} "
+        f"{'at least' if whole else 'at most'}."
         for row in cost["streams"]
     ]
     for limit in cost["limits"]:
         whole_limit = f"{limit['allowed']:,} in {span(limit['per_s'])}"
         texts.append(f"That is {limit['share'] * 100:.1f} % of the limit {limit['limit']}, {whole_limit}.")
     took = f"{cost['minutes']:g} minutes at least" if cost["minutes"] else "no waiting for the system’s limits"
-    texts.append(f"Together {cost['calls']:,} calls, {took}.")
+    texts.append(f"Together {cost['calls']:,} {several('call', cost['calls'])}, {took}.")
     if any(row["from"] is None for row in cost["streams"]):
         texts.append(
             "Whoever is read from the beginning is read as at first: old purchases and sign-ups bring no rewards, and "

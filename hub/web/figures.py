@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from hub.app import board, kpis
+from hub.app.audit_findings import in_words
 from hub.app.audit_report import as_page, past_audits
 from hub.app.csv_out import as_csv
 from hub.app.figure_views import View
@@ -21,6 +22,11 @@ from hub.web.site import Ask, Routes
 
 ROUTES = Routes()
 WIDE, HIGH, BELOW = 640, 150, 20  # of a chart
+NEXT_STEPS = {
+    "duplicate": ("/identity", "Who is who"),
+    "invalid": ("/quarantine", "Quarantine"),
+    "gap": ("/plan", "Plan"),
+}
 GAP = 0.25  # of a bar's room
 
 
@@ -38,7 +44,13 @@ class Bar:
 @ROUTES.get("/figures")
 def dashboard(ask: Ask) -> Response:
     found = _board(ask)
-    shown = [{**each, "line": [float(row["value"] or 0) for row in each["figures"]]} for each in found["figures"]]
+    shown = [
+        {
+            **each, "line": [float(row["value"] or 0) for row in each["figures"]],
+            "told": bool(each["goals"]) or any(row["value"] is not None for row in each["figures"]),
+        }
+        for each in found["figures"]
+    ]  # fmt: skip
     return ask.page("figures.html", it=found, figures=shown)
 
 
@@ -150,7 +162,7 @@ def audits(ask: Ask) -> Response:
     scores = [{"period": each["at"][:10], "value": each["score"], "open": False} for each in reversed(found)]
     return ask.page(
         "data.html", audits=found, report=fresh, chart=bars(scores) if len(found) > 1 else None,
-        auditing=ask.service.standing.auditing,
+        auditing=ask.service.standing.auditing, in_words=in_words, next_steps=NEXT_STEPS,
     )  # fmt: skip
 
 

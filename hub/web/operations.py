@@ -22,6 +22,7 @@ from hub.app.desk import (
 from hub.app.overview import overview
 from hub.app.people import Right
 from hub.app.review import drop_hold
+from hub.app.titles import cards_of
 from hub.web.show import moment
 from hub.web.site import Ask, Routes
 
@@ -89,7 +90,12 @@ def _took(run: Mapping[str, Any]) -> float:
 @ROUTES.get("/runs/{run}")
 def one_run(ask: Ask) -> Response:
     it = listings.run(ask.hub, ask.number("run"), most=ROWS_OF_RUN)
-    return ask.page("run.html", it=it, most=ROWS_OF_RUN, took=_took(it))
+    wrote = {each["entity"] for each in it["writes"]}
+    named = cards_of(ask.hub, wrote | {int(each["entity"].partition(":")[2]) for each in it["conflicts"]})
+    return ask.page(
+        "run.html", it=it, most=ROWS_OF_RUN, took=_took(it), who=named,
+        differ={each["conflict"]: named.get(int(each["entity"].partition(":")[2])) for each in it["conflicts"]},
+    )  # fmt: skip
 
 
 @ROUTES.post("/runs/{run}/undo", Right.RUN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from hub.app.personal import export
 from hub.app.records import browse, record
 from hub.app.search import search
 from hub.app.timeline import timeline
+from hub.app.titles import cards_of
 from hub.app.why import why
 from hub.errors import NotFound
 from hub.web.confirm import SURE, unsure
@@ -102,6 +103,13 @@ def note(ask: Ask) -> Response:
     return ask.go(f"/records/{target}", "noted")
 
 
+def _titles(ask: Ask, names: Sequence[str]) -> dict[str, str]:
+    """contact:42 -> what people call it."""
+    ids = {name: int(name.partition(":")[2]) for name in names}
+    named = cards_of(ask.hub, ids.values())
+    return {name: named[id_]["title"] for name, id_ in ids.items() if id_ in named}
+
+
 # Their own data
 
 
@@ -120,9 +128,10 @@ def take_out(ask: Ask) -> Response:
 def forget(ask: Ask) -> Response:
     """Said by typing the record's name; then it is done, and the page tells where the person still is."""
     it = preview_erase(ask.hub, ask.path("target"))
+    title = _titles(ask, [it["entity"]]).get(it["entity"], it["entity"])
     again = f"Not now: {'; '.join(it['in_the_way'])}." if it["in_the_way"] else ""
     asked = unsure(
-        ask, title=f"Erase {it['entity']} for good?", back=f"/records/{it['entity']}", button="Erase",
+        ask, title=f"Erase {title} for good?", back=f"/records/{it['entity']}", button="Erase",
         typed=it["entity"], again=again,
         texts=(
             f"Their records here ({it['entities']}) lose every value, history, conflicts, notes, webhooks and writes.",
@@ -145,7 +154,9 @@ def join(ask: Ask) -> Response:
     target, other = ask.path("target"), ask.said("other").strip()
     other = other if ":" in other or "/" in other else f"{target.partition(':')[0]}:{other}"
     if ask.said(SURE) != "yes":
-        return ask.page("merge.html", it=preview_merge(ask.hub, target, other), target=target, other=other)
+        it = preview_merge(ask.hub, target, other)
+        titles = _titles(ask, [it["survivor"], it["alias"]])
+        return ask.page("merge.html", it=it, target=target, other=other, titles=titles)
     done = merge(ask.hub, target, other, by=ask.by)
     ask.service.poke()
     return ask.go(f"/records/{done['survivor']}", "merged")

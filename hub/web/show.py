@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from hub.app.listings import places_of
@@ -121,6 +122,32 @@ def words(name: Any) -> str:
     return str(name).replace("_", " ").replace(".", " · ")
 
 
+def begun(text: Any) -> str:
+    """With a capital at its beginning; the rest stays as it is: ids, names and codes are written as they are."""
+    said = str(text)
+    return said[:1].upper() + said[1:]
+
+
+def prose(text: str) -> Markup:
+    """Text of the hub's own, in which `words between backticks` are code."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # one that is not closed is none
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)
+    )
+
+
+def several(name: Any, number: float = 2) -> str:
+    """A kind of thing in the number of them: contact, contacts; company, companies; 1 page, 2 pages."""
+    said = words(name)
+    if number == 1:
+        return said
+    if said.endswith("y") and said[-2:-1] not in ("a", "e", "o", "u"):
+        return f"{said[:-1]}ies"
+    return f"{said}es" if said.endswith(("s", "x", "ch", "sh")) else f"{said}s"
+
+
 def decider(name: str) -> str:
     """rule:source -> rule source; ruling:7 -> a person."""
     kind, _, which = name.partition(":")
@@ -194,7 +221,7 @@ def environment() -> Environment:
     )  # fmt: skip
     found.filters.update(
         say=text_of, short=short, words=words, pretty=pretty, span=span, exact=exact, money=lambda m, c: money(m, c),
-        spark=spark, decider=decider,
+        spark=spark, decider=decider, begun=begun, prose=prose, several=several,
     )  # fmt: skip
     found.globals.update(Right=Right, asset=asset, meaning_of=meaning_of)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -121,9 +122,19 @@ def save(ask: Ask) -> Response:
 
 @ROUTES.post("/triggers/{rule}/preview", Right.CONFIGURE)
 def preview(ask: Ask) -> Response:
-    """YAML and checks of the form while it is being filled in; nothing is kept."""
-    it = trigger_drafts.tried_form(ask.hub, ask.path("rule"), _form(ask))
-    return ask.page("trigger_preview.html", it=it)
+    """Checks of a rule while it is being written, and the other way to say it: the YAML of a form, the form of a YAML.
+
+    Nothing is kept.
+    """
+    name, yaml = ask.path("rule"), ask.said("yaml")
+    try:
+        if yaml:
+            it = {**trigger_drafts.tried_yaml(ask.hub, name, yaml), "oob": True}
+        else:
+            it = trigger_drafts.tried_form(ask.hub, name, _form(ask))
+    except ConfigFault as error:  # no YAML yet: the form stays as it is
+        it = {"rule": name, "faults": [{**asdict(each), "stops": True} for each in error.faults], "words": None}
+    return ask.page("trigger_preview.html", it=it, name=name)
 
 
 # One rule, and what it did

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import mappings
+from hub.app.audit_findings import in_words
 from hub.app.audit_report import as_page, audit
 from hub.app.bootstrap import open_hub
 from hub.app.context import Hub
@@ -261,3 +262,18 @@ def shipped(migrated_url: str) -> Iterator[Hub]:
         tx.insert_entities([stored(n, values) for n, values in zip(ids, people, strict=True)])
     yield Hub(store=store, canonical=canonical, connections={}, clock=VirtualClock(), instance="audit")
     store.close()
+
+
+def test_a_finding_is_told_in_words() -> None:
+    assert in_words("gap:crm/contacts.owner:no_parent") == {
+        "kind": "gap", "what": "blank: the record that it names is not there", "where": "owner of contacts",
+        "connection": "crm",
+    }  # fmt: skip
+    told = [
+        in_words(key) for key in ("missing:form_submission.consent.email", "duplicate:contact", "double:shop/users")
+    ]
+    assert [(each["where"], each["what"], each["connection"]) for each in told] == [
+        ("consent email of form submission", "no system knows it", ""),
+        ("contact", "probably there already", ""),
+        ("users", "second records of one entity", "shop"),
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.app.board import board, by_period, refresh, shown_then, trend
+from hub.app.board import board, by_period, goals, refresh, shown_then, trend
 from hub.app.identity import merge
 from hub.app.kpis import list_goals, list_kpis, show_kpi
 from hub.core.document import Sheet
@@ -43,7 +43,7 @@ def assert_as_computed_now(w: World) -> None:
     found = board(w.hub)
     for each in found["figures"]:
         assert each["figures"] == show_kpi(w.hub, each["kpi"])["figures"], each["kpi"]
-    assert found["goals"] == list_goals(w.hub)
+    assert found["goals"] == goals(w.hub) == list_goals(w.hub)
     for number, each in enumerate(names(w)):
         by = PERIODS[number % len(PERIODS)]
         kept = by_period(w.hub, each, by)

@@ -40,7 +40,7 @@ WHOLE = {
     "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
     "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
     "segments.COUNTS", "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES", "firings.TALLY",
-    "firings.NEWEST_OF", "notes.NOTES",
+    "firings.NEWEST_OF", "ledger.GRANT_TALLY", "notes.NOTES",
 }  # fmt: skip
 
 LISTS = {

@@ -15,6 +15,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from hub.app.pairs import REVIEW, WEAK_KEY, pair
+from hub.app.review import resolve_conflict
 from hub.app.sessions import make_link
 from tests.web.company import HOSTILE, PEOPLE, Company, open_company, until
 
@@ -36,7 +38,8 @@ PAGES = (
     "/connections/add?connector=salesforce", "/connections/add?connector=csv", "/mappings", "/mappings/hubspot.yaml",
     "/mappings/canonical.yaml", "/mappings/hubspot.yaml/draft", "/mappings/hubspot.yaml/change",
     "/mappings/hubspot.yaml/versions/1", "/mappings/hubspot.yaml/fields", "/plan/@plan", "/plan/errand",
-    "/search?q=hubspot", "/figures", "/figures/close_rate", "/figures/referrals?by=week&segment=source&records=yes",
+    "/triggers", "/triggers/add", "/triggers/big_spender", "/triggers/big_spender/draft", "/firings",
+    "/figures", "/figures/close_rate", "/figures/referrals?by=week&segment=source&records=yes",
     "/figures/data_quality?as_of=2026-01-01", "/goals", "/data", "/audit", "/users",
     "/settings", "/codes/NET-429", "/nowhere",
 )  # fmt: skip
@@ -49,6 +52,15 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def shown_pair(company: Company) -> Company:
+    """With two people who may be one."""
+    with company.console.hub.store.transaction() as tx:
+        one, other = (row.id for row in tx.entities_page("contact", limit=2))
+        tx.add_reviews([pair(REVIEW, one, other, by=WEAK_KEY, at=1.0, evidence={"key": "phone"})])
+    return company
 
 
 @pytest.fixture
@@ -67,6 +79,7 @@ def enter(company: Company, chromium: Browser, role: str, **options: Any) -> Pag
     page.goto(make_link(company.console.hub, role, by="test"))
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(re.compile(r"/$"))
+    page.wait_for_load_state()  # keys are heard once the script is there
     return page
 
 
@@ -218,6 +231,59 @@ def test_an_admin_adds_a_connection_maps_a_field_publishes_and_rolls_back(compan
     page.get_by_role("button", name="Roll back to this version").click()
     expect(page.get_by_role("status")).to_contain_text("Published")
     expect(page.get_by_role("cell", name=re.compile("^role_text"))).to_have_count(0)
+
+
+def test_an_admin_writes_a_trigger_tries_it_publishes_and_rolls_back(company: Company, chromium: Browser) -> None:
+    with company.console.hub.store.reading() as tx:
+        conflict = tx.conflicts(state="open", field="job_title", limit=1)[0].id
+    resolve_conflict(company.console.hub, conflict, value="Chief", by="test")  # a past to try it on
+    page = enter(company, chromium, "admin")
+    page.goto("/triggers/add")
+    page.get_by_label("Name", exact=True).fill("promoted")
+    page.get_by_label("What it is for").fill("The team hears of new titles.")
+    field, checks = page.get_by_label("Field", exact=True), page.locator("#preview")
+    expect(field).not_to_be_visible()
+    page.get_by_label("A field changes").check()
+    field.fill("contact.name")
+    page.get_by_label("Tell the team").check()
+    page.get_by_label("Text", exact=True).fill("Somebody has a new title.")
+    page.get_by_label("What was before never fires").fill("2026-01-01T00:00:00Z")
+    page.get_by_role("button", name="Begin the draft").click()
+
+    yaml = page.get_by_label("YAML of promoted")
+    expect(yaml).to_have_value(re.compile("field: contact.name"))
+    field.fill("contact.jobtitle")  # what the form says, the YAML says, and the checks judge
+    expect(yaml).to_have_value(re.compile("field: contact.jobtitle"))
+    expect(checks).to_contain_text("Did you mean contact.job_title?")
+    yaml.fill(yaml.input_value().replace("contact.jobtitle", "contact.job_title"))  # and the other way round
+    expect(field).to_have_value("contact.job_title")
+    expect(checks).to_contain_text("Every check passes")
+    page.get_by_role("region", name="The same as YAML").get_by_role("button", name="Into the draft").click()
+    expect(page.get_by_role("status")).to_contain_text("The draft is kept")
+
+    page.get_by_role("button", name="Try it on the past").click()
+    expect(page.get_by_text("1 person").first).to_be_visible()
+    page.goto("/triggers")
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("status")).to_contain_text("Published")
+    assert "promoted" in company.console.hub.triggers.rules
+    page.get_by_role("link", name="1", exact=True).click()
+    page.get_by_role("button", name="Roll back to this version").click()
+    expect(page.get_by_role("status")).to_contain_text("Published")
+    assert "promoted" not in company.console.hub.triggers.rules
+
+
+def test_a_pair_is_decided_by_keys_and_only_the_one_that_was_gone_to(shown_pair: Company, chromium: Browser) -> None:
+    page = enter(shown_pair, chromium, "support")
+    page.goto("/identity")
+    expect(page.get_by_role("button", name=re.compile("^They are one"))).to_have_count(1)
+    page.keyboard.press("x")  # no pair was gone to: nothing is decided
+    page.goto("/identity")
+    expect(page.get_by_role("button", name=re.compile("^They are one"))).to_have_count(1)
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.get_by_role("status")).to_contain_text("Kept apart for good")
+    expect(page.get_by_text("Nobody is in doubt")).to_be_visible()
 
 
 def test_what_is_typed_into_a_draft_is_checked_while_it_is_typed(company: Company, chromium: Browser) -> None:

@@ -164,7 +164,7 @@ def test_what_is_wrong_is_said_and_cannot_be_published(desk: Console) -> None:
     wrong = FORM | {"changed": "contact.nmae", "quiet_to": "late"}
     admin.post("/triggers/add", name="names", **wrong)
     page = html.unescape(admin.get("/triggers/names/draft").text)
-    assert "did you mean contact.name?" in page
+    assert "Did you mean contact.name?" in page
     assert "TRG-003" in page
     refused = admin.post("/triggers/draft", what="publish")
     assert (refused.status, "TRG-003" in refused.text) == (422, True)

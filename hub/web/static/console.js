@@ -3,7 +3,7 @@
   "use strict";
   const typing = (element) => element && (element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName)
     && !/^(radio|checkbox|button|submit)$/.test(element.type || ""));
-  const rows = () => Array.from(document.querySelectorAll("[data-rows] a.row"));
+  const rows = () => Array.from(document.querySelectorAll("[data-rows] .row"));
 
   function move(step) {
     const found = rows();
@@ -15,7 +15,10 @@
   }
 
   function choose(key) {
-    const choice = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    // Of several things to decide on one page, a key decides the one that was gone to, and none unless one was.
+    const several = document.querySelector("[data-rows] .row [data-key]");
+    const place = several ? document.activeElement.closest("[data-rows] .row") : document;
+    const choice = place && place.querySelector(`[data-key="${CSS.escape(key)}"]`);
     if (!choice) return false;
     if (choice.matches("input[type=radio]")) {
       choice.checked = true;
