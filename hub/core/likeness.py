@@ -101,7 +101,7 @@ NUMBERS = (  # of somebody with several: one's main number is the other's second
 BIRTHDAY = (
     Level(test=SAME, text="the same", m=0.85, u=0.0001, own=True),
     Level(test=SWAPPED, text="day and month changed places", m=0.03, u=0.0002, own=True),
-    Level(test=SLIP, text="one digit differs", m=0.05, u=0.002, own=True),
+    Level(test=SLIP, text="one digit differs", m=0.05, u=0.002),  # of five hundred pairs of namesakes one, by chance
     Level(test=OTHER, text="differs", m=0.07, u=0.9977),
 )
 ADDRESS = (

@@ -89,6 +89,13 @@ def test_the_telephone_of_one_is_the_mobile_of_the_other() -> None:
     assert scored({1: one, 2: stranger}, of=entity) == [], "a namesake with another number"
 
 
+def test_a_birthday_that_differs_in_one_digit_is_no_proof_among_namesakes() -> None:
+    one = person("Inès", "Lefèvre", email="ines.lefevre@example.org", birthday="1969-03-06")
+    for birthday, proof in (("1960-03-06", False), ("1969-06-03", True), ("1969-03-06", True)):
+        (found,) = scored({1: one, 2: {**one, "email": "ines.lefevre@example.com", "birthday": birthday}})
+        assert tells_one(FEATURES, {name: text for name, (text, _) in found.levels.items()}) is proof
+
+
 def test_addresses_are_compared_by_street_place_and_town() -> None:
     home = {"street": "Am Weg 1", "postal_code": "10115", "city": "Berlin"}
     for change, level in (
