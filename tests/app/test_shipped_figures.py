@@ -572,7 +572,7 @@ def test_every_shipped_figure_and_field_is_what_its_text_says(migrated_url: str)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1_500)
+@pytest.mark.timeout(3_000)
 def test_the_same_of_a_hundred_thousand_events(migrated_url: str) -> None:
     for y in through_a_year(migrated_url, MANY, 6, shipped()[2].kpis):
         assert y.events() >= 100_000
