@@ -93,11 +93,13 @@ def _tallies(hub: Hub, since: float) -> dict[str, Tally]:
     return dict(found)
 
 
-def _grants(hub: Hub, since: float, **narrowed: str) -> Iterator[list[Grant]]:
+def _grants(
+    hub: Hub, since: float, *, connection: str | None = None, rule: str | None = None, state: str | None = None
+) -> Iterator[list[Grant]]:
     after_id = 0
     while True:
         with hub.store.reading() as tx:
-            page = tx.grants(limit=PAGE, after_id=after_id, **narrowed)
+            page = tx.grants(state, connection, rule=rule, limit=PAGE, after_id=after_id)
         yield [grant for grant in page if grant.created_at >= since and grant.parent_id is None]
         if len(page) < PAGE:
             return
