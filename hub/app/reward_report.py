@@ -94,7 +94,7 @@ def _tallies(hub: Hub, since: float) -> dict[str, Tally]:
 
 
 def _grants(
-    hub: Hub, since: float, *, rule: str | None = None, connection: str | None = None, state: str | None = None
+    hub: Hub, since: float, *, connection: str | None = None, rule: str | None = None, state: str | None = None
 ) -> Iterator[list[Grant]]:
     after_id = 0
     while True:
