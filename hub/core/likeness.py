@@ -28,6 +28,8 @@ TAIL_DIGITS = 7
 GENERIC = frozenset({"info", "office", "contact", "mail", "hello", "sales", "admin", "support", "kontakt"})
 BIRTHDAYS = ("birthday", "birth_date", "date_of_birth", "born_on")
 NAMES = ("name", "legal_name", "company_name")
+STROKES = str.maketrans("łøđ", "lod")  # letters with a stroke, which is no accent to Unicode
+SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "md"})  # after a last name, often left out
 SHORT_FORMS: Mapping[str, str] = {  # folded, as people call each other -> the name that it is short for
     short: name
     for name, shorts in {
@@ -207,6 +209,8 @@ def row_of(entity: EntityType, features: Sequence[Feature], values: Mapping[str,
             row[f"{feature.name}_place"], row[f"{feature.name}_town"] = code, town
         elif field.kind == "group":
             row[feature.name] = told = folded((value or {}).get(feature.name))
+            if feature.levels is LAST_NAME:
+                row[feature.name] = _without_suffix(told)
             if feature.levels is FIRST_NAME:
                 row["first_name_whole"] = SHORT_FORMS.get(told or "", told)
         elif field.type == "text":
@@ -216,9 +220,15 @@ def row_of(entity: EntityType, features: Sequence[Feature], values: Mapping[str,
     return row
 
 
+def _without_suffix(name: str | None) -> str | None:
+    """`young iii` and `young, jr.` are young."""
+    rest, _, end = (name or "").rpartition(" ")
+    return rest.rstrip(",") if rest and end.rstrip(".") in SUFFIXES else name
+
+
 def folded(text: str | None) -> str | None:
     """Lower case, no accents, single blanks; None if nothing is left."""
-    plain = unicodedata.normalize("NFKD", text or "").casefold()
+    plain = unicodedata.normalize("NFKD", text or "").casefold().translate(STROKES)
     return " ".join("".join(each for each in plain if not unicodedata.combining(each)).split()) or None
 
 

@@ -7,6 +7,7 @@ rows of those few is replaced by what is true of them.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ _LANDS = {land.code: land for land in LANDS}
 
 
 def with_own_numbers(people: Sequence[Person]) -> list[Person]:
-    """The same people; two who drew one number have their own, as long as there are some left in their country."""
+    """The same people, told apart: two who drew one number have their own, as long as their country has some left."""
     found, used = list(people), set[str]()
     spare = {(land.code, kind): _numbers(land, kind) for land in LANDS for kind in ("phone", "mobile")}
     for place, person in enumerate(found):
@@ -40,7 +41,20 @@ def with_own_numbers(people: Sequence[Person]) -> list[Person]:
                 found[place] = replace(found[place], **{kind: number})
             if number is not None:
                 used.add(number)
-    return found
+    return _with_own_doors(found)
+
+
+def _with_own_doors(people: list[Person]) -> list[Person]:
+    """Two of one name who drew one door live next to each other: nobody could tell them apart else."""
+    used: set[tuple[str, ...]] = set()
+    for place, person in enumerate(people):
+        home = person.address
+        while (door := (person.first_name, person.last_name, home.street, home.city)) in used:
+            home = replace(home, street=re.sub(r"[0-9]+", lambda found: str(int(found[0]) + 1), home.street, count=1))
+        used.add(door)
+        if home is not person.address:
+            people[place] = replace(person, address=home)
+    return people
 
 
 def _numbers(land: Land, kind: str) -> Any:

@@ -89,6 +89,13 @@ def test_the_telephone_of_one_is_the_mobile_of_the_other() -> None:
     assert scored({1: one, 2: stranger}, of=entity) == [], "a namesake with another number"
 
 
+@pytest.mark.parametrize(("one", "other"), [("Łucja Woźniak", "Lucja Wozniak"), ("Ashley Young III", "Ashley Young")])
+def test_strokes_and_what_follows_a_name_make_no_other_name(one: str, other: str) -> None:
+    pair = {n: {**ANN, **person(*name.split(" ", 1))} for n, name in ((1, one), (2, other))}
+    (found,) = scored(pair)
+    assert [found.levels[name][0] for name in ("first_name", "last_name")] == ["the same", "the same"]
+
+
 def test_a_birthday_that_differs_in_one_digit_is_no_proof_among_namesakes() -> None:
     one = person("Inès", "Lefèvre", email="ines.lefevre@example.org", birthday="1969-03-06")
     for birthday, proof in (("1960-03-06", False), ("1969-06-03", True), ("1969-03-06", True)):
