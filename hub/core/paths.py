@@ -120,8 +120,9 @@ def _answer_value(answer: Mapping[str, Json], take: str) -> Json:
     if kind == "choice" and isinstance(value, Mapping):
         return value.get(take) or value.get("other")
     if kind == "choices" and isinstance(value, Mapping):
-        chosen = list(value.get(f"{take}s") or ())
-        return [*chosen, value["other"]] if value.get("other") else chosen
+        listed = value.get(f"{take}s")
+        chosen = listed if isinstance(listed, list) else [listed] if listed else []
+        return [*chosen, value["other"]] if value.get("other") else list(chosen)
     return value
 
 

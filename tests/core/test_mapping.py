@@ -172,6 +172,8 @@ def test_an_answer_is_found_by_its_ref_or_type_and_a_skipped_question_is_missing
         "email": "ann@example.com", "name": {"first_name": "Ann"}, "tags": ["a", "b", "c"], "note": "r",
     }  # fmt: skip
     assert to_canonical(mapping, record(token="t")).values == {}
+    answers[2]["choices"] = {"labels": True}  # no list, as a hostile sender might have it
+    assert [each.field for each in to_canonical(mapping, record(answers=answers)).faults] == ["tags"]
 
 
 def test_an_association_is_read_by_its_name() -> None:

@@ -174,7 +174,7 @@ def test_reading_again_tells_its_price_and_is_done_after_a_yes(console: Console)
     assert "Read again" in admin.get("/connections/left").text
     asked = admin.post("/connections/left/backfill", since="", stream="")
     assert asked.status == 200
-    assert "from its beginning; 2 records are known, 1 calls at least" in asked.text
+    assert "from its beginning; 2 records known, 1 call at least" in asked.text
     assert "bring no rewards" in asked.text
     assert "backfill asked for" not in [what for _, what, _ in console.audit()]
     done = admin.post("/connections/left/backfill", since="", stream="people", sure="yes")
