@@ -312,6 +312,15 @@ def test_documents_can_lose_a_field_before_they_are_kept() -> None:
     assert list(kept) == ["phone"]
 
 
+def test_a_document_that_was_looked_at_and_not_changed_is_kept_as_it_was() -> None:
+    values = {"phone": "x", "post": "y", "note": "z"}
+    document = pack_fields({name: FieldState(value=value, version=3) for name, value in values.items()})
+    assert "x" not in document
+    looked_at = unpack_fields(document, values)
+    assert looked_at["phone"].version == 3
+    assert pack_fields(looked_at) == document
+
+
 # Planning
 
 KEEPS = "    fields: {email: {remote: Email}, phone: {remote: Phone}, tags: {remote: Tags}}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.core.schedule import base_of, next_slot, offset_of, slot_at, slots_between, streams_due
+from hub.core.schedule import Grid, Joint, base_of, next_slot, offset_of, rhythm_of, slot_at, slots_between, streams_due
 
 DAY = 86_400.0
 
@@ -54,3 +54,26 @@ def test_only_streams_with_a_slot_since_the_last_run_are_due() -> None:
 def test_a_slot_that_fell_into_a_skipped_tick_is_not_lost(skipped: int) -> None:
     every = {"leads": 30.0, "contacts": 300.0}
     assert streams_due(every, 0.0, 270.0, 300.0 + skipped * 30.0) == {"leads", "contacts"}
+
+
+def test_an_interval_is_a_rhythm_of_its_slots() -> None:
+    grid = Grid(300.0, 7.0)
+    assert (grid.newest(1006.9), grid.following(1006.9)) == (907.0, 1207.0)
+    assert grid.between(907.0, 1507.0) == [1207.0, 1507.0]
+    assert grid.between(0.0, 1507.0, limit=1) == [1507.0]
+
+
+def test_several_rhythms_are_one_with_each_moment_once() -> None:
+    joint = Joint((Grid(300.0, 0.0), Grid(450.0, 0.0)))
+    assert (joint.newest(899.0), joint.following(899.0)) == (600.0, 900.0)
+    assert joint.between(0.0, 1000.0) == [300.0, 450.0, 600.0, 900.0]
+    assert joint.between(0.0, 1000.0, limit=2) == [600.0, 900.0]
+
+
+def test_a_connection_is_looked_at_by_interval_by_the_calendar_or_by_both() -> None:
+    noon = Grid(DAY, DAY / 2)  # stands for a line of a crontab
+    every = {"contacts": 300.0}
+    by_interval = Grid(300.0, offset_of("crm", 300.0))
+    assert rhythm_of("crm", every) == by_interval
+    assert rhythm_of("crm", {}, {"deals": noon, "companies": noon}) == noon
+    assert rhythm_of("crm", every, {"deals": noon}) == Joint((by_interval, noon))
