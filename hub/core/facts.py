@@ -75,11 +75,6 @@ def facts_of(groups: Sequence[Group], sights: Sequence[Sight], zone: tzinfo) -> 
     return [page.facts(group) for group in groups]
 
 
-def fact_of(kpi: Kpi, sight: Sight, zone: tzinfo) -> Fact | None:
-    """What a record says to a figure; None if it does not belong to it."""
-    return facts_of(grouped([kpi]), [sight], zone)[0][0]
-
-
 class _Page:
     """Some records, and what was asked of them so far: a column per moment, condition and amount."""
 

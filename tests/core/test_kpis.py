@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -12,8 +12,9 @@ import pytest
 from hub.core.canonical_file import read_canonical
 from hub.core.derived import FUNCTIONS
 from hub.core.document import Sheet
-from hub.core.facts import fact_of
+from hub.core.facts import facts_of, grouped
 from hub.core.kpis import (
+    Fact,
     Figure,
     Kpi,
     Sight,
@@ -45,6 +46,10 @@ kpis:
     when: "stage in ('won', 'lost')"
     formula: {kind: ratio, part: "stage == 'won'"}
 """
+
+
+def fact_of(kpi: Kpi, sight: Sight, zone: tzinfo) -> Fact | None:
+    return facts_of(grouped([kpi]), [sight], zone)[0][0]
 
 
 def faults(text: str) -> list[tuple[str, int]]:
