@@ -17,6 +17,7 @@ from bench.goals import as_table
 from bench.report import as_text
 
 CASES = ("floor", "engine", "connectors")
+PARTS = "parts"  # a first load by one worker and by two: PostgreSQL only, and only when asked for
 STORES = ("sqlite", "postgres")
 RECORDS, QUICK = (10_000, 100_000), (2_000,)
 CHANGES, EVENTS = 100, 200
@@ -28,7 +29,8 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--records", type=int, action="append", help="of both systems together; may be repeated")
     parser.add_argument("--store", choices=STORES, action="append", help="may be repeated; all unless given")
-    parser.add_argument("--case", choices=CASES[1:], action="append", help="may be repeated; all unless given")
+    parser.add_argument("--case", choices=(*CASES[1:], PARTS), action="append",
+                        help=f"may be repeated; all but {PARTS} unless given, which is for PostgreSQL")  # fmt: skip
     parser.add_argument("--runs", type=int, default=1, help="of which the table of goals gives the median")
     parser.add_argument("--quick", action="store_true", help="a smoke test with 2,000 records")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
@@ -55,6 +57,7 @@ def run(given: argparse.Namespace) -> list[Figures]:
                 here = [
                     measure(case, store, records, make_url, given.profile)
                     for case in ("floor", *(given.case or CASES[1:]))
+                    if case != PARTS or store == "postgres"
                 ]
                 found += here
                 if not given.profile:
@@ -65,6 +68,8 @@ def run(given: argparse.Namespace) -> list[Figures]:
 
 def measure(case: str, store: str, records: int, make_url: Any, profile: int) -> Figures:
     """One case in a process of its own, on a database and a source of its own."""
+    if case == PARTS:
+        return {"case": case, "store": store, "records": records, **by_workers(records, make_url)}
     with tempfile.TemporaryDirectory() as folder, source(records) as base_url, make_url(Path(folder), case) as url:
         asked = {
             "case": case, "store": store, "url": url, "source": base_url, "folder": f"{folder}/project",
@@ -73,6 +78,23 @@ def measure(case: str, store: str, records: int, make_url: Any, profile: int) ->
         command = [sys.executable, "-m", "bench.case", orjson.dumps(asked).decode()]
         answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return {"case": case, "store": store, "records": records, **orjson.loads(answer.stdout)}
+
+
+def by_workers(records: int, make_url: Any) -> Figures:
+    """The same first load by one worker and by two, each on an empty database; what was read must be the same."""
+    from bench import load, parts  # as in bench.case
+
+    load.find_own_connectors()
+    found: Figures = {}
+    for helpers, name in enumerate(("one_worker", "two_workers")):
+        with tempfile.TemporaryDirectory() as folder, source(records) as base_url, make_url(Path(folder), PARTS) as url:
+            load.write_project(Path(folder), base_url, "engine")
+            found[name] = parts.load(Path(folder), url, helpers)
+            with load.opened(Path(folder), url) as hub:
+                found[name]["stored"] = load.stored(hub)
+    if found["one_worker"]["stored"] != found["two_workers"]["stored"]:
+        raise RuntimeError(f"two workers stored something else: {found}")
+    return found
 
 
 @contextmanager

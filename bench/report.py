@@ -17,6 +17,9 @@ def as_text(found: Sequence[Figures]) -> str:
     for each in found:
         if each["case"] == "floor":
             continue
+        if each["case"] == "parts":
+            lines.append(_workers(each))
+            continue
         lines.append(_row(f"{each['case']}: first sync", each, floor))
         lines.append(_row(f"{each['case']}: read again", each, floor, step="read_again"))
         lines.append(_cycle(f"{each['case']}: 100 changes", each["cycle"]))
@@ -44,6 +47,12 @@ def _row(name: str, each: Figures, floor: Figures, step: str = "first_load") -> 
 
 def _cycle(name: str, figures: Figures) -> str:
     return f"{name:<32}{figures['wall_s']:>8.3f} s{figures['cpu_s']:>8.3f} s CPU\n"
+
+
+def _workers(each: Figures) -> str:
+    one, two = each["one_worker"]["wall_s"], each["two_workers"]["wall_s"]
+    gain = f"{'first load, two workers':<32}{two:>8.1f} s  ({one / two:.2f} x)\n"
+    return f"{'first load, one worker':<32}{one:>8.1f} s\n{gain}"
 
 
 def _hooks(name: str, figures: Figures) -> str:

@@ -56,6 +56,14 @@ def test_ratios_are_to_the_floor_of_the_same_records() -> None:
     assert lines[4].split() == ["engine:", "first", "sync", "2,000", "60.0", "3.0", "5.0", "90"]
 
 
+def test_what_two_workers_gain_is_told() -> None:
+    floor = {"case": "floor", "store": "postgres", "records": 1000, "peak_mb": 30.0}
+    floor["first_load"] = {"wall_s": 0.1, "cpu_s": 0.02}
+    both = {"one_worker": {"wall_s": 6.0}, "two_workers": {"wall_s": 4.0}}
+    lines = as_text([floor, {"case": "parts", "store": "postgres", "records": 1000, **both}]).splitlines()
+    assert [line.split()[-3:] for line in lines[-2:]] == [["worker", "6.0", "s"], ["4.0", "s", "(1.50", "x)"][-3:]]
+
+
 def test_goals_are_medians_over_runs_and_say_whether_they_hold() -> None:
     def figures(case: str, records: int, cpu_s: float, **more: Any) -> dict[str, Any]:
         return {"case": case, "store": "sqlite", "records": records, "first_load": {"cpu_s": cpu_s}, **more}
