@@ -25,9 +25,10 @@ from hub.app.identity import list_pairs
 from hub.app.listings import Dict, iso
 from hub.app.scan import scan
 from hub.app.transact import commit
-from hub.app.trusting import list_trust
+from hub.app.trusting import MEASURED, list_trust
 from hub.core.quality import score_of
 from hub.errors import ConfigFault, Fault
+from hub.store import Tx
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -55,10 +56,15 @@ def audit(
     tally = measure(hub, watch=watch, seen=seen)
     shares = shares_of(hub, tally, sum(each["surplus"] for each in found_clusters))
     found, score, now = findings(hub, tally, found_clusters), score_of(shares), hub.clock.now()
-    figures = figures_of(found, tally, shares)
+    figures, trust = figures_of(found, tally, shares), list_trust(hub)
     with hub.store.reading() as tx:
         old = tx.data_audits(limit=OLD_ONES)
-    commit(hub, lambda tx: tx.add_data_audit(at=now, by=by, score=score, figures=figures))
+
+    def keep(tx: Tx) -> None:
+        tx.add_data_audit(at=now, by=by, score=score, figures=figures)
+        tx.set_setting(MEASURED, {"at": now, "rows": trust})
+
+    commit(hub, keep)
     return {
         "at": iso(now),
         "by": by,
@@ -72,7 +78,7 @@ def audit(
         "clusters": found_clusters,
         "findings": found,
         "rules": rules(hub, tally),
-        "trust": list_trust(hub),
+        "trust": trust,
         "before": {"at": iso(old[0].at), "score": old[0].score} if old else None,
         "difference": difference(old[0].figures["findings"], figures["findings"]) if old else [],
         "scores": [{"at": iso(each.at), "score": each.score} for each in reversed(old)]

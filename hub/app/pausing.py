@@ -22,8 +22,8 @@ def pause_of(hub: Hub, connection: str) -> dict[str, Json] | None:
 def paused(hub: Hub) -> dict[str, dict[str, Json]]:
     """Every paused connection, with who paused it and when."""
     with hub.store.reading() as tx:
-        found = tx.settings()
-    return {name.removeprefix(PREFIX): value for name, value in found.items() if name.startswith(PREFIX) and value}
+        found = tx.settings(PREFIX)
+    return {name.removeprefix(PREFIX): value for name, value in found.items() if value}
 
 
 def pause(hub: Hub, connection: str, *, by: str) -> None:

@@ -62,9 +62,8 @@ def after_restore(hub: Hub, *, by: str) -> dict[str, Json]:
         streams = [(each.name, source) for each in hub.connections.values() for source in each.in_order()]
         for name, source in streams if "no_reread" not in PLANTED else ():
             tx.set_cursor(name, source, None)
-        for setting in tx.settings():
-            if setting.startswith(SWEPT):
-                tx.set_setting(setting, None)
+        for setting in tx.settings(SWEPT):
+            tx.set_setting(setting, None)
         states = DOUBTFUL if "no_doubt" not in PLANTED else ()
         doubtful = [grant.id for state in states for grant in tx.grants(state, limit=MANY)]
         for grant_id in doubtful:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from hub.app.cases import Case, all_cases
 from hub.app.context import Hub
-from hub.app.listings import Dict
+from hub.app.listings import Dict, iso
 from hub.app.voices import source_name
 from hub.core.canonical import CanonicalField
 from hub.core.trust import BOUNCED, Trust, count_conflict, count_spans, reason, spans_of, suggested_order
@@ -104,6 +104,19 @@ def _count(
 
 
 # Told
+
+MEASURED = "trust"  # the setting that keeps what was measured last: {"at": seconds, "rows": of list_trust}
+
+
+def kept_trust(hub: Hub) -> Dict:
+    """What the last audit of the data measured: measuring looks at every entity, which nobody should wait for.
+
+    Returns:
+        {"measured": when, None if no audit was made yet, "rows": of `list_trust`}
+    """
+    with hub.store.reading() as tx:
+        kept = tx.setting(MEASURED)
+    return {"measured": iso(kept["at"]), "rows": kept["rows"]} if kept else {"measured": None, "rows": []}
 
 
 def list_trust(hub: Hub, found: Trusts | None = None) -> list[Dict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import Integer, bindparam, delete, insert, select
+from sqlalchemy import Integer, Text, bindparam, delete, func, insert, select
 from sqlalchemy.sql import Executable
 
 from hub.errors import NotFound
@@ -44,7 +44,13 @@ CONTENT = Statement(
 )
 PUBLISH = Statement(lambda d: insert(MAPPING).values(given("mapping_version")))
 GET_SETTING = Statement(lambda d: select(SETTING.c.value).where(SETTING.c.name == bindparam("the_name")))
-SETTINGS = Statement(lambda d: select(SETTING).order_by(SETTING.c.name))
+SETTINGS = Statement(
+    lambda d: (
+        select(SETTING)
+        .where(func.substr(SETTING.c.name, 1, func.length(bindparam("prefix", type_=Text()))) == bindparam("prefix"))
+        .order_by(SETTING.c.name)
+    )
+)
 KEEP_SETTING = _keep("setting", "name")
 FIRST_SETTING = Statement(lambda d: d.upsert(SETTING).values(given("setting")).on_conflict_do_nothing())
 GET_SECRET = Statement(lambda d: select(SECRET.c.ciphertext).where(SECRET.c.name == bindparam("the_name")))
@@ -99,8 +105,9 @@ class Config(Session):
     def set_setting(self, name: str, value: Json) -> None:
         self._run(KEEP_SETTING, **as_new(name=name, value=encode(value)))
 
-    def settings(self) -> dict[str, Json]:
-        return {row[0]: decode(row[1]) for row in self._rows(SETTINGS)}
+    def settings(self, prefix: str = "") -> dict[str, Json]:
+        """Those whose names begin so."""
+        return {row[0]: decode(row[1]) for row in self._rows(SETTINGS, prefix=prefix)}
 
     def instance_id(self) -> str:
         """The name of this store among all hubs: made once, part of every marker and reference that leaves it.

@@ -51,15 +51,18 @@ def get_data_audits(service: Hubs, _: Reader) -> list[Body]:
 
 
 @ROUTER.get("/trust")
-def get_trust(service: Hubs, _: Reader) -> list[Body]:
-    """How often each system's values were corrected, bounced or overruled, and the order that this speaks for."""
-    return trusting.list_trust(service.hub)
+def get_trust(service: Hubs, _: Reader) -> Body:
+    """How often each system's values were corrected, bounced or overruled, and the order that this speaks for: as the
+    last audit of the data measured it (`measured`; null and no rows before the first).
+    """
+    return trusting.kept_trust(service.hub)
 
 
 @ROUTER.post("/trust/{entity}/{field}/draft")
 def draft_order(service: Hubs, person: Admin, entity: Name, field: Name, it: Answered) -> Body:
     """Draft the order of sources that a field's figures speak for; nothing runs with it before it is published."""
-    return {**trust_drafts.propose_order(service.hub, entity, field, by=person.name), "sure": it.sure}
+    rows = trusting.kept_trust(service.hub)["rows"]
+    return {**trust_drafts.propose_order(service.hub, entity, field, by=person.name, rows=rows), "sure": it.sure}
 
 
 @ROUTER.post("/data-audits", status_code=202)

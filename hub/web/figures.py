@@ -17,6 +17,7 @@ from hub.app.figure_views import View
 from hub.app.past import parse_moment
 from hub.app.people import Right
 from hub.app.trust_drafts import propose_order
+from hub.app.trusting import kept_trust
 from hub.errors import NeedsReview, NotFound
 from hub.web.site import Ask, Routes
 
@@ -161,8 +162,9 @@ def audits(ask: Ask) -> Response:
     fresh = report if report is not None and found and report["at"] == found[0]["at"] else None
     scores = [{"period": each["at"][:10], "value": each["score"], "open": False} for each in reversed(found)]
     return ask.page(
-        "data.html", audits=found, report=fresh, chart=bars(scores) if len(found) > 1 else None,
-        auditing=ask.service.standing.auditing, in_words=in_words, next_steps=NEXT_STEPS,
+        "data.html", audits=found, report=fresh, trust=kept_trust(ask.hub)["rows"],
+        chart=bars(scores) if len(found) > 1 else None, auditing=ask.service.standing.auditing,
+        in_words=in_words, next_steps=NEXT_STEPS,
     )  # fmt: skip
 
 
@@ -175,8 +177,7 @@ def audit_now(ask: Ask) -> Response:
 @ROUTES.post("/data/trust", Right.CONFIGURE)
 def draft_order(ask: Ask) -> Response:
     """The order of sources that measured trust speaks for, as a draft; from there it is checked and published."""
-    report = ask.service.standing.report
-    rows = report["trust"] if report is not None else None
+    rows = kept_trust(ask.hub)["rows"]
     made = propose_order(ask.hub, ask.said("entity"), ask.said("field"), by=ask.by, rows=rows)
     return ask.go(f"/mappings/{made['file']}/change", "draft")
 

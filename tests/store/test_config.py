@@ -60,6 +60,8 @@ def test_settings_are_what_they_were_last_set_to(store: Store) -> None:
         tx.set_setting("c", False)
         tx.set_setting("c", 0)
         assert tx.settings() == {"a": {"b": [1, None, "ü"]}, "c": 0}
+        assert tx.settings("c") == {"c": 0}
+        assert tx.settings("%") == {}
 
 
 def test_a_store_has_one_name_for_ever(store: Store, store_url: str) -> None:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from hub.app.figure_views import FigureViews
+from hub.app.trusting import kept_trust, list_trust
 from tests.projects import make_project
 from tests.web.console import Console
 from tests.web.test_api import token
@@ -98,6 +99,7 @@ def test_an_audit_is_made_on_demand_and_its_report_prints(console: Console) -> N
     viewer, admin = console.as_("viewer"), console.as_("admin")
     assert "No audit yet" in viewer.get("/data").text
     assert viewer.get("/data/report").status == 404
+    assert kept_trust(console.hub) == {"measured": None, "rows": []}
     assert viewer.post("/data").status == 403
     admin.post("/data")
     page = viewer.get("/data").text
@@ -123,4 +125,7 @@ def test_programs_get_the_same(console: Console) -> None:
     assert {each["kpi"] for each in get("/figures")["figures"]} == {"people", "reachable"}
     assert get("/figures/people?by=year")["figures"][-1]["open"] is True
     assert [each["goal"] for each in get("/goals")] == ["crowd"]
-    assert isinstance(get("/data-audits"), list)
+    console.as_("admin").post("/data")
+    trust = get("/trust")
+    assert trust["measured"] == get("/data-audits")[0]["at"]
+    assert trust["rows"] == list_trust(console.hub)
