@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.postgres import Server, Session
 
 _session = pytest.StashKey[Session]()
 
+gc.disable()  # modules and thousands of tests stay until the end: nothing is looked for among them while they are read
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=20, help="how often real processes are killed, on both databases")
@@ -26,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """The process that was started by hand names the session; those that it starts are told the name."""
     config.stash[_session] = Session(getattr(config, "workerinput", {}).get("postgres_session"))
+
+
+def pytest_collection_finish() -> None:
+    """What is there now is no garbage, and is not looked through again; what comes is collected as ever."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,6 +9,7 @@ system's name have a table of their own (hub.app.reference_systems).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from hub.app.carry import DRIFT, WAITS
@@ -454,6 +455,7 @@ def meaning_of(code: str) -> tuple[str, str]:
     return text, FIXES.get(code) or fix
 
 
+@cache  # a walk over every file of the code, which is the same as long as a process runs
 def found_codes(root: Path) -> dict[str, Said]:
     """Every code that the code below this folder can say."""
     return codes_said(read_sources(root, *ROOMS, leave=LEFT_OUT))

@@ -16,9 +16,11 @@ from typing import Any
 
 import orjson
 
+SYSTEMS = ("hubspot", "plum", "points", "salesforce", "shopify", "stripe", "typeform")
 LOADED = (
-    *("hub.app.bootstrap", "hub.app.syncing", "hub.app.publishing", "connectors.salesforce", "connectors.hubspot"),
-    *("hubspot.crm.objects", "hubspot.crm.owners", "hubspot.crm.properties", "hubspot.crm.associations.v4"),
+    *("hub.app.bootstrap", "hub.app.syncing", "hub.app.publishing", *(f"connectors.{name}" for name in SYSTEMS)),
+    *("hubspot.crm.objects", "hubspot.crm.owners", "hubspot.crm.properties", "hubspot.crm.associations.v4", "stripe"),
+    *("hub.core.transforms_numbers", "hub.core.transforms_texts", "hub.core.transforms_times", "phonenumbers"),
     *("sqlalchemy.dialects.sqlite", "psycopg", "sqlalchemy.dialects.postgresql", "tests.e2e.clocks"),
 )
 

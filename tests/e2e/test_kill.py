@@ -43,7 +43,7 @@ ROUNDS = 8
 EDITS = 2  # rounds of edits after the first load
 # What is counted until a kill, and the most of it: five calls read both systems, two writes bring one up to date.
 KILLS = (("calls", 5), ("calls", 5), ("calls", 9), ("writes", 1), ("writes", 2), ("calls", 14))
-POLL_S = 0.004
+POLL_S = 0.01  # half as long as a call takes
 # Between the hub's last write and the people: an edit within one second of Salesforce's clock is read once more later,
 # and which edit was met first is in the conflict log. That it is not lost: tests/app/test_put_off.py.
 TICK_S = 1.1

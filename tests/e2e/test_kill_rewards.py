@@ -37,7 +37,7 @@ LATENCY_S = 0.02
 PATIENCE_S = 400.0  # longer than any order may still land, or any index may lag
 ROUNDS = 10
 MOST_CALLS = 30  # of a sync, before which it is killed
-POLL_S = 0.004
+POLL_S = LATENCY_S  # the hub's next call is not seen sooner; six vendors are asked each time
 
 Twins = Mapping[str, TwinClient]
 
