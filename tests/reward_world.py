@@ -215,10 +215,11 @@ class World:
             mappings=mappings_of(text), streams={stream.name: stream for stream in connector.streams},
         )  # fmt: skip
 
-    def mark_listed(self) -> None:
+    def mark_listed(self, *, orders: bool = True) -> None:
         with self.store.transaction() as tx:
             for connection, stream in (("shop", "customers"), ("shop", "orders"), ("crm", "users"), ("crm", "deals")):
-                tx.set_cursor(connection, stream, {"at": 1, "first_done": True, "since": START})
+                done = orders or stream != "orders"
+                tx.set_cursor(connection, stream, {"at": 1, "first_done": done, "since": START})
 
     # Arrivals
 

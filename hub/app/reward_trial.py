@@ -19,6 +19,7 @@ from hub.app.past import begin_of_trial
 from hub.app.past_events import PastEvents, events_named, moment_of
 from hub.app.past_values import Moment, Past
 from hub.app.reward_providers import can_cancel
+from hub.app.rewards import LOADED
 from hub.app.titles import cards
 from hub.app.transact import commit
 from hub.core.conditions import Condition
@@ -51,6 +52,7 @@ REMEMBERED_S = 3660 * DAY_S  # so far back values are taken from the history
 EVENTS_MOST = 100_000
 SHOWN = 50
 PAYS, CONDITION, TWICE, TAKEN_BACK = "pays", "condition", "once", "taken back"  # outcomes beside refusals
+NO_LINE = (CONDITION, TWICE, TAKEN_BACK)  # of these the ledger says nothing
 PAYING, NAMED, BACK = range(3)  # in one transaction in this order
 
 
@@ -97,6 +99,7 @@ class Trial:
     cancels: bool  # its provider takes orders back
     past: Past
     told: PastEvents
+    merges: Collection[int]  # transactions that only merged or parted
     given: dict[str, Given] = field(default_factory=dict)  # by key
     of_event: dict[int | None, Given] = field(default_factory=dict)
     spent: Counter[str] = field(default_factory=Counter)  # budget and period -> minor units
@@ -108,7 +111,9 @@ class Trial:
             self._take_back(it)
             return
         receiver, outcome = self._settled(it)
-        if it.kind == PAYING or outcome == PAYS:
+        former = self.outcomes.get(it.event.id)
+        kept = former is not None and former.outcome not in NO_LINE  # a refusal stands until it pays
+        if it.kind == PAYING or outcome == PAYS or not (kept or outcome in NO_LINE):
             self.outcomes[it.event.id] = Outcome(event=it.event, receiver=receiver, outcome=outcome)
 
     def _settled(self, it: Occasion) -> tuple[int | None, str]:
@@ -155,7 +160,7 @@ class Trial:
         if limit is not None:
             since = period_start(limit.per, at, self.rewards.zone)
             had = sum(
-                each.receiver in people and each.at > since and each.outcome == PAYS for each in self.given.values()
+                each.receiver in people and each.at >= since and each.outcome == PAYS for each in self.given.values()
             )
             if had >= limit.count:
                 return over_limit(limit)
@@ -252,7 +257,7 @@ def _trial(hub: Hub, tx: Tx, rewards: Rewards, rule: Rule, since: float, code_ke
     return Trial(
         rule=rule, rewards=rewards, instance=hub.instance, code_key=code_key,
         reverses=[told[each].condition for each in rule.reverse_on if each in told],
-        cancels=can_cancel(hub, rule.give.connection), past=past,
+        cancels=can_cancel(hub, rule.give.connection), past=past, merges=past.merge_versions,
         told=PastEvents(past=past, triggers=told, events=events),
     )  # fmt: skip
 
@@ -271,17 +276,23 @@ def _occasions(trial: Trial, *, loaded: bool) -> Iterator[Occasion]:
         elif loaded or not event.silent:
             yield Occasion(kind=PAYING, event=event, moment=moment_of(event), at=_learned(event))
             if not event.silent and rule.who:
-                yield from _named_later(trial, event)
+                yield from _named_later(trial, event, loaded=loaded)
 
 
-def _named_later(trial: Trial, event: EventRow) -> Iterator[Occasion]:
-    """Whoever it is for became known after the event: then it is held against the rule again."""
-    past, name = trial.past, trial.rule.who
+def _named_later(trial: Trial, event: EventRow, *, loaded: bool) -> Iterator[Occasion]:
+    """Whoever it is for became known after the event, and by no first load or merge: it is held against the rule again.
+
+    A history of which nobody kept what a first load brought (before triggers were) is taken to have none of it.
+    """
+    past, name, merges = trial.past, trial.rule.who, trial.merges
     for each in past.kin_of(event.entity_id):
         for row in past.changes.get(each, ()):
             change, moment = row.changes.get(name), Moment(version=row.version)
-            named = change is not None and change.get("old") is None and change.get("new") is not None
-            if named and row.version > (event.version or 0) and trial.told.stands(event, moment):
+            if change is None or change.get("old") is not None or change.get("new") is None:
+                continue
+            if row.version <= (event.version or 0) or row.version in merges or (LOADED in change and not loaded):
+                continue
+            if past.root(event.entity_id, moment) == each and trial.told.stands(event, moment):
                 yield Occasion(kind=NAMED, event=event, moment=moment, at=row.at)
 
 

@@ -48,6 +48,7 @@ from hub.core.rewards import (
 )
 from hub.model import EventRow, Grant, Json, LinkRow
 
+LOADED = "loaded"  # mark of a change in the history that a first load brought
 PLACED = (GrantState.ISSUED, GrantState.UNDELIVERED)
 
 Hook = Callable[..., Mapping[str, int]]  # (scene, *, first_load) -> counts
@@ -112,6 +113,7 @@ def reward_hook(rewards: Rewards, canonical: Canonical, *, then: Callable[[Work]
         """Returns events, events_silent, grants, grants_refused, grants_waiting_approval, grants_reversed …"""
         work = Work(setup=setup, scene=scene, first_load=first_load)
         _move_sums(work)
+        _mark_history(work)
         fresh = _keep(work, _happened(work))
         _settle_grants(work, fresh)
         _take_back(work, fresh)
@@ -198,8 +200,7 @@ def _event(work: Work, root: int, trigger: Trigger, values: Mapping[str, Json]) 
     scene = work.scene
     names = {name for name in trigger.condition.uses if name in scene.changed[root]}
     movement = next((work.moved[root, name] for name in sorted(names) if (root, name) in work.moved), None)
-    speaker = root if movement is None else movement.causes[0]
-    link = _source(scene, speaker, names if movement is None else scene.changed[speaker].keys())
+    link = _speaker(work, root, names)
     stamp = link.stamp if link is not None and movement is None else None  # the vendor's word on when it changed
     moment = movement.moment if movement is not None and movement.moment is not None else stamp or scene.now
     return EventRow(
@@ -212,12 +213,33 @@ def _event(work: Work, root: int, trigger: Trigger, values: Mapping[str, Json]) 
     )  # fmt: skip
 
 
-def is_history(work: Work, root: int, names: Iterable[str]) -> bool:
-    """Whether these fields are what they are by the word of a stream that was not read whole yet."""
+def _speaker(work: Work, root: int, names: Iterable[str]) -> LinkRow | None:
+    """The link by whose word one of these fields changed; of a sum, the one that moved it."""
+    moved = next((work.moved[root, name] for name in sorted(names) if (root, name) in work.moved), None)
+    if moved is None:
+        return _source(work.scene, root, names)
+    return _source(work.scene, moved.causes[0], work.scene.changed[moved.causes[0]].keys())
+
+
+def _mark_history(work: Work) -> None:
+    """Changes that a first load brings say so in the history: nothing follows from them, and a trial must know that."""
+    for root, changes in work.scene.history.items():
+        for name, change in changes.items():
+            if _is_history(work, root, name):
+                change[LOADED] = True
+
+
+def _is_history(work: Work, root: int, name: str) -> bool:
+    """Whether a field is what it is by the word of a stream that was not read whole yet."""
     if work.first_load:
         return True
-    link = _source(work.scene, root, names)
+    link = _speaker(work, root, (name,))
     return link is not None and not _was_listed(work, link)
+
+
+def is_news(work: Work, root: int, name: str) -> bool:
+    """Whether a field of an entity that was there before changed, and not by what a first load brings."""
+    return name in work.scene.history.get(root, ()) and LOADED not in work.scene.history[root][name]
 
 
 def _source(scene: Scene, root: int, names: Iterable[str]) -> LinkRow | None:
@@ -316,9 +338,9 @@ def _named_late(work: Work) -> list[tuple[EventRow, Rule]]:
     scene, wanted = work.scene, []
     for rule in work.setup.rewards.rules.values() if not work.first_load else ():
         kind = rule.on.partition(".")[0]
-        for root in list(scene.changed):
+        for root in [each for each in scene.history if scene.entities[each].type == kind and rule.who]:
             old, new = scene.changed[root].get(rule.who, (None, None))
-            if rule.who and old is None and new is not None and scene.entities[root].type == kind:
+            if old is None and new is not None and is_news(work, root, rule.who):
                 trigger, values = work.setup.named[rule.on], scene.values(root)
                 wanted += [(trigger.key(member, values), rule) for member in work.members(root)]
     known = scene.tx.events_by_keys(key for key, _ in wanted) if wanted else {}

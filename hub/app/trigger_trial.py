@@ -22,6 +22,7 @@ from hub.app.past_events import PastEvents, events_named, moment_of
 from hub.app.past_values import Moment, Past
 from hub.app.reward_providers import can_cancel
 from hub.app.reward_trial import code_key_of
+from hub.app.rewards import LOADED
 from hub.app.titles import cards
 from hub.app.trigger_clock import silence_of
 from hub.app.triggers import cause_of_change, cause_of_event, concerned, person_zone_of
@@ -334,7 +335,7 @@ def _change_causes(trial: Trial, since: float, until: float) -> Iterator[tuple[C
                 continue
             if answers_change(rule, change.get("old"), change.get("new")):
                 cause = cause_of_change(row.entity_id, rule.field, row.version, row.at)
-                found.append((row.version, cause, bool(change.get("loaded"))))
+                found.append((row.version, cause, LOADED in change))
     for version, cause, loaded in sorted(found, key=lambda each: (each[0], each[1].entity_id)):
         yield cause, None if loaded else Moment(version=version)
 

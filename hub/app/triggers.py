@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
-from hub.app.rewards import Work, is_history
+from hub.app.rewards import Work, is_news
 from hub.app.scene import Scene
 from hub.core.triggers import (
     CHANGE,
@@ -38,7 +38,6 @@ def trigger_hook(triggers: Triggers) -> Callable[[Work], None]:
 
     def follow(work: Work) -> None:
         """Counts firings, firings_refused, firings_held."""
-        _mark_history(work)
         causes = [*_of_events(work, on_event), *_of_changes(work, on_change)]
         if not causes:
             return
@@ -51,14 +50,6 @@ def trigger_hook(triggers: Triggers) -> Callable[[Work], None]:
                 work.counts[names.get(state, "firings")] += 1
 
     return follow
-
-
-def _mark_history(work: Work) -> None:
-    """Changes that a first load brings say so in the history: a trial must know later that they never fire."""
-    for root, changes in work.scene.history.items():
-        for name, change in changes.items():
-            if is_history(work, root, (name,)):
-                change["loaded"] = True
 
 
 def cause_of_event(event: EventRow) -> Cause:
@@ -85,14 +76,11 @@ def _of_events(work: Work, rules: Sequence[TriggerRule]) -> list[tuple[TriggerRu
 def _of_changes(work: Work, rules: Sequence[TriggerRule]) -> list[tuple[TriggerRule, Cause]]:
     """What an entity was made with is no change; neither is what a first load brings."""
     scene, found = work.scene, []
-    for root in sorted(scene.changed) if rules and not work.first_load else ():
-        if root in scene.new_entities:
-            continue
+    for root in sorted(scene.history) if rules and not work.first_load else ():
         kind, changed = scene.entities[root].type, scene.changed[root]
         for rule in rules:
-            if rule.of == kind and rule.field in changed and answers_change(rule, *changed[rule.field]):
-                if not scene.history[root][rule.field].get("loaded"):
-                    found.append((rule, cause_of_change(root, rule.field, scene.version, scene.now)))
+            if rule.of == kind and is_news(work, root, rule.field) and answers_change(rule, *changed[rule.field]):
+                found.append((rule, cause_of_change(root, rule.field, scene.version, scene.now)))
     return found
 
 

@@ -9,6 +9,7 @@ Invariant: a firing's key follows from hub, rule and cause alone, so nothing fir
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
@@ -186,7 +187,8 @@ def decide(rule: TriggerRule, cause: Cause, *, subject: int | None, counted: Cou
     if rule.cool_down_s and counted(now - rule.cool_down_s, True):
         return Decision(state=FiringState.REFUSED, not_before=now, reason="TRG-COOL-DOWN: it fired not long ago")
     for limit, one in ((rule.per_person, True), (rule.in_all, False)):
-        if limit is not None and counted(period_start(limit.per, now, zone), one) >= limit.count:
+        # (what fired at the very beginning of the period is of it, and only what came later is counted)
+        if limit is not None and counted(math.nextafter(period_start(limit.per, now, zone), 0.0), one) >= limit.count:
             return Decision(state=FiringState.REFUSED, not_before=now, reason=_over(limit, one))
     if rule.approve:
         return Decision(state=FiringState.HELD, not_before=now, reason="TRG-APPROVE: a person must let it go")

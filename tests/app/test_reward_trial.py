@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from hub.app.identity import merge
 from hub.app.reward_trial import try_rule
 from hub.errors import NeedsReview, NotFound
-from tests.reward_world import DAY, RULES, MakeWorld, World, worlds
+from tests.reward_world import DAY, RULES, MakeWorld, World, order_record, worlds
 
 
 @pytest.fixture
@@ -78,6 +79,36 @@ def test_events_of_a_first_load_are_tried_and_said_to_be_such(world: MakeWorld) 
     found = try_rule(w.hub, "big_order", days=30, loaded=True)
     assert (found["pays"], found["silent"], found["rows"][0]["silent"]) == (1, 1, True)
     assert w.grants() == []
+
+
+@pytest.mark.parametrize("by_webhook", [False, True])
+def test_a_buyer_who_is_named_by_a_first_load_is_no_occasion(world: MakeWorld, by_webhook: bool) -> None:
+    """Neither when it was lived, nor when it is tried; asked for what loads brought, too, the trial counts it."""
+    w = world()
+    w.customer("ann")
+    bought = order_record("o1", None)
+    w.take("shop", "orders", bought)
+    w.mark_listed(orders=not by_webhook)  # what a webhook brings of a stream that is read anew is history, too
+    w.take("shop", "orders", bought | {"customer": "ann"}, first_load=not by_webhook)
+    assert w.grants() == []
+    assert tried(w)["outcomes"] == {"condition": 1}
+    assert try_rule(w.hub, "big_order", days=30, loaded=True)["outcomes"] == {"pays": 1}
+    w.mark_listed()
+    w.take("shop", "orders", order_record("o2", None))
+    w.order("o2", "ann")
+    assert tried(w)["outcomes"] == {"condition": 1, "pays": 1}
+    assert w.grant_states() == ["reserved"]
+
+
+def test_what_two_orders_become_when_they_are_one_is_no_occasion(world: MakeWorld) -> None:
+    w = world()
+    w.customer("ann")
+    w.take("shop", "orders", order_record("o1", None))
+    w.order("o2", "ann", first_load=True)
+    first, second = (w.entity("order", place).id for place in (0, 1))
+    merge(w.hub, f"order:{first}", f"order:{second}", by="eve")
+    assert w.entity("order").values["contact"] == w.entity("contact").id
+    assert (w.grants(), tried(w)["pays"]) == ([], 0)
 
 
 def test_only_the_last_days_are_looked_at_and_nothing_is_kept(world: MakeWorld) -> None:

@@ -18,7 +18,7 @@ from tests.trigger_world import TriggerWorld
 @pytest.mark.parametrize("name", ["limited", "repeated", "crosses", "silence", "slot", "reward"])
 def test_a_trigger_did_what_its_trial_predicts(migrated_url: str, name: str) -> None:
     world = TriggerWorld(migrated_url, rules=ALONE, triggers=RULES[name])
-    Player(world, turn_of(world, name)).play(some_steps(6, 50))
+    Player(world, turn_of(world, name)).play(some_steps(29, 60))
     found, _, whole = predict(world.hub, world.triggers, "it", since=BEGIN, until=world.clock.now())
     assert whole
     assert [outcome_of(each) for each in found] == [outcome_of(row) for row in world.firings()]
@@ -29,7 +29,7 @@ def test_a_trigger_did_what_its_trial_predicts(migrated_url: str, name: str) -> 
 @pytest.mark.parametrize("name", RULES_OF)
 def test_a_reward_rule_gave_what_its_trial_predicts(migrated_url: str, name: str) -> None:
     world = World(migrated_url, rules=RULES_OF[name])
-    Player(world, world.issue).play(some_steps(13, 50))
+    Player(world, world.issue).play(some_steps(19, 60))
     gave, refused = given_in(world)
     assert (gave, refused) == predicted_for(world, RULES_OF[name])
     assert gave

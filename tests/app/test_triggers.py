@@ -10,10 +10,16 @@ import pytest
 from hub.app.context import Connection
 from hub.app.erasing import erase
 from hub.app.firings import LEASE_S, approve, drop
+from hub.app.trigger_trial import predict
+from hub.core.canonical import CanonicalField
+from hub.core.computed import COMPUTED
+from hub.core.document import Sheet
 from hub.core.triggers import TRIES
+from hub.core.triggers_file import parse_triggers
 from hub.errors import NeedsReview, RecordRejected, RetryLater
-from tests.reward_world import DAY, order_record
-from tests.trigger_world import TriggerWorld, rule
+from hub.runtime.yaml import parse_yaml
+from tests.reward_world import DAY, START, declared, order_record
+from tests.trigger_world import HEAD, TriggerWorld, rule
 
 TOLD = "notice: {team: Look.}"
 
@@ -77,6 +83,31 @@ def test_a_mark_fires_when_it_is_crossed_and_not_while_it_stands(make):
     assert len(world.firings()) == 2
 
 
+def test_a_mark_that_history_crosses_does_not_fire(make):
+    """What a webhook brings of a stream that was not read whole yet is as old as what the first load will bring."""
+    world = make(rule("big", "crosses: {field: contact.lifetime_value, over: 1000}", TOLD))
+    world.customer("ann")
+    world.mark_listed(orders=False)
+    world.order("o1", "ann", "600")
+    world.order("o2", "ann", "600")
+    assert world.entity("contact").values["lifetime_value"] == "1200"
+    assert world.firings() == []
+    found, silent, _ = predict(world.hub, world.triggers, "big", since=START - DAY, until=START + DAY)
+    assert (found, silent) == ([], 1)
+
+
+def test_a_field_that_is_computed_is_no_cause():
+    """It moves with the calendar, by no act of anybody's: a rule that waits for that would wait for ever."""
+    canonical = declared()
+    person = canonical.entities["contact"]
+    score = CanonicalField(name="score", type="integer", derived=COMPUTED)
+    computed = replace(person, fields={**person.fields, "score": score})
+    sheet = Sheet(parse_yaml(HEAD + rule("it", "crosses: {field: contact.score, over: 5}", TOLD), "triggers.yaml"))
+    found = parse_triggers(sheet, replace(canonical, entities={**canonical.entities, "contact": computed}))
+    assert [each.code for each in sheet.faults] == ["TRG-016"]
+    assert not found.rules
+
+
 def test_the_same_thing_three_times_within_the_span_fires_once_per_span(make):
     repeated = "on: order.paid, repeated: {times: 3, within: 7d, same: total}, who: contact"
     world = make(rule("keen", repeated, TOLD))
@@ -136,6 +167,15 @@ def test_limits_and_cool_downs_refuse_and_say_why(make):
     world.order("b2", "bob")
     reasons = [firing.reason.partition(":")[0] for firing in world.firings()]
     assert reasons == ["", "TRG-COOL-DOWN", "", "TRG-LIMIT", "", "TRG-LIMIT-ALL"]
+
+
+def test_what_fires_at_the_first_instant_of_a_day_is_of_that_day(make):
+    world = make(rule("paid", "on: order.paid, who: contact", TOLD, ", limits: {per_person: {count: 1, per: day}}"))
+    world.customer("ann")
+    world.clock.advance(DAY / 2)  # it is midnight
+    for number in range(2):
+        world.order(f"o{number}", "ann", paid_at="2026-12-05T13:00:00Z")
+    assert world.states() == ["due", "refused"]
 
 
 def test_nobody_is_a_refusal(make):
