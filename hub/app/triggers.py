@@ -152,13 +152,20 @@ def _topic(scene: Scene, rule: TriggerRule, cause: Cause, people: Sequence[int])
         value = scene.values(scene.root_of[cause.entity_id]).get(repeated.same)
         if value is None:
             return None
-        rows = tx.entities({event.entity_id for event in told})
-        told = [event for event in told if rows[event.entity_id].values.get(repeated.same) == value]
+        known = _values_of(scene, {event.entity_id for event in told})
+        told = [event for event in told if known[event.entity_id].get(repeated.same) == value]
         topic = str(value)
     if len(told) < repeated.count:
         return None
     again = tx.count_firings(rule.name, cause.noticed_at - repeated.within_s, people, topic)
     return None if again else topic
+
+
+def _values_of(scene: Scene, entity_ids: Iterable[int]) -> dict[int, Mapping[str, Json]]:
+    """What stands for entities, whoever speaks for them now; with what this transaction changes of those it holds."""
+    roots = scene.tx.roots(entity_ids)
+    rows = scene.tx.entities({root for root in roots.values() if root not in scene.entities})
+    return {each: scene.values(root) if root in scene.entities else rows[root].values for each, root in roots.items()}
 
 
 def was_there(event: EventRow, cause: Cause, since: float) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from hub.app.context import Connection
 from hub.app.erasing import erase
 from hub.app.firings import LEASE_S, approve, drop
+from hub.app.identity import merge
 from hub.app.trigger_trial import predict
 from hub.core.canonical import CanonicalField
 from hub.core.computed import COMPUTED
@@ -118,6 +119,22 @@ def test_the_same_thing_three_times_within_the_span_fires_once_per_span(make):
     world.order("o4", "ann", "600")
     world.order("o5", "ann", "600")
     assert len(world.firings()) == 1
+
+
+def test_what_was_the_same_is_asked_of_whoever_stands_for_it_now(make):
+    """Two orders turned out to be one: what the one that is no more last said counts no more."""
+    world = make(rule("keen", "on: order.paid, repeated: {times: 2, within: 7d, same: total}, who: contact", TOLD))
+    world.customer("ann")
+    world.order("o1", "ann", "300")
+    world.order("o2", "ann", "600")
+    one, other = (world.entity("order", place).id for place in (0, 1))
+    merge(world.hub, f"order:{one}", f"order:{other}", by="eve")
+    world.order("o1", "ann", "700")
+    world.order("o2", "ann", "700")
+    world.order("o3", "ann", "600")
+    assert world.states() == []
+    found, _, _ = predict(world.hub, world.triggers, "keen", since=START - DAY, until=START + DAY)
+    assert found == []
 
 
 def test_silence_fires_once_until_the_person_speaks_again(make):
@@ -345,7 +362,6 @@ def test_a_process_that_dies_while_it_sends_sends_again(make):
 
 
 def test_a_merged_person_is_counted_under_all_their_names(make):
-    from hub.app.identity import merge
 
     world = make(rule("paid", "on: order.paid, who: contact", TOLD, ", limits: {per_person: {count: 1, per: ever}}"))
     world.customer("ann")
