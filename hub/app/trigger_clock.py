@@ -57,7 +57,7 @@ def _silences(hub: Hub, rule: TriggerRule, until: float | None, now: float) -> N
                 root = scene.root_of.get(subject)
                 if root is not None and scene.entities[root].type == rule.of and not _spoke(scene, rule, root, last):
                     causes[root] = silence_of(root, last, rule, now)
-            _fire(scene, hub, rule, list(causes.values()))
+            _fire(scene, hub, rule, sorted(causes.values(), key=lambda cause: (cause.at, cause.entity_id)))
 
         commit(hub, once)
 
