@@ -121,6 +121,20 @@ def by_period(hub: Hub, name: str, by: str) -> Dict | None:
     return None if rows is None else {"at": iso(kept["at"]), "figures": rows}
 
 
+def beforehand(hub: Hub, kept: Mapping[str, Any], asked: Mapping[str, str]) -> Dict | None:
+    """A figure as the board has it; None where more is asked than it keeps, or it was not computed yet.
+
+    Args:
+        kept: the figure's row of `board`.
+        asked: by, segment, as_of, records, since, as `FigureViews.look` takes them.
+    """
+    if any(asked.get(key) for key in ("segment", "as_of", "records", "since")):
+        return None
+    by = asked.get("by") or "month"
+    found = by_period(hub, kept["kpi"], by)
+    return None if found is None else {**kept, **found, "by": by, "as_of": None, "left_out": 0}
+
+
 def shown_then(hub: Hub, name: str, by: str, as_of: float) -> list[Dict] | None:
     """Rows of show_kpi with what the board showed at an earlier moment, and what it showed last; None: not all of it.
 

@@ -14,15 +14,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
+
 from hub.app.context import Hub
 from hub.app.erasing import ERASURES
 from hub.app.kpis import KpiQuestion, checked_question, count_records, kpis_of, show_kpi
 from hub.app.listings import Dict, iso
 from hub.app.restating import KEPT
+from hub.app.sights import SOURCE
 from hub.errors import HubError
 from hub.runtime.log import logger
 
 KEPT_MOST = 50  # answers
+KEPT_BYTES = 16 * 2**20  # of all answers, as JSON; the newest is kept however large it is
 SHOWN_MOST = 200  # records and differences of an answer: what a page shows
 WAIT_S = 0.25  # a page waits so long for what may be computed at once
 LASTS_S = 60.0  # an answer, where nobody tells whether anything changed
@@ -53,6 +57,7 @@ class _Answer:
     at: float  # when its computing began
     ended: float
     erasures: int  # by then
+    size: int  # bytes
     told: Dict
 
 
@@ -86,7 +91,7 @@ class FigureViews:
         """
         question = checked_question(self._hub, name, asked)
         kept = self._kept(question)
-        if kept is not None and self._holds(kept):
+        if kept is not None and self._holds(question, kept):
             return View(answer=kept.told, at=iso(kept.at), share=None)
         job = self._begun(question)
         job.done.wait(self._wait_s)
@@ -106,13 +111,16 @@ class FigureViews:
         with self._hub.store.reading() as tx:
             return int(tx.setting(ERASURES) or 0)
 
-    def _holds(self, found: _Answer) -> bool:
-        """Whether it would be the same now. Where no figures are kept, nobody tells: then it lasts a moment."""
+    def _holds(self, question: KpiQuestion, found: _Answer) -> bool:
+        """Whether it would be the same now. Where nobody tells, it lasts a moment: where no figures are kept, and of
+        sources, since a record that says nothing new may be one more source of its entity, and changes nothing else.
+        """
         with self._hub.store.reading() as tx:
             stands, kept = tx.notes_stand(), tx.setting(KEPT) or {}
         now, zone = self._hub.clock.now(), kpis_of(self._hub).zone
         begun, today = (datetime.fromtimestamp(at, zone).date() for at in (found.at, now))
-        same = found.at > kept["changed"] if stands and "changed" in kept else now < found.at + LASTS_S
+        noted = stands and "changed" in kept and question.segment != SOURCE
+        same = found.at > kept["changed"] if noted else now < found.at + LASTS_S
         rests = now < found.ended + REST_TIMES * (found.ended - found.at)
         return begun == today and (same or rests)
 
@@ -161,9 +169,12 @@ class FigureViews:
             self._hub, question.name, by=question.by, since=question.since, segment=question.segment,
             as_of=question.as_of, records=question.records, most=SHOWN_MOST, watch=watch,
         )  # fmt: skip
+        ended, size = self._hub.clock.now(), len(orjson.dumps(answer))
         with self._lock:
-            ended = self._hub.clock.now()
-            self._answers[question] = _Answer(at=at, ended=ended, erasures=erasures, told=answer)
+            self._answers[question] = _Answer(at=at, ended=ended, erasures=erasures, size=size, told=answer)
             self._answers.move_to_end(question)
-            while len(self._answers) > KEPT_MOST:
+            while len(self._answers) > 1 and (len(self._answers) > KEPT_MOST or self._kept_bytes() > KEPT_BYTES):
                 self._answers.popitem(last=False)
+
+    def _kept_bytes(self) -> int:
+        return sum(each.size for each in self._answers.values())

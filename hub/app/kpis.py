@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
@@ -14,7 +15,7 @@ from hub.app.listings import Dict, iso
 from hub.app.past import parse_moment
 from hub.app.sights import Segment, look_for, looks_for, pages_of, segment_of
 from hub.app.titles import cards
-from hub.core.facts import facts_of, grouped
+from hub.core.facts import Running, facts_of, grouped
 from hub.core.goals import Goal, standing_of
 from hub.core.kpis import (
     PERIODS,
@@ -27,10 +28,12 @@ from hub.core.kpis import (
     can_count,
     chosen,
     differences,
+    figure_of,
     figures,
     last_periods,
     periods_between,
     quotients,
+    tallies,
 )
 from hub.core.values import plain_decimal
 from hub.errors import NeedsReview, NotFound
@@ -154,7 +157,8 @@ def show_kpi(
     now = hub.clock.now()
     until = now if as_of is None else min(as_of, now)
     periods = _periods(kpis, by, since, until)
-    seen = look_at(hub, kpi, periods, segment=segment, as_of=as_of, until=until, watch=watch)
+    whole = records or as_of is not None
+    seen = look_at(hub, kpi, periods, segment=segment, as_of=as_of, until=until, records=whole, watch=watch)
     names = _segment_names(hub, seen)
     rows = [figure_row(kpis, kpi, each, until, names) for each in seen.figures]
     answer: Dict = {
@@ -179,27 +183,60 @@ class Seen:
     """A figure at a moment."""
 
     figures: Sequence[Figure]
-    facts: tuple[Sequence[Fact], ...]  # that count, of each part of a quotient
+    facts: tuple[Sequence[Fact], ...]  # that count, of each part of a quotient, where records were asked for
     left_out: int  # records that no figure can count
     named: bool  # whether segments are named after entities
 
 
 def look_at(
     hub: Hub, kpi: Kpi, periods: Sequence[Period], *, until: float, segment: str = "", as_of: float | None = None,
-    watch: Watch = nobody,
+    records: bool = True, watch: Watch = nobody,
 ) -> Seen:  # fmt: skip
-    """A figure of some periods, now or then. Raises NeedsReview KPI-SEGMENT."""
+    """A figure of some periods, now or then. Raises NeedsReview KPI-SEGMENT.
+
+    Args:
+        records: with the records that it is made of; without them a figure of which nobody is counted by person is told
+            page by page, and takes no more memory however many records there are.
+    """
     zone = kpis_of(hub).zone
     facts, told, left_out, named = [], [], 0, False
     for part in kpi.parts:
         wanted = segment_of(hub.canonical, part, segment)
-        found = read_facts(hub, part, zone, segment=wanted, as_of=as_of, watch=watch)
-        facts.append(chosen(part, found, until=until))
-        told.append(figures(part, facts[-1], periods, zone=zone, until=until))
-        left_out += sum(not can_count(part, fact) for fact in found)
+        pages = _pages(hub, part, zone, wanted, as_of, watch)
+        if not records and not part.per:
+            figures_, missed = _added_up(part, pages, periods, zone=zone, until=until)
+            told.append(figures_)
+        else:
+            found = [fact for page in pages for fact in page]
+            missed = sum(not can_count(part, fact) for fact in found)
+            facts.append(chosen(part, found, until=until))
+            told.append(figures(part, facts[-1], periods, zone=zone, until=until))
+        left_out += missed
         named = named or bool(wanted.to)
     whole = told[0] if len(told) == 1 else quotients(kpi, *told)
     return Seen(figures=whole, facts=tuple(facts), left_out=left_out, named=named)
+
+
+def _added_up(
+    kpi: Kpi, pages: Iterable[Sequence[Fact]], periods: Sequence[Period], *, zone: tzinfo, until: float
+) -> tuple[list[Figure], int]:  # fmt: skip
+    """A figure whose tallies add up record by record, each page forgotten at once; and how many cannot be counted."""
+    sums: dict[str, dict[str, Running]] = {period.label: defaultdict(Running) for period in periods}
+    left_out = 0
+    for page in pages:
+        left_out += sum(not can_count(kpi, fact) for fact in page)
+        groups: dict[str, list[Fact]] = defaultdict(list)
+        for fact in chosen(kpi, page, until=until):
+            groups[fact.segment].append(fact)
+        for segment, own in groups.items():
+            for period, tally in tallies(kpi, own, periods, zone=zone, until=until):
+                sums[period.label][segment].add(tally)
+    found = [
+        figure_of(kpi, period, tally.whole(), segment=segment)
+        for period in periods
+        for segment, tally in sorted(sums[period.label].items()) or [("", Running())]
+    ]
+    return found, left_out
 
 
 def look_at_all(
@@ -260,11 +297,17 @@ def read_facts(
     watch: Watch = nobody,
 ) -> list[Fact]:  # fmt: skip
     """What every record says to a figure, now or then."""
-    groups, found = grouped([kpi]), []
+    return [fact for page in _pages(hub, kpi, zone, segment, as_of, watch) for fact in page]
+
+
+def _pages(
+    hub: Hub, kpi: Kpi, zone: tzinfo, segment: Segment | None, as_of: float | None, watch: Watch
+) -> Iterator[list[Fact]]:  # fmt: skip
+    """The same page by page."""
+    groups = grouped([kpi])
     for page in pages_of(look_for(hub, [kpi], segment=segment, as_of=as_of)):
-        found += [fact for fact in facts_of(groups, page, zone)[0] if fact is not None]
+        yield [fact for fact in facts_of(groups, page, zone)[0] if fact is not None]
         watch(len(page))
-    return found
 
 
 def unit_of(kpis: Kpis, kpi: Kpi) -> str:
@@ -330,7 +373,8 @@ def _segment_names(hub: Hub, seen: Seen) -> dict[str, str]:
     """Segment that names an entity -> what people call it, with its number."""
     if not seen.named:
         return {}
-    every = (fact.segment for facts in seen.facts for fact in facts)
+    facts = (fact.segment for facts in seen.facts for fact in facts)
+    every = {*facts, *(figure.segment for figure in seen.figures)}
     asked = {int(text.partition(":")[2]): text for text in every if text}
     named = _cards(hub, asked)
     return {text: f"{named[id_]['title']} ({text})" for id_, text in asked.items() if id_ in named}

@@ -61,6 +61,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Delete it there by hand, or allow it: `deletes: {out: delete}`.",
     ),
     "KPI-SEGMENT": ("A field that does not tell records of a figure apart.", ""),
+    "KPI-FAILED": ("A figure that was asked for could not be computed.", ""),
     "KPI-PERIOD": ("What follows `--by` or `--since` is no period or day of the past.", ""),
     "WHY-TIME": ("What follows `--as-of` is no moment.", ""),
     "WHY-SINCE": ("What follows `--since` is no duration.", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -35,8 +36,10 @@ def show_kpi(
     from hub.app import bootstrap, csv_out, kpis, past
 
     moment = None if as_of is None else past.parse_moment(as_of)
-    with bootstrap.opened(project(folder), connect=False) as hub:
-        found = kpis.show_kpi(hub, name, by=by, since=since, segment=segment, as_of=moment, records=records)
+    with bootstrap.opened(project(folder), connect=False) as hub, show.progress(quiet=json or as_csv) as watch:
+        found = kpis.show_kpi(
+            hub, name, by=by, since=since, segment=segment, as_of=moment, records=records, watch=_counted(name, watch)
+        )
     columns = kpis.COLUMNS if moment is None else kpis.THEN_COLUMNS
     if json:
         show.as_json(found)
@@ -52,6 +55,18 @@ def show_kpi(
         if moment is not None:
             none = "nothing became known since that makes a difference"
             show.table(found["differences"], kpis.DIFFERENCE_COLUMNS, json=False, none=none, title="since then")
+
+
+def _counted(name: str, watch: Callable[[str, str, str, int], None]) -> Callable[[int], None]:
+    """Tells how many records were looked at until now."""
+    looked = 0
+
+    def count(records: int) -> None:
+        nonlocal looked
+        looked += records
+        watch(name, "looks at", "records", looked)
+
+    return count
 
 
 def goals(folder: Folder = HERE, json: AsJson = False) -> None:

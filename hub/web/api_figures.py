@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hub.app import board, kpis, trust_drafts, trusting
+from fastapi import Response
+
+from hub.app import board, trust_drafts, trusting
 from hub.app.audit_report import past_audits
-from hub.app.past import parse_moment
-from hub.errors import NotFound
+from hub.errors import NeedsReview, NotFound
 from hub.web.api import ROUTER, Admin, Answered, Body, Hubs, Name, Reader, Runner, Word
 
+AGAIN_S = 2
 Period = Literal["day", "week", "month", "quarter", "year"]
 
 
@@ -26,16 +28,30 @@ def compute(service: Hubs, _: Runner) -> Body:
     return {"begun": True}
 
 
-@ROUTER.get("/figures/{kpi}")
+@ROUTER.get("/figures/{kpi}", responses={202: {"description": "It is being computed: ask again, as Retry-After says."}})
 def get_figure(
-    service: Hubs, _: Reader, kpi: Name, by: Period = "month", since: Word = None, segment: Word = None,
-    as_of: Word = None, records: bool = False,
+    service: Hubs, _: Reader, answer: Response, kpi: Name, by: Period = "month", since: Word = None,
+    segment: Word = None, as_of: Word = None, records: bool = False,
 ) -> Body:  # fmt: skip
-    """One key figure by period, computed now; with `as_of` as it was shown then, beside what is known now."""
-    return kpis.show_kpi(
-        service.hub, kpi, by=by, since=since or "", segment=segment or "", records=records,
-        as_of=parse_moment(as_of) if as_of else None,
-    )  # fmt: skip
+    """One key figure by period; with `as_of` as it was shown then, beside what is known now.
+
+    What is kept is told as it was computed last (`at`). What is not is computed beside: meanwhile the answer is 202 and
+    tells the `share` of the records that was looked at. `records` are the first 200; `record_count` says how many
+    there are.
+    """
+    asked = {"by": by, "since": since or "", "segment": segment or "", "as_of": as_of or ""}
+    asked |= {"records": "yes"} if records else {}
+    row = next((each for each in board.board(service.hub)["figures"] if each["kpi"] == kpi), None)
+    found = board.beforehand(service.hub, row, asked) if row is not None else None
+    if found is not None:
+        return found
+    view = service.figures.look(kpi, asked)
+    if view.answer is not None:
+        return {**view.answer, "at": view.at}
+    if view.failed:
+        raise NeedsReview(view.failed, code="KPI-FAILED", where=kpi, fix="ask again; the log says why")
+    answer.status_code, answer.headers["Retry-After"] = 202, str(AGAIN_S)
+    return {"kpi": kpi, "computing": True, "share": view.share}
 
 
 @ROUTER.get("/goals")

@@ -76,7 +76,7 @@ def one(ask: Ask) -> Response:
     errors: list[NeedsReview] = []
     view: View | None = None
     kept = next((each for each in _board(ask)["figures"] if each["kpi"] == name), None)
-    found = _beforehand(ask, kept, asked)
+    found = board.beforehand(ask.hub, kept, asked) if kept else None
     if found is None:
         try:
             view = ask.service.figures.look(name, asked)
@@ -95,15 +95,6 @@ def _asked(ask: Ask) -> dict[str, str]:
     return {key: ask.query(key) or "" for key in ("by", "segment", "as_of", "records", "since")}
 
 
-def _beforehand(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """The board's answer, if it has one."""
-    if kept is None or any(asked[key] for key in ("segment", "as_of", "records", "since")):
-        return None
-    by = asked["by"] or "month"
-    found = board.by_period(ask.hub, kept["kpi"], by)
-    return None if found is None else {**kept, **found, "by": by, "as_of": None, "left_out": 0}
-
-
 def _shown_then(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, str]) -> Mapping[str, Any] | None:
     """What the board showed at the moment that is asked about, until it is known which records make the difference."""
     by = asked["by"] or "month"
@@ -119,7 +110,7 @@ def _shown_then(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, st
 
 @ROUTES.get("/figures/{kpi}/csv")
 def as_file(ask: Ask) -> Response:
-    """Whole, with all records: what was not computed beforehand is computed now."""
+    """Whole, with all records, computed now: a file is waited for."""
     asked = kpis.checked_question(ask.hub, ask.path("kpi"), _asked(ask))
     found = kpis.show_kpi(
         ask.hub, asked.name, by=asked.by, since=asked.since, segment=asked.segment, as_of=asked.as_of,

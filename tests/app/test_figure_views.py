@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from hub.app import figure_views
 from hub.app.board import refresh
 from hub.app.erasing import erase
 from hub.app.figure_views import FigureViews, View
@@ -60,6 +62,39 @@ def test_it_is_what_all_records_say_and_is_kept_until_something_changes(world: M
     assert fresh.answer == show_kpi(w.hub, "revenue", by="year", segment="contact") != first.answer
     w.clock.advance(86_400.0)
     assert looked(w, BY_PERSON, views).at != fresh.at, "another day has other periods"
+
+
+def test_who_else_knows_a_record_is_asked_again_after_a_moment(world: MakeWorld) -> None:
+    """A record that says nothing new leaves no note; it may be the first one of its entity that somebody has."""
+    w = filled(world)
+    views, by_source = FigureViews(w.hub), {"by": "year", "segment": "source"}
+    first = looked(w, by_source, views)
+    with w.store.transaction() as tx:
+        ids = [link.id for order in tx.entities_page("order") for link in tx.links_of([order.id])]
+    assert min(ids) > 49, "ids are drawn in blocks: a later link may have the lower number"
+    with w.store.transaction() as tx:
+        order = next(row for row in tx.entities_page("order") if row.state == "live")
+        (link,) = tx.links_of([order.id])
+        tx.insert_links([replace(link, id=49, connection="crm", stream="deals", external_id="x1")])
+    assert looked(w, by_source, views).answer == first.answer, "kept for a moment"
+    w.clock.advance(61.0)
+    again = looked(w, by_source, views)
+    assert again.answer == show_kpi(w.hub, "revenue", by="year", segment="source")
+    assert again.answer != first.answer
+
+
+def test_no_more_is_kept_than_there_is_room_for(world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = filled(world)
+    views = FigureViews(w.hub)
+    ats = {by: looked(w, {"by": by, "segment": "contact"}, views).at for by in ("year", "quarter")}
+    w.clock.advance(60.0)
+    refresh(w.hub, owner="a")
+    assert {by: looked(w, {"by": by, "segment": "contact"}, views).at for by in ats} == ats, "both are kept"
+    monkeypatch.setattr(figure_views, "KEPT_BYTES", 100)
+    last = looked(w, {"by": "month", "segment": "contact"}, views)
+    w.clock.advance(1.0)
+    assert looked(w, {"by": "month", "segment": "contact"}, views) == last, "the newest has room, however large it is"
+    assert looked(w, {"by": "year", "segment": "contact"}, views).at != ats["year"]
 
 
 def test_a_page_waits_for_nothing_and_is_told_how_far_it_is(world: MakeWorld) -> None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from hub.app import sights
 from hub.app.identity import merge, unmerge
 from hub.app.ingest import ingest_page
 from hub.app.kpis import list_kpis, show_kpi
@@ -457,6 +458,20 @@ def test_the_records_behind_a_figure_make_the_figure(world: MakeWorld) -> None:
         assert (sum(own), len(own)) == (Fraction(row["value"]), row["of"])
     dollars = [each for each in orders.values() if each["currency"] != "EUR" and not each["refunded_at"]]
     assert found["left_out"] == len(dollars) > 0
+
+
+def test_page_by_page_it_is_the_figure_of_all_records_together(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sights, "PAGE", 7)
+    w = with_kpis(world())
+    load(w, made(random.Random(4), range(40), 6), people=6)
+    for each in list_kpis(w.hub):
+        for segment in ("", "source", "contact.country") if each["of"] == "order" else ("", "source"):
+            page_wise = show_kpi(w.hub, each["kpi"], by="quarter", since="2025-06-01", segment=segment)
+            whole = show_kpi(w.hub, each["kpi"], by="quarter", since="2025-06-01", segment=segment, records=True)
+            for name in ("figures", "left_out"):
+                assert page_wise[name] == whole[name], (each["kpi"], segment)
 
 
 def test_what_cannot_be_asked_is_said(world: MakeWorld) -> None:

@@ -129,3 +129,24 @@ def test_programs_get_the_same(console: Console) -> None:
     trust = get("/trust")
     assert trust["measured"] == get("/data-audits")[0]["at"]
     assert trust["rows"] == list_trust(console.hub)
+
+
+def test_a_program_is_told_to_ask_again_while_a_figure_is_computed(console: Console) -> None:
+    key, working = token(console, "read", role="viewer"), console.service.figures
+    idle = FigureViews(console.service.hub)
+    idle.stop()
+
+    def ask() -> Any:
+        return console.as_("viewer").get(
+            "/api/v1/figures/people?by=week&segment=source", Authorization=f"Bearer {key}"
+        )  # fmt: skip
+
+    try:
+        console.service.figures = idle
+        answer = ask()
+    finally:
+        console.service.figures = working
+    assert (answer.status, answer.headers["retry-after"]) == (202, "2")
+    assert orjson.loads(answer.body) == {"kpi": "people", "computing": True, "share": 0.0}
+    answer = ask()
+    assert (answer.status, orjson.loads(answer.body)["by"]) == (200, "week")
