@@ -9,6 +9,7 @@ Invariant: a board that was refreshed tells what `show_kpi` and `list_goals` tel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -28,7 +29,10 @@ from hub.store.figures import ShownRow
 BOARD = "figures.board"  # the setting that keeps it
 OFF = ("off track", "missed")
 LASTING = ("month", "quarter", "year")  # periods of which it is remembered what was shown
-HOUR_S = 3_600
+THINNED = "figures.thinned"  # the setting that tells until when what was shown stands once a day only
+HOUR_S, DAY_S = 3_600, 86_400
+HOURLY_DAYS = 90  # so long it is remembered by the hour
+DAYS_AT_ONCE = 31  # that one refreshing thins out
 
 
 def refresh(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -> list[str]:
@@ -56,6 +60,7 @@ def refresh(hub: Hub, *, owner: str, over: Callable[[], bool] = lambda: False) -
     with hub.store.reading() as tx:
         old: Mapping[str, Any] = (tx.setting(BOARD) or {}).get("kpis", {})
     commit(hub, lambda tx: _keep(tx, rows, goals, at))
+    _thin(hub, at)
     return [name for name, own in rows["month"].items() if own != old.get(name)]
 
 
@@ -78,6 +83,28 @@ def _remember(tx: Tx, rows: Mapping[str, Json], old: Mapping[str, Json], at: flo
             if before.get(row["period"]) != (row["value"], row["of"])
         ]
     tx.add_shown(fresh, since=at - at % HOUR_S)
+
+
+def _thin(hub: Hub, at: float) -> None:
+    """What was shown long ago is remembered as it stood at the end of each day (UTC)."""
+    end = at - at % DAY_S - HOURLY_DAYS * DAY_S
+    with hub.store.reading() as tx:
+        done = tx.setting(THINNED) or 0.0
+    if done >= end:
+        return
+
+    def work(tx: Tx) -> None:
+        since = done
+        for _ in range(DAYS_AT_ONCE):
+            first = tx.first_shown(since)
+            if first is None or first >= end:
+                tx.set_setting(THINNED, end)
+                return
+            since = first - first % DAY_S + DAY_S
+            tx.thin_shown(since - DAY_S, since)
+        tx.set_setting(THINNED, since)
+
+    commit(hub, work)
 
 
 # As it is shown
@@ -138,14 +165,19 @@ def beforehand(hub: Hub, kept: Mapping[str, Any], asked: Mapping[str, str]) -> D
 def shown_then(hub: Hub, name: str, by: str, as_of: float) -> list[Dict] | None:
     """Rows of show_kpi with what the board showed at an earlier moment, and what it showed last; None: not all of it.
 
-    The board remembers months, quarters and years, each as it stood at the end of an hour.
+    The board remembers months, quarters and years, each as it stood at the end of an hour; longer than 90 days ago, at
+    the end of its day.
     """
     kpis = kpis_of(hub)
     kpi, day = kpi_of(kpis, name), datetime.fromtimestamp(as_of, kpis.zone).date()
     periods = last_periods(by, day, SHOWN)
     with hub.store.reading() as tx:
         labels = [period.label for period in periods]
-        then, now = ({row.span: row for row in tx.shown(name, labels, until)} for until in (as_of, hub.clock.now()))
+        remembered = (
+            as_of if as_of >= (tx.setting(THINNED) or 0.0) else math.nextafter(as_of - as_of % DAY_S + DAY_S, 0)
+        )
+        moments = (remembered, hub.clock.now())
+        then, now = ({row.span: row for row in tx.shown(name, labels, until)} for until in moments)
     if len(then) < len(periods):
         return None
     return [

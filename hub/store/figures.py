@@ -83,6 +83,23 @@ DROP_SHOWN = Statement(
         SHOWN.c.at >= bindparam("since", type_=Float(53)),
     )
 )
+FIRST_SHOWN = Statement(lambda d: select(func.min(SHOWN.c.at)).where(SHOWN.c.at >= bindparam("since", type_=Float(53))))
+SHOWN_WITHIN = Statement(
+    lambda d: (
+        select(SHOWN.c.kpi, SHOWN.c.span, func.max(SHOWN.c.at))
+        .where(SHOWN.c.at >= bindparam("since", type_=Float(53)), SHOWN.c.at < bindparam("until", type_=Float(53)))
+        .group_by(SHOWN.c.kpi, SHOWN.c.span)
+        .having(func.count() > 1)
+    )
+)
+DROP_WITHIN = Statement(
+    lambda d: delete(SHOWN).where(
+        SHOWN.c.kpi == bindparam("the_kpi"),
+        SHOWN.c.span == bindparam("the_span"),
+        SHOWN.c.at >= bindparam("since", type_=Float(53)),
+        SHOWN.c.at < bindparam("until", type_=Float(53)),
+    )
+)
 FAR = 2**62
 
 
@@ -185,6 +202,18 @@ class Figures(Notes):
         """From now on this is shown; what was shown for a while since that moment makes room for it."""
         self._many(DROP_SHOWN, [{"the_kpi": row.kpi, "the_span": row.span, "since": since} for row in rows])
         self._insert(NEW_SHOWN, rows)
+
+    def first_shown(self, since: float) -> float | None:
+        """When anything was shown for the first time, from a moment on."""
+        found: float | None = self._rows(FIRST_SHOWN, since=since)[0][0]
+        return found
+
+    def thin_shown(self, since: float, until: float) -> None:
+        """Of what was shown of a figure and span in that time only the last stays."""
+        last = [tuple(row) for row in self._rows(SHOWN_WITHIN, since=since, until=until)]
+        self._many(
+            DROP_WITHIN, [{"the_kpi": kpi, "the_span": span, "since": since, "until": at} for kpi, span, at in last]
+        )
 
     def forget_figures(self) -> None:
         """Nothing is kept any more, and changes leave notes from now on; those until now are for counting anew."""

@@ -35,7 +35,9 @@ class FigureSum(Base, table=True):
 
 
 class FigureShown(Base, table=True):
-    """What people were shown of a figure in a span of days, from a moment on; the last of every hour."""
+    """What people were shown of a figure in a span of days, from a moment on; the last of every hour, in
+    the end of every day.
+    """
 
     __tablename__ = "figure_shown"
     kpi: str = _words(key=True)

@@ -106,6 +106,31 @@ def test_what_was_shown_then_is_shown_again(world: MakeWorld) -> None:
     assert shown_then(w.hub, "revenue", "week", seen[1][0]) is None, "weeks are not remembered"
 
 
+def test_what_was_shown_long_ago_stands_as_it_was_at_the_end_of_each_day(world: MakeWorld) -> None:
+    w, chance = world(), random.Random(7)
+    seen: list[tuple[float, dict[str, dict[str, str | None]]]] = []
+    for step in range(6):  # three times a day, of two days
+        load(w, made(chance, range(step * 20, step * 20 + 20), 9), people=9)
+        refresh(w.hub, owner="a")
+        seen.append((w.clock.now(), shown_now(w)))
+        w.clock.advance(3 * 3600.0 if step % 3 < 2 else 18 * 3600.0)
+    w.clock.advance(89 * DAY)
+    refresh(w.hub, owner="a")
+    for step, stood in enumerate((2, 2, 2, 3, 4, 5)):
+        assert told_at(w, seen[step][0]) == seen[stood][1]["revenue"], "90 days are not over for the second day"
+    w.clock.advance(DAY)
+    refresh(w.hub, owner="a")
+    for step, stood in enumerate((2, 2, 2, 5, 5, 5)):
+        assert told_at(w, seen[step][0]) == seen[stood][1]["revenue"], "as it stood at the end of the day"
+    with w.store.reading() as tx:
+        assert tx.shown("revenue", ["2026"], seen[1][0]) == [], "nothing else is kept of that day"
+
+
+def told_at(w: World, at: float) -> dict[str, str | None] | None:
+    rows = shown_then(w.hub, "revenue", "month", at)
+    return None if rows is None else {row["period"]: row["value"] for row in rows}
+
+
 def shown_now(w: World) -> dict[str, dict[str, str | None]]:
     return {each["kpi"]: {row["period"]: row["value"] for row in each["figures"]} for each in board(w.hub)["figures"]}
 
