@@ -3,7 +3,8 @@ at an earlier moment.
 
 It takes a look at all records of a kind, so no page waits for it: one thread of the process computes what was asked,
 a page tells how far it is, and what was computed is kept as long as nothing changes. What is asked again after a change
-is computed again, and meanwhile shown as it was, with its moment. Somebody who was erased is in nothing that is kept.
+is computed again, and meanwhile shown as it was, with its moment. So many answers are kept, of so many bytes together;
+another process computes its own. Somebody who was erased is in nothing that is kept.
 """
 
 from __future__ import annotations

@@ -176,14 +176,15 @@ def _plain(name: str, levels: tuple[Level, ...], *, rare: bool = False, limited:
 def tells_one(features: Sequence[Feature], told: Mapping[str, str]) -> bool:
     """Whether more speaks for one person than what namesakes have alike, or what a family does.
 
-    One thing of their own is enough if no name differs, else it takes two.
+    One thing of their own is enough if neither a name nor the birthday differs, else it takes two: a number that was
+    passed on, or typed in wrongly, makes no two namesakes of different ages one.
 
     Args:
         told: feature -> level that two reached, in words.
     """
     own = sum(level.own and told.get(each.name) == level.text for each in features for level in each.levels)
-    names = [each for each in features if each.levels in (FIRST_NAME, LAST_NAME)]
-    return own > any(told.get(each.name) == each.levels[-1].text for each in names)
+    asked = [each for each in features if each.levels in (FIRST_NAME, LAST_NAME, BIRTHDAY)]
+    return own > any(told.get(each.name) == each.levels[-1].text for each in asked)
 
 
 # Rows

@@ -76,7 +76,7 @@ def one(ask: Ask) -> Response:
     errors: list[NeedsReview] = []
     view: View | None = None
     kept = next((each for each in _board(ask)["figures"] if each["kpi"] == name), None)
-    found = board.beforehand(ask.hub, kept, asked) if kept else None
+    found: Mapping[str, Any] | None = board.beforehand(ask.hub, kept, asked) if kept else None
     if found is None:
         try:
             view = ask.service.figures.look(name, asked)

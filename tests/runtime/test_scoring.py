@@ -103,6 +103,13 @@ def test_a_birthday_that_differs_in_one_digit_is_no_proof_among_namesakes() -> N
         assert tells_one(FEATURES, {name: text for name, (text, _) in found.levels.items()}) is proof
 
 
+def test_of_two_with_different_birthdays_one_number_is_no_proof() -> None:
+    told = {"first_name": "the same", "last_name": "the same", "phone": "the same"}
+    assert tells_one(FEATURES, told)
+    assert not tells_one(FEATURES, {**told, "birthday": "differs"}), "passed on, or typed in wrongly"
+    assert tells_one(FEATURES, {**told, "birthday": "differs", "email": "the same"})
+
+
 def test_addresses_are_compared_by_street_place_and_town() -> None:
     home = {"street": "Am Weg 1", "postal_code": "10115", "city": "Berlin"}
     for change, level in (
