@@ -345,7 +345,8 @@ def _named_late(work: Work) -> list[tuple[EventRow, Rule]]:
                 wanted += [(trigger.key(member, values), rule) for member in work.members(root)]
     known = scene.tx.events_by_keys(key for key, _ in wanted) if wanted else {}
     named = [(known[key], rule) for key, rule in wanted if key in known and known[key].withdrawn_at is None]
-    return [(event, rule) for event, rule in named if rule in rules_for(work.setup.rewards, event)]
+    asked = [(event, rule) for event, rule in named if rule in rules_for(work.setup.rewards, event)]
+    return sorted(asked, key=lambda each: each[0].id or 0)
 
 
 def _settle(work: Work, event: EventRow, rule: Rule) -> None:

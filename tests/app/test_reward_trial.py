@@ -100,6 +100,23 @@ def test_a_buyer_who_is_named_by_a_first_load_is_no_occasion(world: MakeWorld, b
     assert w.grant_states() == ["reserved"]
 
 
+def test_of_buyers_who_are_named_at_once_the_older_event_comes_first(world: MakeWorld) -> None:
+    w = world(rules=RULES.replace("amount: 100 EUR", "amount: 25 EUR"))
+    w.customer("ann")
+    w.take("shop", "orders", order_record("o1", None, paid_at=None))
+    w.take("shop", "orders", order_record("o2", None))
+    w.take("shop", "orders", order_record("o1", None))  # entity 1 has event 2
+    w.take("shop", "orders", order_record("o1", "ann"), order_record("o2", "ann"))
+    w.hub.projects = Project(w.rewards)
+    found = try_rule(w.hub, "big_order", days=30)
+    assert found["outcomes"] == {"pays": 1, "RWD-BUDGET": 1}
+    (paid,) = w.grants("reserved")
+    told = {row["entity"]["id"]: row["outcome"] for row in found["rows"]}
+    with w.store.reading() as tx:
+        (event,) = [each for each in tx.events_page(after_id=0, limit=10) if each.id == paid.event_id]
+    assert told[event.entity_id] == "pays"
+
+
 def test_what_two_orders_become_when_they_are_one_is_no_occasion(world: MakeWorld) -> None:
     w = world()
     w.customer("ann")
