@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo
 
 from hub.app.connecting import Maker
 from hub.app.context import Hub
-from hub.app.derived import after_merges, with_derived
+from hub.app.derived import after_merges, compute_hook
 from hub.app.events import merge_hook
 from hub.app.publishing import as_published, publish_changes, with_published
 from hub.app.restored import is_copy
-from hub.app.rewards import reward_hook
-from hub.app.triggers import trigger_hook
+from hub.app.rewards import reward_hook, setup_of
+from hub.app.triggers import computed_hook, trigger_hook
 from hub.core.rewards import Rewards
 from hub.core.triggers import Triggers
 from hub.errors import ConfigFault, Fault
@@ -181,9 +181,12 @@ def _with_rewards(hub: Hub, project: Project) -> None:
     version = next((each.version for each in told if each.kind == "triggers"), 0)
     hub.rewards, hub.derived = project.rewards or none, project.derived
     hub.triggers = replace(project.triggers or Triggers(zone=none.zone), version=version)
-    follow = reward_hook(hub.rewards, project.canonical, then=trigger_hook(hub.triggers))
     settle = merge_hook(project.canonical, currency=project.settings.hub.currency)
-    hub.on_changes = with_derived(follow, project.derived, project.canonical)
+    hub.on_changes = reward_hook(
+        hub.rewards, project.canonical, compute=compute_hook(project.derived, project.canonical),
+        then=trigger_hook(hub.triggers),
+    )  # fmt: skip
+    hub.on_computed = computed_hook(setup_of(hub.rewards, project.canonical), hub.triggers)
     hub.on_merges = after_merges(settle, project.derived, project.canonical)
 
 

@@ -129,6 +129,7 @@ class Hub:
     copied: bool = False  # the database is a copy of one that may be at work elsewhere: nothing is written anywhere
     guards: Mapping[str, Bound] = field(default_factory=lambda: dict(DEFAULTS))
     on_changes: Callable[..., Mapping[str, int]] | None = None  # events and grants; app.rewards.on_changes
+    on_computed: Callable[..., Mapping[str, int]] | None = None  # triggers after a day's computing; app.triggers
     on_merges: Callable[..., None] | None = None  # events after a merge or its inverse; app.events.merge_hook
     derived: Derived | None = None  # computed fields and segments, if the project has some
     rewards: Rewards | None = None  # the rules in force

@@ -1,8 +1,9 @@
 """Computed fields and segments: kept up to date by what changes, and once a day by the day itself.
 
 The story of a change: whoever it touches (the person themselves, whoever a changed record names or named) is computed
-anew from their facts in the transaction of the change, after its events are kept; what comes out differently is a new
-value like any other, goes into history and puts links on notice. The story of a day: before the first sync of a day
+anew from their facts in the transaction of the change, after its events are kept and before rules look at anything;
+what comes out differently is a new value like any other, goes into history, puts links on notice and is what triggers
+may wait for. The story of a day: before the first sync of a day
 writes anything, everybody is looked at, page by page, and only who has other values now is locked and written. That is
 also when the fifths of all buyers are drawn anew, and when what a first load brought is taken in: a first load itself
 computes nothing.
@@ -21,6 +22,7 @@ from hub.app.facts import PAGE, facts_of_all, load_facts
 from hub.app.forecasting import FIT, explain_outlook, fit_if_due, kept_fit
 from hub.app.leases import KeepAlive, take
 from hub.app.listings import Dict
+from hub.app.rewards import Compute
 from hub.app.scene import Scene
 from hub.app.titles import card
 from hub.app.transact import commit
@@ -36,27 +38,19 @@ from hub.store import Tx
 
 BOUNDS, DONE, LEASE = "derived.bounds", "derived.done", "derived"  # settings, and who computes for the day
 CLOCK_FIELDS = ("phone", "mobile", "address", "country")  # they say where a person's clock is
-Hook = Callable[..., Mapping[str, int]]
 Changed = Mapping[str, Json]
 
 
 # In the transaction of a change
 
 
-def with_derived(follow: Hook, derived: Derived | None, canonical: Canonical) -> Hook:
-    """`Hub.on_changes` that computes people anew after events and grants."""
+def compute_hook(derived: Derived | None, canonical: Canonical) -> Compute | None:
+    """What `reward_hook` computes people with: after a change's events, before anything follows from them."""
     if derived is None:
-        return follow
+        return None
     subjects, own = _subjects(derived, canonical)
     looked_at = _uses(derived) | own
-
-    def on_changes(scene: Scene, *, first_load: bool) -> Mapping[str, int]:
-        counts = follow(scene, first_load=first_load)
-        if not first_load:
-            recompute(scene, derived, _touched(scene, subjects, looked_at))
-        return counts
-
-    return on_changes
+    return lambda scene: recompute(scene, derived, _touched(scene, subjects, looked_at))
 
 
 def _subjects(derived: Derived, canonical: Canonical) -> tuple[dict[str, set[str]], frozenset[str]]:
@@ -89,11 +83,11 @@ def _touched(scene: Scene, subjects: Mapping[str, set[str]], looked_at: frozense
     return found
 
 
-def recompute(scene: Scene, derived: Derived, people: Iterable[int]) -> int:
-    """Compute people anew in this scene; gives how many have other values now."""
-    asked = set(people)
+def recompute(scene: Scene, derived: Derived, people: Iterable[int]) -> dict[int, list[str]]:
+    """Compute people anew in this scene; gives which values of whom are others now."""
+    asked, changed = set(people), dict[int, list[str]]()
     if not asked:
-        return 0
+        return changed
     scene.load(asked)
     roots = {scene.root_of[each] for each in asked if each in scene.root_of}
     roots = {root for root in roots if scene.entities[root].type == PERSON and scene.entities[root].state == "live"}
@@ -102,18 +96,17 @@ def recompute(scene: Scene, derived: Derived, people: Iterable[int]) -> int:
         scene.tx, hub.canonical, derived, members, lambda root: scene.values(root) if root in scene.entities else None
     )
     today, segments = today_of(scene.tx, derived, scene.now), {}
-    changed = set()
     for root, known in facts.items():
         found = computed_values(derived, known, today)
         for name, value in differing(known.values, found).items():
             scene.set_value(root, name, value)
-            changed.add(root)
+            changed.setdefault(root, []).append(name)
             if name == SEGMENTS:
                 segments[root] = value or ()
     if segments:
         scene.store_new()
         scene.tx.set_segments(segments)
-    return len(changed)
+    return changed
 
 
 def differing(values: Changed, found: Changed) -> dict[str, Json]:
@@ -167,15 +160,15 @@ def compute_for_today(hub: Hub, *, owner: str) -> Counter[str]:
     if derived is None:
         return Counter()
     with hub.store.reading() as tx:
-        wanted = _standing(hub, tx, derived)
-        if tx.setting(DONE) == wanted:
+        wanted, done = _standing(hub, tx, derived), tx.setting(DONE)
+        if done == wanted:
             return Counter()
     epoch = commit(hub, lambda tx: take(tx, LEASE, owner, hub.clock.now()))
     if epoch is None:
         return Counter()
     try:
         with KeepAlive(hub, owner, {LEASE: epoch}) as leases:
-            counts = compute_everybody(hub, look=lambda: leases.check(LEASE))
+            counts = compute_everybody(hub, look=lambda: leases.check(LEASE), news=_is_news(done, wanted))
         commit(hub, lambda tx: tx.set_setting(DONE, {**wanted, "fit": _fitted(tx, derived)}))
         return counts
     finally:
@@ -196,12 +189,19 @@ def _standing(hub: Hub, tx: Tx, derived: Derived) -> Dict:
     }  # fmt: skip
 
 
+def _is_news(done: Json, wanted: Dict) -> bool:
+    """Whether only time went by since everybody was computed last. Other rules and what a first load brought are no
+    news: the first day with them is silent.
+    """
+    return done is not None and all(done.get(name) == wanted[name] for name in ("rules", "loaded"))
+
+
 def _fitted(tx: Tx, derived: Derived) -> Json:
     return tx.setting(FIT) if derived.needs_fit else None
 
 
-def compute_everybody(hub: Hub, *, look: Callable[[], None] = lambda: None) -> Counter[str]:
-    """Compute every person for today, by pages; writes only who has other values now."""
+def compute_everybody(hub: Hub, *, look: Callable[[], None] = lambda: None, news: bool = False) -> Counter[str]:
+    """Compute every person for today, by pages; writes only who has other values now. If that is news, it fires."""
     derived = hub.derived
     if derived is None:
         return Counter()
@@ -220,18 +220,20 @@ def compute_everybody(hub: Hub, *, look: Callable[[], None] = lambda: None) -> C
         due = [root for root, known in facts.items() if differing(known.values, computed_values(derived, known, today))]
         counts["looked"] += len(people)
         if due:
-            counts["changed"] += commit(hub, lambda tx, due=due: _write(hub, tx, derived, due))  # type: ignore[misc]
+            counts += commit(hub, lambda tx, due=due: _write(hub, tx, derived, due, news=news))  # type: ignore[misc]
         if len(rows) < PAGE:
             return counts
         after_id = rows[-1].id
 
 
-def _write(hub: Hub, tx: Tx, derived: Derived, due: Iterable[int]) -> int:
+def _write(hub: Hub, tx: Tx, derived: Derived, due: Iterable[int], *, news: bool) -> Counter[str]:
     scene = Scene(hub=hub, tx=tx, now=hub.clock.now())
-    changed = recompute(scene, derived, due)
+    counts = Counter(changed=len(recompute(scene, derived, due)))
+    if hub.on_computed is not None:
+        counts.update(hub.on_computed(scene, news=news))
     scene.mark_behind()
     scene.save()
-    return changed
+    return counts
 
 
 def _draw_fifths(hub: Hub, derived: Derived) -> None:

@@ -52,6 +52,7 @@ LOADED = "loaded"  # mark of a change in the history that a first load brought
 PLACED = (GrantState.ISSUED, GrantState.UNDELIVERED)
 
 Hook = Callable[..., Mapping[str, int]]  # (scene, *, first_load) -> counts
+Compute = Callable[[Scene], Mapping[int, Sequence[str]]]  # entity -> which of its computed fields are others now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,29 +93,43 @@ class Work:
                 self.aliases.setdefault(root, []).append(member)
 
 
-def reward_hook(rewards: Rewards, canonical: Canonical, *, then: Callable[[Work], None] | None = None) -> Hook:
-    """What `Hub.on_changes` is to be: called with a scene that has decided and not yet saved.
-
-    Args:
-        then: what follows in the same transaction: triggers.
-
-    Raises:
-        ConfigFault, MappingFault: canonical.yaml declares sums or events that cannot be computed.
-    """
+def setup_of(rewards: Rewards, canonical: Canonical) -> Setup:
+    """Raises ConfigFault, MappingFault: canonical.yaml declares sums or events that cannot be computed."""
     triggers = triggers_of(canonical, currency=rewards.currency)
-    setup = Setup(
+    return Setup(
         rewards=rewards,
         triggers=triggers,
         named={trigger.name: trigger for group in triggers.values() for trigger in group},
         derived=derivations(canonical, currency=rewards.currency),
     )
 
+
+def reward_hook(
+    rewards: Rewards,
+    canonical: Canonical,
+    *,
+    compute: Compute | None = None,
+    then: Callable[[Work], None] | None = None,
+) -> Hook:
+    """What `Hub.on_changes` is to be: called with a scene that has decided and not yet saved.
+
+    Args:
+        compute: computes anew whoever a scene touches (app.derived).
+        then: what follows in the same transaction: triggers.
+
+    Raises as `setup_of`.
+    """
+    setup = setup_of(rewards, canonical)
+
     def on_changes(scene: Scene, *, first_load: bool) -> Mapping[str, int]:
         """Returns events, events_silent, grants, grants_refused, grants_waiting_approval, grants_reversed …"""
         work = Work(setup=setup, scene=scene, first_load=first_load)
         _move_sums(work)
         _mark_history(work)
-        fresh = _keep(work, _happened(work))
+        happened = _happened(work)
+        fresh = _keep(work, happened)
+        if compute is not None and not first_load:
+            _compute(work, compute, happened)
         _settle_grants(work, fresh)
         _take_back(work, fresh)
         if then is not None:
@@ -227,6 +242,26 @@ def _mark_history(work: Work) -> None:
         for name, change in changes.items():
             if _is_history(work, root, name):
                 change[LOADED] = True
+
+
+def mark_loaded(scene: Scene, changed: Mapping[int, Iterable[str]]) -> None:
+    """Nothing follows from these changes."""
+    for root, names in changed.items():
+        for name in names:
+            if name in scene.history.get(root, ()):
+                scene.history[root][name][LOADED] = True
+
+
+def _compute(work: Work, compute: Compute, happened: Sequence[EventRow]) -> None:
+    """What is computed from history is history, too."""
+    scene = work.scene
+    silent = any(event.silent for event in happened) or any(
+        LOADED in change for changes in scene.history.values() for change in changes.values()
+    )
+    changed = compute(scene)
+    if silent:
+        mark_loaded(scene, changed)
+    work.load(())  # whoever was brought in has aliases, too
 
 
 def _is_history(work: Work, root: int, name: str) -> bool:

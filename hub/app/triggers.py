@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
-from hub.app.rewards import Work, is_news
+from hub.app.rewards import Setup, Work, is_news, mark_loaded
 from hub.app.scene import Scene
 from hub.core.triggers import (
     CHANGE,
@@ -50,6 +50,21 @@ def trigger_hook(triggers: Triggers) -> Callable[[Work], None]:
                 work.counts[names.get(state, "firings")] += 1
 
     return follow
+
+
+def computed_hook(setup: Setup, triggers: Triggers) -> Callable[..., Mapping[str, int]]:
+    """What `Hub.on_computed` is to be: called with a scene in which a day has computed people anew, not saved yet."""
+    follow = trigger_hook(triggers)
+
+    def on_computed(scene: Scene, *, news: bool) -> Mapping[str, int]:
+        work = Work(setup=setup, scene=scene, first_load=False)
+        if news:
+            follow(work)
+        else:
+            mark_loaded(scene, scene.history)
+        return +work.counts
+
+    return on_computed
 
 
 def cause_of_event(event: EventRow) -> Cause:

@@ -13,7 +13,6 @@ from decimal import Decimal
 
 from hub.core.canonical import SET_BY_TRIGGER, Canonical, CanonicalField, EntityType
 from hub.core.canonical_file import check_language, digest_of
-from hub.core.computed import COMPUTED
 from hub.core.document import Sheet, nearest
 from hub.core.expressions import compile_expression, entity_names
 from hub.core.formats import MappingFault
@@ -180,10 +179,6 @@ def _field(inner: Sheet, reading: _Reading) -> tuple[EntityType, CanonicalField]
     if entity is None or name not in entity.fields:
         names = [f"{each.name}.{one}" for each in reading.canonical.entities.values() for one in each.fields]
         inner.at("field").fault("TRG-003", f"no field {text} in canonical.yaml", nearest(text, names))
-        return None
-    if entity.fields[name].derived == COMPUTED:
-        fix = f"every: {{of: {kind}, hour: 9}} with when: over {text}; limits: or cool_down: for how often"
-        inner.at("field").fault("TRG-016", f"{text} is computed once a day, and moves by no act of anybody's", fix)
         return None
     return entity, entity.fields[name]
 

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.app.context import Connection, Hub
-from hub.app.derived import after_merges, with_derived
+from hub.app.derived import after_merges, compute_hook
 from hub.app.events import merge_hook
 from hub.app.identity import merge, unmerge
 from hub.app.ingest import ingest_page
@@ -215,7 +215,7 @@ class Year:
         )  # fmt: skip
         self.hub.projects, self.hub.derived = Project(kpis), derived
         rewards = Rewards(currency="EUR")
-        self.hub.on_changes = with_derived(reward_hook(rewards, canonical), derived, canonical)
+        self.hub.on_changes = reward_hook(rewards, canonical, compute=compute_hook(derived, canonical))
         self.hub.on_merges = after_merges(merge_hook(canonical, currency="EUR"), derived, canonical)
 
     @property

@@ -16,9 +16,9 @@ from hub.app.derived import (
     after_merges,
     compute_everybody,
     compute_for_today,
+    compute_hook,
     list_members,
     list_segments,
-    with_derived,
 )
 from hub.app.erasing import erase
 from hub.app.events import merge_hook
@@ -61,7 +61,7 @@ def fitted(w: World, text: str = DERIVED) -> World:
     derived, canonical = parse_derived(sheet, w.canonical)
     assert sheet.faults == []
     w.hub.canonical, w.hub.derived = canonical, derived
-    w.hub.on_changes = with_derived(reward_hook(w.rewards, canonical), derived, canonical)
+    w.hub.on_changes = reward_hook(w.rewards, canonical, compute=compute_hook(derived, canonical))
     w.hub.on_merges = after_merges(merge_hook(canonical, currency="EUR"), derived, canonical)
     return w
 

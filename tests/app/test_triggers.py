@@ -12,15 +12,10 @@ from hub.app.erasing import erase
 from hub.app.firings import LEASE_S, approve, drop
 from hub.app.identity import merge
 from hub.app.trigger_trial import predict
-from hub.core.canonical import CanonicalField
-from hub.core.computed import COMPUTED
-from hub.core.document import Sheet
 from hub.core.triggers import TRIES
-from hub.core.triggers_file import parse_triggers
 from hub.errors import NeedsReview, RecordRejected, RetryLater
-from hub.runtime.yaml import parse_yaml
-from tests.reward_world import DAY, START, declared, order_record
-from tests.trigger_world import HEAD, TriggerWorld, rule
+from tests.reward_world import DAY, START, order_record
+from tests.trigger_world import TriggerWorld, rule
 
 TOLD = "notice: {team: Look.}"
 
@@ -95,18 +90,6 @@ def test_a_mark_that_history_crosses_does_not_fire(make):
     assert world.firings() == []
     found, silent, _ = predict(world.hub, world.triggers, "big", since=START - DAY, until=START + DAY)
     assert (found, silent) == ([], 1)
-
-
-def test_a_field_that_is_computed_is_no_cause():
-    """It moves with the calendar, by no act of anybody's: a rule that waits for that would wait for ever."""
-    canonical = declared()
-    person = canonical.entities["contact"]
-    score = CanonicalField(name="score", type="integer", derived=COMPUTED)
-    computed = replace(person, fields={**person.fields, "score": score})
-    sheet = Sheet(parse_yaml(HEAD + rule("it", "crosses: {field: contact.score, over: 5}", TOLD), "triggers.yaml"))
-    found = parse_triggers(sheet, replace(canonical, entities={**canonical.entities, "contact": computed}))
-    assert [each.code for each in sheet.faults] == ["TRG-016"]
-    assert not found.rules
 
 
 def test_the_same_thing_three_times_within_the_span_fires_once_per_span(make):
