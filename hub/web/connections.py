@@ -18,7 +18,6 @@ from hub.app.connection_setup import (
     set_mode,
 )
 from hub.app.overview import overview
-from hub.app.past import parse_moment
 from hub.app.pausing import pause, resume
 from hub.app.people import Right
 from hub.app.runs import connection_of
@@ -170,7 +169,7 @@ def read_again(ask: Ask) -> Response:
     """Says first what it takes of the system's limits; begins at once, or with the run that follows the present one."""
     name, stream = ask.path("name"), ask.said("stream") or None
     try:
-        since = parse_moment(ask.said("since")) if ask.said("since") else None
+        since = ask.times.read(ask.said("since")).at if ask.said("since") else None
         cost = backfill_cost(ask.hub, name, stream=stream, since=since)
     except HubError as error:
         return _one(ask, error=error)

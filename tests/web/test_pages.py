@@ -19,7 +19,7 @@ from hub.model import EventRow, Grant, Json
 from hub.store.rows import SlotRow
 from hub.web.app import create_console
 from hub.web.server import WebServer, create_app, listen
-from hub.web.show import environment
+from hub.web.show import environment, prose
 from tests.projects import LEFT, LEFT_ROWS, RIGHT_ROWS
 from tests.web.console import Browser, Console, links_of
 
@@ -501,8 +501,8 @@ def test_a_bug_is_a_page_that_says_so(console: Console) -> None:
 def test_ids_and_names_in_a_sentence_stay_as_they_are_written() -> None:
     show = environment().filters
     assert show["begun"]("unknown field firstName of HubSpot") == "Unknown field firstName of HubSpot"
-    assert show["prose"]("say `missing: create`, <b>") == "say <code>missing: create</code>, &lt;b&gt;"
-    assert show["prose"]("one ` alone") == "one ` alone"
+    assert prose("say `missing: create`, <b>") == "say <code>missing: create</code>, &lt;b&gt;"
+    assert prose("one ` alone") == "one ` alone"
     assert [show["several"](name) for name in ("contact", "company", "day", "form_submission", "tax")] == [
         "contacts", "companies", "days", "form submissions", "taxes"
     ]  # fmt: skip
@@ -515,11 +515,13 @@ def test_every_template_imports_the_pieces_that_it_is_made_of() -> None:
     assert known.loader is not None
     for name in known.list_templates(extensions=["html"]):
         text, _, _ = known.loader.get_source(known, name)
-        used = set(re.findall(r"\b(chip|when|empty|run_state|grant_state|icon)\(", text))
+        used = set(re.findall(r"\b(chip|at|when|empty|run_state|grant_state|icon)\(", text))
         imported = re.search(r'{% from "_parts.html" import (.*?) with context %}', text)
         had = set(re.split(r", | as ", imported[1])) if imported else set()
         if used - had and name not in ("_parts.html", "_hold.html"):  # a piece itself; included by pages that import
             lacking[name] = used - had
+        if re.search(r"{% (from|import) (?:(?! with context).)*? %}", text):
+            lacking[name] = {"a piece that does not know whose clock the page goes by"}
     assert lacking == {}
 
 
