@@ -129,7 +129,7 @@ def waiting_counts(hub: Hub) -> dict[str, int]:
         return {
             "conflicts": waiting.conflicts, "holds": waiting.holds, "quarantine": waiting.quarantine,
             "identity": tx.count_identities().get(("review", "open"), 0), "rewards": _asked(tx), "triggers": _held(tx),
-            "plans": waiting.plans,
+            "plans": waiting.plans, "drafts": len(tx.drafts()),
         }  # fmt: skip
 
 

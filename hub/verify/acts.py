@@ -49,7 +49,7 @@ BLANKS = (
     ("salesforce", "phone", "Phone"), ("salesforce", "job_title", "Title"), ("salesforce", "birthday", "Birthdate"),
     ("hubspot", "phone", "phone"), ("hubspot", "job_title", "jobtitle"),
 )  # fmt: skip
-BORN, CORRECTED = 3, "1985-04-17"  # birthdays that a colleague corrects in one CRM, and what is written there
+CORRECTED = ("1985-04-17", "1978-11-02", "1991-08-23")  # birthdays that a colleague writes into one CRM
 ASKED = ("birthday: {type: date,", "birthday: {type: date, survivorship: manual,")  # no rule can know when one was born
 WEBSITE = "  website: {connector: website}\n"
 TRIGGERS = f"""\
@@ -233,24 +233,25 @@ class Acts:
 
     def _birthdays(self) -> None:
         """Birthdays are corrected in HubSpot, and Salesforce still says otherwise: nobody is overruled by a rule."""
-        people = [self._somebody(birthday=lambda value: value not in (None, CORRECTED)) for _ in range(BORN)]
+        people = [self._somebody(birthday=lambda value: value not in (None, *CORRECTED)) for _ in CORRECTED]
         before = {each.entity_id: self._birthday(each, "salesforce") for each in people}
-        for each in people:
-            self.twins["hubspot"].user_edit("contacts", each.ids["hubspot"], {BIRTHDAYS["hubspot"]: CORRECTED})
+        for each, day in zip(people, CORRECTED, strict=True):
+            self.twins["hubspot"].user_edit("contacts", each.ids["hubspot"], {BIRTHDAYS["hubspot"]: day})
 
         def check() -> str:
             with self.hub.store.reading() as tx:
                 asked = {row.entity_id for row in tx.conflicts(state="open", field="birthday", limit=10_000)}
             wrong = [
                 f"{_named(each)}: {'waits' if each.entity_id in asked else 'nobody was asked'}, {held}"
-                for each in people
-                if (held := tuple(self._birthday(each, name) for name in BIRTHDAYS))
-                != (before[each.entity_id], CORRECTED)
+                for each, day in zip(people, CORRECTED, strict=True)
+                if (held := tuple(self._birthday(each, name) for name in BIRTHDAYS)) != (before[each.entity_id], day)
                 or each.entity_id not in asked
             ]
             return "; ".join(wrong)
 
-        title = f"{BORN} birthdays corrected in HubSpot alone: a person is asked, and both systems keep theirs"
+        title = (
+            f"{len(CORRECTED)} birthdays corrected in HubSpot alone: a person is asked, and both systems keep theirs"
+        )
         self._add(title, ", ".join(map(_named, people)), check)
 
     def _birthday(self, person: Person, system: str) -> Json:

@@ -41,7 +41,7 @@ DONE: Mapping[str, str] = {
     "released": "Released. What was held back goes out with the next run.",
     "dropped": "Dropped. What was held back is not written.",
     "run": "A run has begun.",
-    "paused": "Paused. Nothing is read or written until it is resumed.",
+    "paused": "Paused. Nothing is read or written by itself until it is resumed.",
     "resumed": "Resumed.",
     "added": "Added, in mode observe: it is read, and nothing is written.",
     "mode": "The mode is changed.",

@@ -498,6 +498,32 @@ def test_a_bug_is_a_page_that_says_so(console: Console) -> None:
     assert "script-src 'self'" in answer.headers["content-security-policy"]
 
 
+def test_the_state_of_rewards_that_is_shown_is_the_one_that_is_marked(synced: Console) -> None:
+    viewer = synced.as_("viewer")
+    whole, given = viewer.get("/rewards").text, viewer.get("/rewards?state=issued").text
+    assert re.search(r'<a href="/rewards" aria-current="page">all</a>', whole)
+    assert "As soon as a rule’s event happens" in whole
+    assert re.search(r'<a href="/rewards\?state=issued" aria-current="page">given</a>', given)
+    assert "None is in this state." in given
+
+
+def test_a_draft_is_seen_from_every_page_until_it_is_published_or_dropped(console: Console) -> None:
+    support, admin = console.as_("support"), console.as_("admin")
+    badge = re.compile(r'href="/mappings".*?<span class="count">1<span', re.DOTALL)
+    assert not badge.search(admin.get("/").text.partition("/settings")[0])
+    number = console.conflict()
+    before = console.read("mappings/canonical.yaml")
+    assert support.post(f"/conflicts/{number}/policy", policy="newest", note="x").to.endswith("done=policy")
+    assert badge.search(admin.get("/").text.partition("/settings")[0])
+    draft = admin.get("/mappings/canonical.yaml/draft").text
+    assert "What is changed" in draft, "somebody else began it"
+    changed = re.findall(r"^[+-](?![+-]).*", html.unescape(draft), re.MULTILINE)
+    assert [(line[0], "survivorship" in line) for line in changed] == [("-", True), ("+", True)], "one line, no other"
+    admin.post("/mappings/canonical.yaml/draft", what="drop")
+    assert not badge.search(admin.get("/").text.partition("/settings")[0])
+    assert console.read("mappings/canonical.yaml") == before
+
+
 def test_ids_and_names_in_a_sentence_stay_as_they_are_written() -> None:
     show = environment().filters
     assert show["begun"]("unknown field firstName of HubSpot") == "Unknown field firstName of HubSpot"
