@@ -15,6 +15,7 @@ from hub.app.connection_setup import (
     add,
     connector_form,
     connector_forms,
+    renew_credentials,
     set_mode,
 )
 from hub.app.overview import overview
@@ -127,6 +128,19 @@ def wake(ask: Ask) -> Response:
     resume(ask.hub, ask.path("name"), by=ask.by)
     ask.service.poke([ask.path("name")])
     return ask.go(f"/connections/{ask.path('name')}", "resumed")
+
+
+@ROUTES.post("/connections/{name}/credentials", Right.CONFIGURE)
+def sign_in_anew(ask: Ask) -> Response:
+    """Other credentials in the place of those that are kept, such as after a mistake or once they expired."""
+    name = ask.path("name")
+    given = {key.removeprefix("secret."): ask.said(key) for key in ask.form if key.startswith("secret.")}
+    try:
+        renew_credentials(ask.hub, name, given, by=ask.by)
+    except ConfigFault as error:
+        return _one(ask, error=error)
+    ask.service.reload(by=ask.by)
+    return ask.go(f"/connections/{name}", "credentials")
 
 
 @ROUTES.post("/connections/{name}/mode", Right.CONFIGURE)

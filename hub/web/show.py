@@ -44,6 +44,7 @@ DONE: Mapping[str, str] = {
     "paused": "Paused. Nothing is read or written by itself until it is resumed.",
     "resumed": "Resumed.",
     "added": "Added, in mode observe: it is read, and nothing is written.",
+    "credentials": "Kept. The hub signs in with it from now on: Test tells whether it is right.",
     "mode": "The mode is changed.",
     "schedule": "The schedule is changed.",
     "backfill": "It is read again: with this run, or with the one that follows it.",
