@@ -118,9 +118,21 @@ def test_an_automatic_decision_is_listed_and_can_be_overruled(tmp_path: Path) ->
         page = agent.get("/conflicts?state=decided&kind=first_contact").text
         (path,) = {each for each in links_of(page) if re.fullmatch(r"/conflicts/\d+", each)}
         assert "the rule chose <strong>Ann</strong>" in agent.get(path).text
+        assert "overruled by" not in agent.get(path).text
         assert agent.post(path, choice="typed", value="Anne").status == 303
         found.sync()
         assert "1,ann@example.org,Anne," in found.read("data/left.csv")
+        page = agent.get(path).text
+        assert "overruled by support" in page
+        undo = re.search(r'name="choice" value="(\d+)"><p>Before a person overruled it, <strong>Ann</strong>', page)
+        assert undo is not None
+        admin = found.as_("admin")
+        assert "put it back" not in admin.get(path).text
+        assert admin.post(path, choice="typed", value="Anna").status == 409, "it is another one's last word"
+        assert agent.post(path, choice=undo[1], digest=found.digest(int(path.rpartition("/")[2]))).status == 303
+        found.sync()
+        assert "1,ann@example.org,Ann," in found.read("data/left.csv")
+        assert "Undo: put it back" not in agent.get(path).text
         viewer = found.as_("viewer")
         assert "Overrule" not in viewer.get(path).text
         assert viewer.post(path, choice="typed", value="Bad").status == 403
