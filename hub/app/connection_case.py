@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hub.app import listings
 from hub.app.backfill import streams_to_read, waiting_backfill
+from hub.app.connection_setup import kept_credentials
 from hub.app.listings import Dict
 from hub.app.overview import overview
 from hub.app.pausing import pause_of
@@ -27,5 +28,6 @@ def connection_case(service: Service, name: str) -> Dict:
         "schedule": schedule(hub, name), "again": streams_to_read(connection), "waits": waiting_backfill(hub, name),
         "hook": webhook_state(hub, name), "paused": pause_of(hub, name), "progress": service.progress(name),
         "runs": listings.runs(hub, connection=name, limit=LAST),
+        "kept": kept_credentials(hub, name),
         "slots": listings.slots(hub, connection=name, limit=LAST),
     }  # fmt: skip

@@ -23,6 +23,7 @@ from hub.runtime.settings_edit import change_connection
 from hub.runtime.settings_schema import MODES, NOT_SECRET
 from hub.store import Tx
 
+SECRET = "secret:"  # how hub.yaml refers to what is kept
 NOTHING: Mapping[str, Mapping[str, Json]] = {}
 MODE_TEXTS = {
     "observe": "The system is read; nothing is written to it.",
@@ -113,6 +114,38 @@ def _keep_secrets(hub: Hub, secrets: Mapping[str, str], *, by: str) -> None:
             tx.audit(by, "secret set", name, None, None, hub.clock.now())
 
     commit(hub, keep)
+
+
+def kept_credentials(hub: Hub, name: str) -> list[str]:
+    """What of a connection's sign-in is kept encrypted here, and so can be given anew: its keys."""
+    return sorted(_sealed(hub, name))
+
+
+def renew_credentials(hub: Hub, name: str, credentials: Mapping[str, str], *, by: str) -> list[str]:
+    """Keep other credentials in the place of those that are kept; an empty one stays as it is. Gives what is new.
+
+    Raises:
+        NotFound: no such connection. ConfigFault CFG-033: nothing was given, or something that is not kept here.
+    """
+    connection_of(hub, name)
+    sealed = _sealed(hub, name)
+    given = {key: value.strip() for key, value in credentials.items() if value.strip()}
+    if not given or given.keys() - sealed.keys():
+        fix = f"one of {', '.join(sorted(sealed))}" if sealed else "hub.yaml says where its credentials stand"
+        raise _fault("CFG-033", name, "no credential that is kept here", fix)
+    _keep_secrets(hub, {sealed[key]: value for key, value in given.items()}, by=by)
+    return sorted(given)
+
+
+def _sealed(hub: Hub, name: str) -> dict[str, str]:
+    """Key of the sign-in -> the name under which it is kept."""
+    found = hub.projects.settings.connections.get(name) if hub.projects is not None else None
+    auth = found.auth if found is not None else {}
+    return {
+        key: value.removeprefix(SECRET)
+        for key, value in auth.items()
+        if isinstance(value, str) and value.startswith(SECRET)
+    }
 
 
 def set_mode(hub: Hub, name: str, mode: str, *, by: str) -> None:

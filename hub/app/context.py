@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Protocol
+from zoneinfo import ZoneInfo
 
 from hub.app.counting import Counts
 from hub.connector import Api, Connector, Settings, Stream
@@ -141,6 +143,11 @@ class Hub:
     post: Post | None = None  # sends a signed webhook; None: nowhere
     vault: Vault | None = None  # for the hub's own secrets; None where there are none (the simulator)
     counts: Counts = field(default_factory=Counts)  # of everything, for pages
+
+    @property
+    def zone(self) -> tzinfo:
+        """By whose clock its people live."""
+        return ZoneInfo(self.projects.settings.hub.timezone) if self.projects is not None else UTC
 
     def rank(self, connection: str) -> int:
         """Place of a connection in `sources`; a connector there stands for its connections in the order of hub.yaml."""

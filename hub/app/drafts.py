@@ -7,7 +7,6 @@ draft that does not pass its checks cannot be published, and nothing ever runs w
 from __future__ import annotations
 
 import hashlib
-import io
 import shutil
 import tempfile
 from collections import Counter
@@ -19,7 +18,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from hub.app.context import Hub
@@ -38,6 +36,7 @@ from hub.errors import ConfigFault, Drifted, Fault, NotFound
 from hub.model import Json, LinkRow, SourceRecord
 from hub.runtime.registry import MAPPINGS, TRIGGERS_FILE, Project, load_project
 from hub.runtime.settings_edit import replace_file
+from hub.runtime.yaml_edit import edit_yaml
 from hub.store import Tx
 from hub.store.rows import DraftRow
 
@@ -246,27 +245,14 @@ def draft_text(hub: Hub, file: str) -> str:
 
 def edited(file: str, text: str, change: Callable[[Json], None], *, lacks: str) -> str:
     """The text with one thing changed, comments and all else as they are. Raises as `edit_draft`."""
-    editor = yaml_editor()
     try:
-        data = editor.load(text)
-        change(data)
+        return edit_yaml(text, change)
     except YAMLError as error:
         raise ConfigFault(
             [Fault(code="CFG-001", where=file, message="the draft is no YAML", fix=str(error)[:200])]
         ) from None
     except (KeyError, TypeError):
         raise NotFound(lacks, where=file) from None
-    written = io.StringIO()
-    editor.dump(data, written)
-    return written.getvalue()
-
-
-def yaml_editor() -> YAML:
-    """Reads and writes YAML and keeps what people wrote beside the data."""
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 4096
-    return editor
 
 
 # What a draft would do

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, count_entities
 from hub.app.transact import commit
 from hub.store import Tx
 
-COUNTED = "records by day"  # setting: day, UTC -> entity type -> how many live ones
+COUNTED = "records by day"  # setting: day, by the hub's clock -> entity type -> how many live ones
 KEPT = 400  # days
 SHOWN = 30
 
 
 def note_counts(hub: Hub) -> bool:
     """Count today's records, if nobody has yet."""
-    today = _day(hub.clock.now())
+    today = _day(hub)
     with hub.store.reading() as tx:
         if today in (tx.setting(COUNTED) or {}):
             return False
@@ -35,10 +35,10 @@ def growth(hub: Hub, now_counts: Mapping[str, int]) -> list[Dict]:
     """The last days that were counted and today as it is now, oldest first: {"day", "records", "types"}."""
     with hub.store.reading() as tx:
         days = dict(tx.setting(COUNTED) or {})
-    days[_day(hub.clock.now())] = now_counts
+    days[_day(hub)] = now_counts
     shown = sorted(days.items())[-SHOWN:]
     return [{"day": day, "records": sum(counts.values()), "types": counts} for day, counts in shown]
 
 
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).date().isoformat()
+def _day(hub: Hub) -> str:
+    return datetime.fromtimestamp(hub.clock.now(), hub.zone).date().isoformat()

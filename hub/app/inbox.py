@@ -181,6 +181,7 @@ def conflict_case(hub: Hub, conflict_id: int, wanted: Wanted | None = None) -> D
             "run": row.run_id,
             "following": _following(tx, row, (wanted or Wanted()).on(hub, waits=True)),
         }
+        ruling = tx.rulings([root]).get(root, {}).get(row.field)
     found["choices"] = [
         {**said, "number": number + 1, "candidate": number, "whole": _whole(row, number, declared, found["standing"])}
         for number, said in enumerate(found["candidates"])
@@ -188,7 +189,10 @@ def conflict_case(hub: Hub, conflict_id: int, wanted: Wanted | None = None) -> D
     for each in found["choices"]:
         each["stands"] = same(declared, each["whole"], found["standing"]) if row.field else each["won"]
     overruled = [each for each in found["choices"] if each["won"] and not each["stands"]]
-    found["before"] = overruled[0] if overruled and row.decided_by.startswith("ruling") else None  # to take it back
+    later = ruling if row.decided_by.startswith("rule:") and ruling is not None and ruling.at > row.at else None
+    found["overruled"] = {"by": later.by, "at": iso(later.at)} if overruled and later is not None else None
+    ruled = row.decided_by.startswith("ruling") or later is not None
+    found["before"] = overruled[0] if overruled and ruled else None  # to take it back
     spoke = Counter(each["connection"] for each in found["candidates"] if each["connection"])
     found["speakers"] = [each for each in found["choices"] if spoke[each["connection"]] == 1]
     return {**found, **_policy(declared, row)}

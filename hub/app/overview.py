@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 
 from hub.app.context import Connection, Hub
 from hub.app.growth import growth
@@ -19,6 +20,7 @@ from hub.model import RunRow
 from hub.store import Tx
 
 HOURS = 24
+HOUR_S = 3600.0
 DAY_S = 86_400.0
 RUNS_LOOKED_AT = 2000
 MOVES = ("new", "changed", "created", "updated")  # counts of a run that say that something moved
@@ -47,7 +49,7 @@ def overview(hub: Hub) -> Dict:
             "rewards": approvals, "triggers": held, "plans": waiting.plans,
         },
         "entities": dict(sorted(entities.items(), key=lambda each: -each[1])),
-        "hours": _by_hour(runs, now),
+        "hours": _by_hour(runs, now, hub.zone),
         "days": growth(hub, entities),
         "budgets": [
             {
@@ -105,16 +107,17 @@ def _calls(connection: Connection, runs: Sequence[RunRow], now: float) -> Dict:
     return {"used": used, "days": days, "of": quota.calls, "left": max(0, quota.calls - used)}
 
 
-def _by_hour(runs: Sequence[RunRow], now: float) -> list[Dict]:
-    """What moved in each of the last hours, oldest first."""
-    first = int(now // 3600) - HOURS + 1
+def _by_hour(runs: Sequence[RunRow], now: float, zone: tzinfo) -> list[Dict]:
+    """What moved in each of the last hours of that clock, oldest first."""
+    hour = datetime.fromtimestamp(now, zone).replace(minute=0, second=0, microsecond=0)
+    first = hour.timestamp() - (HOURS - 1) * HOUR_S
     moved = [Counter[str]() for _ in range(HOURS)]
     for run in runs:
-        place = int(run.started_at // 3600) - first
+        place = int((run.started_at - first) // HOUR_S)
         if 0 <= place < HOURS:
             moved[place].update({name: run.counts.get(name, 0) for name in MOVES})
     return [
-        {"at": iso((first + place) * 3600.0), "read": n["new"] + n["changed"], "written": n["created"] + n["updated"]}
+        {"at": iso(first + place * HOUR_S), "read": n["new"] + n["changed"], "written": n["created"] + n["updated"]}
         for place, n in enumerate(moved)
     ]
 
@@ -126,7 +129,7 @@ def waiting_counts(hub: Hub) -> dict[str, int]:
         return {
             "conflicts": waiting.conflicts, "holds": waiting.holds, "quarantine": waiting.quarantine,
             "identity": tx.count_identities().get(("review", "open"), 0), "rewards": _asked(tx), "triggers": _held(tx),
-            "plans": waiting.plans,
+            "plans": waiting.plans, "drafts": len(tx.drafts()),
         }  # fmt: skip
 
 

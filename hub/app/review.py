@@ -91,7 +91,9 @@ def resolve_conflict(
             return _decide_record(scene, conflict, value, candidate, by=by, note=note, digest=digest)
         declared = scene.entity_type(root).fields[conflict.field]
         standing = scene.values(root).get(conflict.field)
-        _refuse_drift(conflict, declared, standing, digest)
+        last = scene.rulings[root].get(conflict.field)
+        own = last is not None and last.by == by and last.at > conflict.at and same(declared, standing, last.value)
+        _refuse_drift(conflict, declared, standing, digest, own=own)
         _refuse_old_question(tx, conflict, root)
         ruling = RulingRow(
             id=tx.reserve_ids("ruling", 1)[0], entity_id=root, field=conflict.field,
@@ -146,11 +148,14 @@ def _decide_record(
     )  # fmt: skip
 
 
-def _refuse_drift(conflict: ConflictRow, declared: CanonicalField, standing: Json, digest: str | None) -> None:
+def _refuse_drift(
+    conflict: ConflictRow, declared: CanonicalField, standing: Json, digest: str | None, *, own: bool
+) -> None:
+    """What is no longer as the person saw it is not decided; what stands by their own last word may be taken back."""
     where = f"conflict {conflict.id}"
     if digest is not None and digest != conflict.digest and "no_digest" not in PLANTED:
         raise Drifted("this conflict has changed since it was shown", where=where, fix="look at it again, then decide")
-    if conflict.state == "closed" and not same(declared, standing, conflict.winner):
+    if conflict.state == "closed" and not own and not same(declared, standing, conflict.winner):
         raise Drifted(
             "it was decided before, and the value has moved on since", where=where, fix="hub why shows what stands now"
         )

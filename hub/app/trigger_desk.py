@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from hub.app.context import Hub
 from hub.app.listings import Dict, iso
@@ -102,7 +101,7 @@ def _words(rule: TriggerRule) -> list[tuple[str, str]]:
             else "",
         ),
         ("approval", "a person lets each of them go" if rule.approve else ""),
-        ("from", f"{datetime.fromtimestamp(rule.active_from, UTC):%Y-%m-%d %H:%M} UTC"),
+        ("from", iso(rule.active_from) or ""),
     ]
 
 

@@ -19,7 +19,6 @@ from hub.app.drafts import (
     edited,
     mapping_case,
     text_of_file,
-    yaml_editor,
 )
 from hub.app.listings import Dict, iso
 from hub.app.trigger_desk import rule_row
@@ -29,6 +28,7 @@ from hub.errors import ConfigFault, NeedsReview, NotFound
 from hub.model import Json
 from hub.runtime.registry import TRIGGERS_FILE
 from hub.runtime.yaml import parse_yaml
+from hub.runtime.yaml_edit import yaml_editor
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 EMPTY = "# What the hub does when something happens; docs/triggers.md has every key.\nlanguage: 1\nrules: {}\n"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from ruamel.yaml import YAML
 
 from hub.core.document import Sheet
 from hub.errors import ConfigFault, Fault
 from hub.model import Json
 from hub.runtime.settings_schema import read_settings
 from hub.runtime.yaml import load_yaml, parse_yaml
+from hub.runtime.yaml_edit import edit_yaml
 
 NEW_MODE = 0o644
 
@@ -74,21 +72,19 @@ def _put(section: dict[str, Json], changes: Mapping[str, Json]) -> None:
 
 def _edit(path: Path, name: str, edit: Callable[[dict[str, Json]], None]) -> None:
     load_yaml(path)  # a file that cannot be read is not edited
-    editor = YAML()  # round trip
-    editor.preserve_quotes = True
-    editor.width = 4096
-    data = editor.load(path.read_text("utf-8-sig")) or {}
-    if data.get("connections") is None:
-        data["connections"] = {}
-    edit(data["connections"])
-    written = io.StringIO()
-    editor.dump(data, written)
-    sheet = Sheet(parse_yaml(written.getvalue(), path.name))
+
+    def change(data: Json) -> None:
+        if data.get("connections") is None:
+            data["connections"] = {}
+        edit(data["connections"])
+
+    text = edit_yaml(path.read_text("utf-8-sig"), change)
+    sheet = Sheet(parse_yaml(text, path.name))
     settings = read_settings(sheet)
     wrong = [*sheet.faults, *settings.faults.get(name, ())]
     if wrong:
         raise ConfigFault(wrong)
-    replace_file(path, written.getvalue())
+    replace_file(path, text)
 
 
 def replace_file(path: Path, text: str) -> None:

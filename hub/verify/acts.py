@@ -40,6 +40,7 @@ REFUNDED = "349.00"
 
 OWNERS = {"salesforce": "OwnerId", "hubspot": "hubspot_owner_id"}  # fields of a task there
 SUBJECTS = {"salesforce": "Subject", "hubspot": "hs_task_subject"}
+BIRTHDAYS = {"salesforce": "Birthdate", "hubspot": "date_of_birth"}
 DEMO = "demo"  # who looks at the data
 DOUBLES, WRONG = 10, 3  # people typed in again (one in thirty at most), numbers that cannot be right
 COPIED = ("firstname", "lastname", "phone", "date_of_birth", "address", "city", "zip", "country", "jobtitle")
@@ -48,6 +49,8 @@ BLANKS = (
     ("salesforce", "phone", "Phone"), ("salesforce", "job_title", "Title"), ("salesforce", "birthday", "Birthdate"),
     ("hubspot", "phone", "phone"), ("hubspot", "job_title", "jobtitle"),
 )  # fmt: skip
+CORRECTED = ("1985-04-17", "1978-11-02", "1991-08-23")  # birthdays that a colleague writes into one CRM
+ASKED = ("birthday: {type: date,", "birthday: {type: date, survivorship: manual,")  # no rule can know when one was born
 WEBSITE = "  website: {connector: website}\n"
 TRIGGERS = f"""\
 # What the demo's hub does when something happens; docs/triggers.md has every key.
@@ -92,7 +95,10 @@ goals:
 
 
 def write_rules(place: Path, company: Company, now: float) -> None:
-    """Triggers, one more reward rule, two goals of which one cannot be reached; and a website that tracks."""
+    """Triggers, one more reward rule, two goals of which one cannot be reached; a website that tracks.
+
+    And a field about which a person is asked wherever two systems differ: the birthday.
+    """
     mappings, settings = place / "mappings", place / "hub.yaml"
     (mappings / "triggers.yaml").write_text(TRIGGERS, "utf-8")
     with (mappings / "rewards.yaml").open("a", encoding="utf-8") as file:
@@ -102,6 +108,8 @@ def write_rules(place: Path, company: Company, now: float) -> None:
     span = {"since": today - timedelta(days=HALF), "deadline": today + timedelta(days=HALF)}
     goals = GOALS.format(near=max(2, round(1.5 * forms)), far=3 * forms + 10, **span)  # half of the time is over
     (mappings / "goals.yaml").write_text(goals, "utf-8")
+    canonical = (mappings / "canonical.yaml").read_text("utf-8")
+    (mappings / "canonical.yaml").write_text(canonical.replace(*ASKED), "utf-8")
     text = settings.read_text("utf-8")
     if "  website:" not in text:
         settings.write_text(text + WEBSITE, "utf-8")
@@ -132,6 +140,7 @@ class Acts:
         self._views()
         self._spend()
         self._refund()
+        self._birthdays()
 
     def run_after_form(self, email: str) -> None:
         self._answer(email)
@@ -219,6 +228,34 @@ class Acts:
             grants = tx.grants(rule="after_a_day")
             roots = tx.roots({grant.subject_id for grant in grants} | {person.entity_id})
         return [grant.state for grant in grants if roots[grant.subject_id] == roots[person.entity_id]]
+
+    # What only a person can say
+
+    def _birthdays(self) -> None:
+        """Birthdays are corrected in HubSpot, and Salesforce still says otherwise: nobody is overruled by a rule."""
+        people = [self._somebody(birthday=lambda value: value not in (None, *CORRECTED)) for _ in CORRECTED]
+        before = {each.entity_id: self._birthday(each, "salesforce") for each in people}
+        for each, day in zip(people, CORRECTED, strict=True):
+            self.twins["hubspot"].user_edit("contacts", each.ids["hubspot"], {BIRTHDAYS["hubspot"]: day})
+
+        def check() -> str:
+            with self.hub.store.reading() as tx:
+                asked = {row.entity_id for row in tx.conflicts(state="open", field="birthday", limit=10_000)}
+            wrong = [
+                f"{_named(each)}: {'waits' if each.entity_id in asked else 'nobody was asked'}, {held}"
+                for each, day in zip(people, CORRECTED, strict=True)
+                if (held := tuple(self._birthday(each, name) for name in BIRTHDAYS)) != (before[each.entity_id], day)
+                or each.entity_id not in asked
+            ]
+            return "; ".join(wrong)
+
+        title = (
+            f"{len(CORRECTED)} birthdays corrected in HubSpot alone: a person is asked, and both systems keep theirs"
+        )
+        self._add(title, ", ".join(map(_named, people)), check)
+
+    def _birthday(self, person: Person, system: str) -> Json:
+        return self.twins[system].snapshot("contacts")[person.ids[system]]["fields"].get(BIRTHDAYS[system])
 
     # The clock, and the goals
 

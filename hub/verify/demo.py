@@ -56,6 +56,7 @@ class Result:
 
     connections: list[dict[str, Json]] = field(default_factory=list)
     conflicts: list[dict[str, Json]] = field(default_factory=list)
+    waiting: int = 0  # of those, how many wait for a person
     rewards: list[dict[str, Json]] = field(default_factory=list)
     precision: float = 0.0
     recall: float = 0.0
@@ -74,7 +75,8 @@ class Result:
 
     def document(self) -> dict[str, Json]:
         return {
-            "ok": self.ok, "connections": self.connections, "conflicts": self.conflicts, "rewards": self.rewards,
+            "ok": self.ok, "connections": self.connections, "conflicts": self.conflicts, "waiting": self.waiting,
+            "rewards": self.rewards,
             "matching": {"precision": self.precision, "recall": self.recall}, "converged": self.verdict.converged,
             "compared": {"records": self.verdict.records, "fields": self.verdict.fields, "listed": self.verdict.listed},
             "differences": [*self.verdict.differences, *self.verdict.unknown], "scenes": self.scenes,
@@ -116,7 +118,7 @@ def run(
             result.seconds = time.monotonic() - began
             screen.ending(result.document())
             if serve and not json and screen.console.is_terminal:
-                _stay(hub, place, port, screen)
+                _stay(hub, place, port, screen, result.waiting)
         finally:
             hub.store.close()
     if json:
@@ -152,6 +154,7 @@ def _play(hub: Hub, place: Path, port: int, twins: dict[str, TwinClient], compan
     result.lead_seconds = None if day.lead_seconds is None else round(day.lead_seconds, 2)
     result.connections = [_connection_row(hub, name) for name in hub.connections]
     result.conflicts = _conflicts(hub)
+    result.waiting = sum(row["state"] == "open" for row in result.conflicts)
     result.rewards = listings.rewards(hub)
     return result
 
@@ -257,11 +260,11 @@ def _let_rest(hub: Hub) -> None:
         sync_now(hub, pull=False)
 
 
-def _stay(hub: Hub, place: Path, port: int, screen: Screen) -> None:
+def _stay(hub: Hub, place: Path, port: int, screen: Screen, waiting: int) -> None:
     """Keep everything up, the console too, for whoever wants to try by hand; its figures are told from the start."""
     refresh(hub, owner=GUEST)
     with running_hub(place, port, screen):
-        screen.staying(place, console_link(hub, port))
+        screen.staying(place, console_link(hub, port), waiting)
         try:
             while True:
                 time.sleep(3600)
@@ -314,12 +317,12 @@ def _connection_row(hub: Hub, name: str) -> dict[str, Json]:
 
 
 def _conflicts(hub: Hub) -> list[dict[str, Json]]:
-    """Every conflict that is not one of first contact, with winner and reason."""
+    """Every conflict that waits; and what was decided, with winner and reason, but for first contacts."""
     return [
         {
             key: row[key]
             for key in ("conflict", "entity", "field", "kind", "state", "decided_by", "winner", "candidates")
         }
         for row in listings.conflicts(hub, state=None)
-        if row["kind"] != "first_contact"
+        if row["kind"] != "first_contact" or row["state"] == "open"
     ]

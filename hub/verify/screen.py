@@ -99,12 +99,20 @@ class Screen:
             self.console.print(Text.assemble(mark, scene["title"], (f"  {scene['wrong'] or ''}", "red")))
         self._verdict(found)
 
-    def _conflicts(self, rows: Sequence[Mapping[str, Json]]) -> None:
+    def _conflicts(self, found: Sequence[Mapping[str, Json]]) -> None:
+        waiting = [row for row in found if row["state"] == "open"]
+        if waiting:
+            said = [{**row, "said": ", ".join(_said(each) for each in row["candidates"])} for row in waiting[:SHOWN]]
+            self.note("These wait for a person: their field's rule is `manual`, and two systems differ.")
+            self._table(said, ("conflict", "entity", "field", "said"))
+            if len(waiting) > SHOWN:
+                self.note(f"… and {len(waiting) - SHOWN} more that wait")
+        rows = [row for row in found if row["state"] != "open"]
         shown = [
             {
                 **{name: row[name] for name in ("conflict", "entity", "field", "kind", "winner")},
                 "lost": ", ".join(_short(each["value"]) for each in row["candidates"] if not each["won"]),
-                "reason": row["decided_by"] or "waits for a person",
+                "reason": row["decided_by"],
             }
             for row in rows[:SHOWN]
         ]
@@ -117,6 +125,7 @@ class Screen:
         matching, compared = found["matching"], found["compared"]
         lines = [
             ("converged", found["converged"], f"{compared['fields']} values of {compared['records']} vendor records"),
+            ("asked, not guessed", True, f"{_several(found['waiting'], 'conflict')} in the inbox"),
             ("third sync writes", found["third_sync_writes"] == 0, str(found["third_sync_writes"])),
             ("matching", True, f"precision {matching['precision']:.4f}, recall {matching['recall']:.4f}"),
             ("lead in both CRMs", found["lead_seconds"] is not None, f"{found['lead_seconds']} s after the form"),
@@ -129,10 +138,12 @@ class Screen:
         word = Text("All of it holds.", "bold green") if found["ok"] else Text("Not all of it holds.", "bold red")
         self.console.print(Text.assemble(word, f"  ({found['seconds']:.1f} s)"))
 
-    def staying(self, place: Path, link: str) -> None:
+    def staying(self, place: Path, link: str, waiting: int) -> None:
         self.console.print()
         self.console.print("Everything keeps running. The console, signed in once by this link:")
         self.console.print(Text(f"  {link}", "bold"), soft_wrap=True)
+        if waiting:
+            self.console.print(f"In its inbox, under Conflicts, {_several(waiting, 'conflict')} can be decided.")
         self.console.print(f"Or look around from another terminal; the hub's project is {place}:")
         for command in ("user link demo", "conflicts list --all", f"why contact:{NEWCOMER}", "runs list"):
             self.console.print(f"  hub {command} --project {place}", soft_wrap=True)
@@ -149,6 +160,15 @@ class Screen:
             table.add_row(*(Text(_short(row.get(name))) for name in names))
         if table.row_count:
             self.console.print(table)
+
+
+def _said(candidate: Mapping[str, Json]) -> str:
+    """salesforce 1980-02-01."""
+    return f"{candidate['connection'] or 'the hub'} {_short(candidate['value'])}"
+
+
+def _several(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _short(value: Json) -> str:

@@ -66,6 +66,15 @@ class Secret(BaseModel):
     secret: str = Field(min_length=1, max_length=4000)
 
 
+class Credentials(BaseModel):
+    """Credentials in the place of those that are kept."""
+
+    model_config = closed({"credentials": {"token": "pat-eu1-…"}})
+    credentials: dict[Annotated[str, Field(max_length=80)], SecretStr] = Field(
+        min_length=1, max_length=40, description="Kept encrypted; never shown, logged or written into a file."
+    )
+
+
 class NewConnection(BaseModel):
     """A connection to be added. Its form tells what it needs: /connectors/{connector}."""
 
@@ -190,6 +199,15 @@ def read_again(service: Hubs, person: Runner, connection: Name, it: Again) -> Bo
     """Read a system again: with a run that begins now, or with the one that follows the present one."""
     at = parse_moment(it.since) if it.since else None
     return service.read_again(connection, stream=it.stream, since=at, by=person.name)
+
+
+@ROUTER.post("/connections/{connection}/credentials")
+def renew_credentials(service: Hubs, person: Admin, connection: Name, it: Credentials) -> Body:
+    """Keep other credentials in the place of those that are kept encrypted; what is not named stays as it is."""
+    given = {key: value.get_secret_value() for key, value in it.credentials.items()}
+    kept = connection_setup.renew_credentials(service.hub, connection, given, by=person.name)
+    service.reload(by=person.name)
+    return {"kept": kept}
 
 
 @ROUTER.get("/connections/{connection}/webhooks")

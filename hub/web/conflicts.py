@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -18,8 +17,9 @@ from hub.app.review import UNSET, release_conflict, resolve_conflict
 from hub.app.saved_views import drop_view, keep_view, views_of
 from hub.errors import HubError, NeedsReview
 from hub.web.confirm import unsure
-from hub.web.show import moment, words
+from hub.web.show import words
 from hub.web.site import Ask, Routes, status_of
+from hub.web.times import Times, moment
 
 ROUTES = Routes()
 PLACE = "conflicts"  # of views
@@ -83,7 +83,7 @@ def _one(ask: Ask, error: HubError | None = None) -> Response:
     case = conflict_case(ask.hub, ask.number("conflict"), Wanted(**dict(parse_qsl(narrowing))))
     status = 200 if error is None else status_of(error)
     return ask.page(
-        "conflict.html", status, case=case, error=error, lines=windows(case["choices"]), narrowing=narrowing,
+        "conflict.html", status, case=case, error=error, lines=windows(case["choices"], ask.times), narrowing=narrowing,
         within=_within(narrowing),
         policies=policies(ask.hub, ask.number("conflict")) if case["field"] else [],
     )  # fmt: skip
@@ -129,6 +129,8 @@ def _typed(ask: Ask) -> Any:
     parts = {name.removeprefix("part."): ask.said(name) for name in ask.form if name.startswith("part.")}
     if parts:
         return {name: text or None for name, text in parts.items()}
+    if ask.said("moment"):
+        return ask.times.utc(ask.said("moment"))
     text = ask.said("value").strip()
     if not text:
         return None
@@ -206,7 +208,7 @@ def release(ask: Ask) -> Response:
 WIDTH, LEFT, STEP = 640, 120, 34
 
 
-def windows(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def windows(choices: Sequence[Mapping[str, Any]], times: Times) -> dict[str, Any]:
     """Each candidate's window on one axis, ready to be drawn; an open beginning reaches to the left edge."""
     ends = [(moment(each["after"]), moment(each["before"])) for each in choices]
     known = sorted(at.timestamp() for pair in ends for at in pair if at is not None)
@@ -229,10 +231,14 @@ def windows(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "y": 12 + row * STEP, "open": after is None, "end": end,
             }
         )  # fmt: skip
-    said = {_clock(at, spread): place(at) for at in (known[-1], known[0])}  # two that read alike are one
+    said = {times.mark(at, spread): place(at) for at in (known[-1], known[0])}  # two that read alike are one
     marks = [{"x": x, "text": text} for text, x in reversed(said.items())]
-    return {"bars": bars, "height": 12 + len(bars) * STEP + 26, "width": WIDTH, "left": LEFT, "marks": marks}
-
-
-def _clock(at: float, spread: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%d %b %H:%M:%S" if spread < 86_400 else "%d %b %H:%M")
+    zone = times.names(each[side] for each in choices for side in ("after", "before") if each[side])
+    return {
+        "bars": bars,
+        "height": 12 + len(bars) * STEP + 26,
+        "width": WIDTH,
+        "left": LEFT,
+        "marks": marks,
+        "zone": zone,
+    }

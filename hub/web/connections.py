@@ -15,10 +15,10 @@ from hub.app.connection_setup import (
     add,
     connector_form,
     connector_forms,
+    renew_credentials,
     set_mode,
 )
 from hub.app.overview import overview
-from hub.app.past import parse_moment
 from hub.app.pausing import pause, resume
 from hub.app.people import Right
 from hub.app.runs import connection_of
@@ -130,6 +130,19 @@ def wake(ask: Ask) -> Response:
     return ask.go(f"/connections/{ask.path('name')}", "resumed")
 
 
+@ROUTES.post("/connections/{name}/credentials", Right.CONFIGURE)
+def sign_in_anew(ask: Ask) -> Response:
+    """Other credentials in the place of those that are kept, such as after a mistake or once they expired."""
+    name = ask.path("name")
+    given = {key.removeprefix("secret."): ask.said(key) for key in ask.form if key.startswith("secret.")}
+    try:
+        renew_credentials(ask.hub, name, given, by=ask.by)
+    except ConfigFault as error:
+        return _one(ask, error=error)
+    ask.service.reload(by=ask.by)
+    return ask.go(f"/connections/{name}", "credentials")
+
+
 @ROUTES.post("/connections/{name}/mode", Right.CONFIGURE)
 def mode(ask: Ask) -> Response:
     set_mode(ask.hub, ask.path("name"), ask.said("mode"), by=ask.by)
@@ -170,7 +183,7 @@ def read_again(ask: Ask) -> Response:
     """Says first what it takes of the system's limits; begins at once, or with the run that follows the present one."""
     name, stream = ask.path("name"), ask.said("stream") or None
     try:
-        since = parse_moment(ask.said("since")) if ask.said("since") else None
+        since = ask.times.read(ask.said("since")).at if ask.said("since") else None
         cost = backfill_cost(ask.hub, name, stream=stream, since=since)
     except HubError as error:
         return _one(ask, error=error)

@@ -14,7 +14,6 @@ from hub.app.audit_findings import in_words
 from hub.app.audit_report import as_page, past_audits
 from hub.app.csv_out import as_csv
 from hub.app.figure_views import View
-from hub.app.past import parse_moment
 from hub.app.people import Right
 from hub.app.trust_drafts import propose_order
 from hub.app.trusting import kept_trust
@@ -79,7 +78,7 @@ def one(ask: Ask) -> Response:
     found: Mapping[str, Any] | None = board.beforehand(ask.hub, kept, asked) if kept else None
     if found is None:
         try:
-            view = ask.service.figures.look(name, asked)
+            view = ask.service.figures.look(name, _by_utc(ask, asked))
             found = _shown_then(ask, kept, asked) if view.answer is None else {**view.answer, "at": view.at}
         except NeedsReview as error:
             errors.append(error)
@@ -95,12 +94,17 @@ def _asked(ask: Ask) -> dict[str, str]:
     return {key: ask.query(key) or "" for key in ("by", "segment", "as_of", "records", "since")}
 
 
+def _by_utc(ask: Ask, asked: Mapping[str, str]) -> dict[str, str]:
+    """The same question with its moment as everything but a page has it."""
+    return {**asked, "as_of": ask.times.utc(asked["as_of"]) if asked["as_of"] else ""}
+
+
 def _shown_then(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, str]) -> Mapping[str, Any] | None:
     """What the board showed at the moment that is asked about, until it is known which records make the difference."""
     by = asked["by"] or "month"
     if kept is None or not asked["as_of"] or any(asked[key] for key in ("segment", "records", "since")):
         return None
-    rows = board.shown_then(ask.hub, kept["kpi"], by, parse_moment(asked["as_of"]))
+    rows = board.shown_then(ask.hub, kept["kpi"], by, ask.times.read(asked["as_of"]).at)
     return (
         None
         if rows is None
@@ -111,7 +115,7 @@ def _shown_then(ask: Ask, kept: Mapping[str, Any] | None, asked: Mapping[str, st
 @ROUTES.get("/figures/{kpi}/csv")
 def as_file(ask: Ask) -> Response:
     """Whole, with all records, computed now: a file is waited for."""
-    asked = kpis.checked_question(ask.hub, ask.path("kpi"), _asked(ask))
+    asked = kpis.checked_question(ask.hub, ask.path("kpi"), _by_utc(ask, _asked(ask)))
     found = kpis.show_kpi(
         ask.hub, asked.name, by=asked.by, since=asked.since, segment=asked.segment, as_of=asked.as_of,
         records=asked.records,

@@ -23,8 +23,8 @@ from hub.app.overview import overview
 from hub.app.people import Right
 from hub.app.review import drop_hold
 from hub.app.titles import cards_of
-from hub.web.show import moment
 from hub.web.site import Ask, Routes
+from hub.web.times import Times, moment
 
 ROUTES = Routes()
 PAGE = 40
@@ -35,20 +35,20 @@ ROWS_OF_RUN = 100
 @ROUTES.get("/")
 def front(ask: Ask) -> Response:
     found = overview(ask.hub)
-    return ask.page("overview.html", it=found, bars=bars(found["hours"]))
+    return ask.page("overview.html", it=found, bars=bars(found["hours"], ask.times))
 
 
-def bars(hours: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What moved per hour as bars: read above the line, written below."""
+def bars(hours: Sequence[Mapping[str, Any]], times: Times) -> dict[str, Any]:
+    """What moved per hour as bars: read above the line, written below. Hours are those of that clock."""
     top = max((max(each["read"], each["written"]) for each in hours), default=0)
     if not top:
         return {}
     return {
-        "top": top,
+        "top": top, "zone": times.names(each["at"] for each in hours),
         "bars": [
             {
                 "x": 8 + place * 26, "up": round(70 * each["read"] / top, 1),
-                "down": round(70 * each["written"] / top, 1), "hour": each["at"][11:13], **each,
+                "down": round(70 * each["written"] / top, 1), "hour": times.hour(each["at"]), **each,
             }
             for place, each in enumerate(hours)
         ],

@@ -12,7 +12,7 @@ from hub.app.erasing import PEOPLE, erase, preview_erase
 from hub.app.identity import merge, preview_merge, unmerge
 from hub.app.listings import count_entities
 from hub.app.notes import add_note
-from hub.app.past import parse_moment, show
+from hub.app.past import show
 from hub.app.people import Right
 from hub.app.personal import export
 from hub.app.records import browse, record
@@ -69,24 +69,22 @@ def did(ask: Ask) -> Response:
 
 @ROUTES.get("/records/{target}/as-of")
 def as_it_was(ask: Ask) -> Response:
-    """The values as they stood at a moment, UTC, or after one of the changes (step 0: as they were first).
-
-    A form's field for a moment leaves seconds and zone out.
-    """
+    """The values as they stood at a moment, or after one of the changes (step 0: as they were first)."""
     it = record(ask.hub, ask.path("target"))
     moments = _moments(it)
     said, step = ask.query("at") or "", ask.edge("step")
     if not said:
         step = min(step if step is not None else len(moments) - 1, len(moments) - 1)
         said = moments[step]
-    at = parse_moment(f"{said}:00Z" if len(said) == len("2026-11-02T08:10") else said)
-    then, now = show(ask.hub, ask.path("target"), as_of=at), {row["field"]: row["value"] for row in it["fields"]}
+    entered = ask.times.read(said)
+    then = show(ask.hub, ask.path("target"), as_of=entered.at)
+    now = {row["field"]: row["value"] for row in it["fields"]}
     known = {row["field"] for row in then["fields"]}
     then["fields"] += [{"field": name, "value": None} for name in now if name not in known]
     return ask.page(
         "past.html" if ask.wants_part else "as_of.html", it={**then, "title": it["title"]}, named=it["named"],
-        now=now, moments=moments,
-        step=step if step is not None else sum(each <= said for each in moments[1:]),
+        now=now, moments=moments, entered=entered,
+        step=step if step is not None else sum(each <= (then["as_of"] or said) for each in moments[1:]),
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def all_of_them(ask: Ask) -> Response:
     return ask.page(
         "rewards.html",
         it=found,
-        state=state,
+        only=state,
         more=more,
         rules=reward_rules(ask.hub),
         in_draft=rules_in_draft(ask.hub) if ask.who.may(Right.CONFIGURE) else [],

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
@@ -19,6 +19,7 @@ from hub.app.listings import places_of
 from hub.app.overview import waiting_counts
 from hub.app.people import Right
 from hub.app.reference_errors import meaning_of
+from hub.web.times import Times, span
 
 if TYPE_CHECKING:
     from hub.web.site import Ask
@@ -40,9 +41,10 @@ DONE: Mapping[str, str] = {
     "released": "Released. What was held back goes out with the next run.",
     "dropped": "Dropped. What was held back is not written.",
     "run": "A run has begun.",
-    "paused": "Paused. Nothing is read or written until it is resumed.",
+    "paused": "Paused. Nothing is read or written by itself until it is resumed.",
     "resumed": "Resumed.",
     "added": "Added, in mode observe: it is read, and nothing is written.",
+    "credentials": "Kept. The hub signs in with it from now on: Test tells whether it is right.",
     "mode": "The mode is changed.",
     "schedule": "The schedule is changed.",
     "backfill": "It is read again: with this run, or with the one that follows it.",
@@ -79,35 +81,36 @@ DONE: Mapping[str, str] = {
 # Values
 
 
-def text_of(value: Any) -> str:
-    """A canonical value as a person would write it."""
+def text_of(value: Any, times: Times | None = None) -> str:
+    """A canonical value as a person would write it; moments by their clock, or as they are without one."""
     if value is None or value == "" or value == []:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return _document(value)
+        return _document(value, times)
     if isinstance(value, list | tuple | set):
-        return ", ".join(text_of(each) for each in value)
-    return str(value)
+        return ", ".join(text_of(each, times) for each in value)
+    return times.value(str(value)) if times else str(value)
 
 
-def _document(value: Mapping[str, Any]) -> str:
+def _document(value: Mapping[str, Any], times: Times | None) -> str:
     if "minor" in value and "currency" in value:
         return money(value["minor"], value["currency"])
     if "state" in value and set(value) <= {"state", "at", "source"}:
-        since = f" since {str(value['at'])[:10]}" if value.get("at") else ""
+        at = str(value.get("at") or "")
+        since = f" since {times.day(at) if times else at[:10]}" if at else ""
         by = f" ({value['source']})" if value.get("source") else ""
         return f"{str(value['state']).replace('_', ' ')}{since}{by}"
     if "last_name" in value:  # a name: its parts are said one after the other
         return " ".join(str(part) for part in value.values() if part) or NOTHING
     if all(part is None or isinstance(part, str | int | float | bool) for part in value.values()):
-        return ", ".join(text_of(part) for part in value.values() if part not in (None, "")) or NOTHING
+        return ", ".join(text_of(part, times) for part in value.values() if part not in (None, "")) or NOTHING
     return orjson.dumps(value, default=str).decode()
 
 
-def short(value: Any, longest: int = LONGEST) -> str:
-    text = text_of(value)
+def short(value: Any, longest: int = LONGEST, times: Times | None = None) -> str:
+    text = text_of(value, times)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -159,43 +162,6 @@ def pretty(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
 
 
-# Times
-
-
-def moment(iso: str | None) -> datetime | None:
-    return datetime.fromisoformat(iso) if iso else None
-
-
-def ago(iso: str | None, now: float) -> str:
-    """How long ago, roughly; with the date where that is more use."""
-    at = moment(iso)
-    if at is None:
-        return "never"
-    gone = now - at.timestamp()
-    if gone > 8 * 86_400:
-        return at.strftime("%d %b %Y")
-    return f"in {span(-gone)}" if gone < -1 else "just now" if gone < 5 else f"{span(gone)} ago"
-
-
-def span(seconds: float | None) -> str:
-    """95 -> 1 min 35 s."""
-    if seconds is None:
-        return "–"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    for size, unit, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= size:
-            whole, rest = divmod(int(seconds), size)
-            part = rest // smaller
-            return f"{whole} {unit} {part} {below}" if part and whole < 3 else f"{whole} {unit}"
-    return f"{int(seconds)} s"
-
-
-def exact(iso: str | None) -> str:
-    at = moment(iso)
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "at no known time"
-
-
 # Charts
 
 
@@ -213,6 +179,31 @@ def spark(values: list[float], width: int = 120, height: int = 28) -> str:
 # Templates
 
 
+@pass_context
+def _say(context: Context, value: Any) -> str:
+    return text_of(value, context["times"])
+
+
+@pass_context
+def _short(context: Context, value: Any, longest: int = LONGEST) -> str:
+    return short(value, longest, context["times"])
+
+
+@pass_context
+def _prose(context: Context, text: str) -> Markup:
+    return prose(context["times"].sentence(str(text)))
+
+
+@pass_context
+def _exact(context: Context, moment: str | None) -> str:
+    return str(context["times"].exact(moment))
+
+
+@pass_context
+def _day(context: Context, moment: str) -> str:
+    return str(context["times"].day(moment))
+
+
 @cache
 def environment() -> Environment:
     found = Environment(
@@ -220,8 +211,8 @@ def environment() -> Environment:
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     found.filters.update(
-        say=text_of, short=short, words=words, pretty=pretty, span=span, exact=exact, money=lambda m, c: money(m, c),
-        spark=spark, decider=decider, begun=begun, prose=prose, several=several,
+        say=_say, short=_short, as_is=short, words=words, pretty=pretty, span=span, exact=_exact, day=_day,
+        money=lambda m, c: money(m, c), spark=spark, decider=decider, begun=begun, prose=_prose, several=several,
     )  # fmt: skip
     found.globals.update(Right=Right, asset=asset, meaning_of=meaning_of)
     return found
@@ -250,7 +241,7 @@ def asset(name: str) -> str:
 
 def rendered(ask: Ask, template: str, status: int, **values: Any) -> Response:
     """A page."""
-    now, hub = ask.hub.clock.now(), ask.hub
+    hub = ask.hub
     hues = {name: place % HUES for place, name in enumerate(hub.connections)}
     person = ask.person
     done, count = ask.query("done") or "", ask.edge("n")
@@ -261,7 +252,8 @@ def rendered(ask: Ask, template: str, status: int, **values: Any) -> Response:
         "waiting": waiting_counts(hub) if person and not ask.wants_part else {},
         "path": ask.request.url.path,
         "hue": lambda name: hues.get(name, HUES),
-        "ago": lambda iso: ago(iso, now),
+        "times": ask.times,
+        "ago": ask.times.ago,
         "done": DONE[done].format(n=count if count is not None else "") if done in DONE else "",
         "was": ask.edge("was"),  # the conflict that was just decided
         "theme": ask.request.cookies.get("hub_theme", ""),

@@ -20,13 +20,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from hub.app.context import Hub
-from hub.app.past import parse_moment
 from hub.app.people import Person, Right
 from hub.app.service import Service
 from hub.app.sessions import who
 from hub.app.webhooks import public_url
 from hub.errors import Drifted, HubError, NotAllowed, NotFound, RetryLater
 from hub.web.show import DONE, rendered
+from hub.web.times import Times
 
 COOKIE = "hub_session"
 THEME = "hub_theme"
@@ -91,6 +91,11 @@ class Ask:
         if self.person is None:
             raise NotAllowed("sign in first", code="AUTH-SESSION", fix="sign in")
         return self.person
+
+    @property
+    def times(self) -> Times:
+        """The clock of whoever reads the page."""
+        return Times(zone=self.hub.zone, now=self.hub.clock.now())
 
     @property
     def wants_part(self) -> bool:
@@ -244,7 +249,8 @@ def trial_of(ask: Ask) -> dict[str, Any]:
     """What a form says of a trial on the past: days back, or a day; the draft's rule; a first load, too."""
     days, since = ask.said("days"), ask.said("since").strip()
     return {
-        "days": int(days) if days.isdigit() and len(days) < 6 else 0, "since": parse_moment(since) if since else None,
+        "days": int(days) if days.isdigit() and len(days) < 6 else 0,
+        "since": ask.times.read(since).at if since else None,
         "draft": ask.said("draft") == "yes", "loaded": ask.said("loaded") == "yes",
     }  # fmt: skip
 

@@ -47,6 +47,9 @@ def test_the_demo_with_every_system_holds(capsys: pytest.CaptureFixture[str]) ->
     assert {row["connection"] for row in found["connections"]} == set(every_system())
     assert (found["converged"], found["third_sync_writes"], found["differences"]) == (True, 0, [])
     assert found["compared"]["fields"] > 1000
+    waiting = [row for row in found["conflicts"] if row["state"] == "open"]
+    assert found["waiting"] == len(waiting) >= 3
+    assert {row["field"] for row in waiting} == {"birthday"}, "what waits is what canonical.yaml leaves to a person"
 
 
 def writes(twins: Any) -> int:

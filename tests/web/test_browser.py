@@ -396,6 +396,23 @@ def test_a_menu_folds_out_on_a_phone(shown: Company, chromium: Browser) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
 
 
+def test_the_box_shows_its_findings_whole_and_whoever_is_done_finds_the_way_out(
+    shown: Company, chromium: Browser
+) -> None:
+    page = enter(shown, chromium, "admin")
+    way_out = page.get_by_role("button", name="Sign out").bounding_box()
+    assert way_out is not None
+    assert way_out["y"] + way_out["height"] <= WIDE["height"]
+    page.keyboard.press("/")
+    page.keyboard.type("person1")
+    found = page.locator("#find-wide-results")
+    expect(found.get_by_role("link", name=re.compile("Bob")).first).to_be_visible()
+    box = found.bounding_box()
+    assert box is not None
+    seen = "([x, y]) => !!document.elementFromPoint(x, y).closest('#find-wide-results')"
+    assert page.evaluate(seen, [box["x"] + box["width"] - 12, box["y"] + 30]), "the menu cuts it off"
+
+
 def test_axe_and_the_measure_see_what_is_wrong(chromium: Browser) -> None:
     """A page that is wrong on purpose: these checks can fail."""
     context: BrowserContext = chromium.new_context(viewport=PHONE)

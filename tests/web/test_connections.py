@@ -303,3 +303,26 @@ def test_a_program_does_what_the_page_does(hooked: Console) -> None:
     assert (status, told["url"]) == (200, f"https://hub.example.org{hook_path(hooked.hub, 'stripe')}")
     for what in ("schedule changed", "backfill asked for", "mode changed", "webhook address shown"):
         assert "admin" in [who.partition("/")[0] for who, done, _ in hooked.audit() if done == what], what
+
+
+# Credentials
+
+
+def test_a_credential_that_was_wrong_is_given_anew_and_sealed(console: Console) -> None:
+    admin, page = console.as_("admin"), "/connections/billing"
+    form: dict[str, Any] = {"connector": "hubspot", "name": "billing", "kind": "token", "secret__token": "mistyped"}
+    assert admin.post("/connections/add", **form).to == f"{page}?done=added"
+    assert 'name="secret.token"' in admin.get(page).text
+    assert 'name="secret.token"' not in console.as_("support").get(page).text
+    text = console.read("hub.yaml")
+    assert admin.post(f"{page}/credentials", secret__token=" right ").to == f"{page}?done=credentials"
+    assert console.hub.vault is not None
+    with console.hub.store.reading() as tx:
+        assert console.hub.vault.unseal(tx.secret("billing.token"), "billing.token") == "right"
+    assert console.read("hub.yaml") == text, "it refers to what is kept"
+    assert "right" not in re.findall(r'value="([^"]*)"', admin.get(page).text)
+    nothing: list[dict[str, Any]] = [{"secret__token": " "}, {"secret__other": "x"}, {}]
+    for given in nothing:
+        refused = admin.post(f"{page}/credentials", **given)
+        assert (refused.status, "CFG-033" in refused.text) == (422, True)
+    assert "Other credentials" not in admin.get("/connections/left").text, "it has none"

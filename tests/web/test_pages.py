@@ -19,7 +19,7 @@ from hub.model import EventRow, Grant, Json
 from hub.store.rows import SlotRow
 from hub.web.app import create_console
 from hub.web.server import WebServer, create_app, listen
-from hub.web.show import environment
+from hub.web.show import environment, prose
 from tests.projects import LEFT, LEFT_ROWS, RIGHT_ROWS
 from tests.web.console import Browser, Console, links_of
 
@@ -118,9 +118,21 @@ def test_an_automatic_decision_is_listed_and_can_be_overruled(tmp_path: Path) ->
         page = agent.get("/conflicts?state=decided&kind=first_contact").text
         (path,) = {each for each in links_of(page) if re.fullmatch(r"/conflicts/\d+", each)}
         assert "the rule chose <strong>Ann</strong>" in agent.get(path).text
+        assert "overruled by" not in agent.get(path).text
         assert agent.post(path, choice="typed", value="Anne").status == 303
         found.sync()
         assert "1,ann@example.org,Anne," in found.read("data/left.csv")
+        page = agent.get(path).text
+        assert "overruled by support" in page
+        undo = re.search(r'name="choice" value="(\d+)"><p>Before a person overruled it, <strong>Ann</strong>', page)
+        assert undo is not None
+        admin = found.as_("admin")
+        assert "put it back" not in admin.get(path).text
+        assert admin.post(path, choice="typed", value="Anna").status == 409, "it is another one's last word"
+        assert agent.post(path, choice=undo[1], digest=found.digest(int(path.rpartition("/")[2]))).status == 303
+        found.sync()
+        assert "1,ann@example.org,Ann," in found.read("data/left.csv")
+        assert "Undo: put it back" not in agent.get(path).text
         viewer = found.as_("viewer")
         assert "Overrule" not in viewer.get(path).text
         assert viewer.post(path, choice="typed", value="Bad").status == 403
@@ -498,11 +510,37 @@ def test_a_bug_is_a_page_that_says_so(console: Console) -> None:
     assert "script-src 'self'" in answer.headers["content-security-policy"]
 
 
+def test_the_state_of_rewards_that_is_shown_is_the_one_that_is_marked(synced: Console) -> None:
+    viewer = synced.as_("viewer")
+    whole, given = viewer.get("/rewards").text, viewer.get("/rewards?state=issued").text
+    assert re.search(r'<a href="/rewards" aria-current="page">all</a>', whole)
+    assert "As soon as a rule’s event happens" in whole
+    assert re.search(r'<a href="/rewards\?state=issued" aria-current="page">given</a>', given)
+    assert "None is in this state." in given
+
+
+def test_a_draft_is_seen_from_every_page_until_it_is_published_or_dropped(console: Console) -> None:
+    support, admin = console.as_("support"), console.as_("admin")
+    badge = re.compile(r'href="/mappings".*?<span class="count">1<span', re.DOTALL)
+    assert not badge.search(admin.get("/").text.partition("/settings")[0])
+    number = console.conflict()
+    before = console.read("mappings/canonical.yaml")
+    assert support.post(f"/conflicts/{number}/policy", policy="newest", note="x").to.endswith("done=policy")
+    assert badge.search(admin.get("/").text.partition("/settings")[0])
+    draft = admin.get("/mappings/canonical.yaml/draft").text
+    assert "What is changed" in draft, "somebody else began it"
+    changed = re.findall(r"^[+-](?![+-]).*", html.unescape(draft), re.MULTILINE)
+    assert [(line[0], "survivorship" in line) for line in changed] == [("-", True), ("+", True)], "one line, no other"
+    admin.post("/mappings/canonical.yaml/draft", what="drop")
+    assert not badge.search(admin.get("/").text.partition("/settings")[0])
+    assert console.read("mappings/canonical.yaml") == before
+
+
 def test_ids_and_names_in_a_sentence_stay_as_they_are_written() -> None:
     show = environment().filters
     assert show["begun"]("unknown field firstName of HubSpot") == "Unknown field firstName of HubSpot"
-    assert show["prose"]("say `missing: create`, <b>") == "say <code>missing: create</code>, &lt;b&gt;"
-    assert show["prose"]("one ` alone") == "one ` alone"
+    assert prose("say `missing: create`, <b>") == "say <code>missing: create</code>, &lt;b&gt;"
+    assert prose("one ` alone") == "one ` alone"
     assert [show["several"](name) for name in ("contact", "company", "day", "form_submission", "tax")] == [
         "contacts", "companies", "days", "form submissions", "taxes"
     ]  # fmt: skip
@@ -515,11 +553,13 @@ def test_every_template_imports_the_pieces_that_it_is_made_of() -> None:
     assert known.loader is not None
     for name in known.list_templates(extensions=["html"]):
         text, _, _ = known.loader.get_source(known, name)
-        used = set(re.findall(r"\b(chip|when|empty|run_state|grant_state|icon)\(", text))
+        used = set(re.findall(r"\b(chip|at|when|empty|run_state|grant_state|icon)\(", text))
         imported = re.search(r'{% from "_parts.html" import (.*?) with context %}', text)
         had = set(re.split(r", | as ", imported[1])) if imported else set()
         if used - had and name not in ("_parts.html", "_hold.html"):  # a piece itself; included by pages that import
             lacking[name] = used - had
+        if re.search(r"{% (from|import) (?:(?! with context).)*? %}", text):
+            lacking[name] = {"a piece that does not know whose clock the page goes by"}
     assert lacking == {}
 
 

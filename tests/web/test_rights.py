@@ -45,6 +45,7 @@ TABLE = {
     ("POST", "/connections/{name}/mode"): "configure", ("POST", "/connections/{name}/schedule"): "configure",
     ("POST", "/connections/{name}/backfill"): "run", ("POST", "/connections/{name}/webhooks/address"): "configure",
     ("POST", "/connections/{name}/webhooks/subscribe"): "configure",
+    ("POST", "/connections/{name}/credentials"): "configure",
     ("POST", "/connections/{name}/webhooks/secret"): "configure", ("GET", "/mappings"): "read",
     ("GET", "/mappings/{file}"): "read", ("GET", "/mappings/{file}/versions/{version}"): "read",
     ("GET", "/mappings/{file}/fields"): "configure", ("POST", "/mappings/{file}/fields"): "configure",
