@@ -37,8 +37,8 @@ NOT_LISTINGS = frozenset({"/mappings/{file}/change", "/data/report", "/figures/{
 AS_THEY_ARE = {"/codes/{code}": "/codes/NET-429", "/records/{target}/as-of": "/records/{target}/as-of?at=2030-01-01"}
 NOT_CALLED = frozenset({
     "/rewards/rules/{rule}/trial", "/triggers/{rule}/trial", "/mappings/{file}/change", "/data-audits/report",
-    "/figures/{kpi}", "/forecast",
-})  # nor these of the API; a forecast is one setting  # fmt: skip
+    "/figures/{kpi}", "/forecast", "/records/{record}/unmerge",
+})  # nor these of the API; a forecast is one setting, and nobody was merged  # fmt: skip
 API = (
     "/overview", "/connections", "/conflicts", "/conflicts?state=decided", "/conflicts?connection=second&limit=200",
     "/conflicts/{conflict}", "/records?q=greta", "/records/{record}", "/records/{record}/why/{field}", "/quarantine",

@@ -6,7 +6,7 @@ splitting themselves are in hub.app.merging.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hub.app.context import Hub
@@ -257,9 +257,8 @@ def preview_merge(hub: Hub, first: str, second: str) -> Dict:
     Raises:
         NotFound, Drifted, NeedsReview: as `merge`.
     """
-    told: Dict = {}
 
-    def look(tx: Tx) -> None:
+    def look(tx: Tx) -> Dict:
         ends = _ends(hub, tx, first, second)
         links = tx.links_of(
             [m for group in tx.alias_closure([ends.survivor, ends.alias]).values() for m in group], raw=False
@@ -268,16 +267,59 @@ def preview_merge(hub: Hub, first: str, second: str) -> Dict:
         never = bool(kept_apart(tx, [ends.survivor, ends.alias]))
         merge_roots(hub, tx, ends, by="preview")
         joint = tx.entities([ends.survivor])[ends.survivor]
-        told.update(
-            survivor=names[ends.survivor][0], survivor_is=names[ends.survivor][1], alias=names[ends.alias][0],
-            alias_is=names[ends.alias][1], kept_apart=never,
-            fields=_joint_fields(rows[ends.survivor], rows[ends.alias], joint),
-            systems=_systems(hub, links),
-        )  # fmt: skip
+        return {
+            "survivor": names[ends.survivor][0], "survivor_is": names[ends.survivor][1],
+            "alias": names[ends.alias][0], "alias_is": names[ends.alias][1], "kept_apart": never,
+            "fields": _joint_fields(rows[ends.survivor], rows[ends.alias], joint), "systems": _systems(hub, links),
+        }  # fmt: skip
+
+    return _rolled_back(hub, look)
+
+
+def preview_unmerge(hub: Hub, target: str) -> Dict:
+    """What taking a merge back would do: each field of the one beside what both would have, and who gets which record.
+
+    It is carried out and rolled back, as in `preview_merge`.
+
+    Returns:
+        {"first", "first_is", "second", "second_is", "fields": [{field, joint, first, second}],
+         "systems": [{connection, stream, external_id, goes_to}]}
+
+    Raises:
+        NotFound, Drifted: as `unmerge`.
+    """
+
+    def look(tx: Tx) -> Dict:
+        row = _merge_of(hub, tx, target)
+        joint = tx.entities([row["entity_id"] or 0])[row["entity_id"] or 0]
+        ends = unmerge_row(hub, tx, row, by="preview")
+        both = [ends.survivor, ends.alias]
+        rows, names = tx.entities(both), _labels(hub, tx, both)
+        return {
+            "first": names[ends.survivor][0], "first_is": names[ends.survivor][1], "second": names[ends.alias][0],
+            "second_is": names[ends.alias][1],
+            "fields": _joint_fields(rows[ends.survivor], rows[ends.alias], joint),
+            "systems": [
+                {"connection": link.connection, "stream": link.stream, "external_id": link.external_id,
+                 "goes_to": names[link.entity_id][0]}
+                for link in tx.links_of(both, raw=False)
+                if link.state in LIVING and link.external_id
+            ],
+        }  # fmt: skip
+
+    return _rolled_back(hub, look)
+
+
+def _rolled_back(hub: Hub, look: Callable[[Tx], Dict]) -> Dict:
+    """What a transaction tells, and nothing of what it did."""
+    told: Dict = {}
+
+    def work(tx: Tx) -> None:
+        told.update(look(tx))
         raise _Enough
 
     try:
-        commit(hub, look)
+        commit(hub, work)
     except _Enough:
         pass
     return told
@@ -365,22 +407,19 @@ def unmerge(hub: Hub, target: str, *, by: str, note: str = "", apart: bool = Tru
         NotFound: no such merge. Drifted: it was taken back, or a newer one must go first.
     """
 
-    def work(tx: Tx) -> Ends:
-        if target.isdigit():
-            row: IdentityRow | None = tx.identity(int(target))
-        else:
-            row = newest_merge(tx, find_end(hub, tx, target).entity_id or 0)
-        if row is None or row["kind"] != MERGE:
-            raise NotFound(
-                f"{target} is no merge, and was never merged", where=target, fix="hub identity review --merges"
-            )
-        return unmerge_row(hub, tx, row, by=by, note=note, apart=apart)
-
-    ends = commit(hub, work)
+    ends = commit(hub, lambda tx: unmerge_row(hub, tx, _merge_of(hub, tx, target), by=by, note=note, apart=apart))
     with hub.store.reading() as tx:
         names = _labels(hub, tx, [ends.survivor, ends.alias])
     one, other = names[ends.survivor], names[ends.alias]
     return {"first": one[0], "first_is": one[1], "second": other[0], "second_is": other[1], "kept_apart": apart}
+
+
+def _merge_of(hub: Hub, tx: Tx, target: str) -> IdentityRow:
+    """The merge of this number, or the newest of this entity. Raises NotFound."""
+    row = tx.identity(int(target)) if target.isdigit() else newest_merge(tx, find_end(hub, tx, target).entity_id or 0)
+    if row is None or row["kind"] != MERGE:
+        raise NotFound(f"{target} is no merge, and was never merged", where=target, fix="hub identity review --merges")
+    return row
 
 
 # Ruling

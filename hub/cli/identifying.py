@@ -84,6 +84,7 @@ def _ask(preview: dict[str, Any], *, json: bool) -> None:
 def split(
     entity: Annotated[str, typer.Argument(help="contact:42, a record, or the number of a merge.")],
     rejoin: Annotated[bool, typer.Option("--rejoin", help="Keys may join the two again.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Only show what both would be.")] = False,
     note: Note = "",
     folder: Folder = HERE,
     json: AsJson = False,
@@ -92,6 +93,9 @@ def split(
     from hub.app import bootstrap, identity
 
     with bootstrap.opened(project(folder), connect=False) as hub:
+        if preview:
+            show.record(identity.preview_unmerge(hub, entity), json=json)
+            return
         by = bootstrap.user_name()
         show.record(identity.unmerge(hub, entity, by=by, note=note, apart=not rejoin), json=json)
 

@@ -94,6 +94,12 @@ def merge(service: Hubs, person: Decider, record: Name, it: Other) -> Body:
     return found
 
 
+@ROUTER.get("/records/{record}/unmerge")
+def get_unmerge(service: Hubs, _: Decider, record: Name) -> Body:
+    """What both would be if the newest merge of a record were taken back; nothing is changed."""
+    return identity.preview_unmerge(service.hub, record)
+
+
 @ROUTER.post("/records/{record}/unmerge")
 def unmerge(service: Hubs, person: Decider, record: Name, it: Answered) -> Body:
     """Take the newest merge of a record back."""

@@ -9,7 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from hub.app.erasing import PEOPLE, erase, preview_erase
-from hub.app.identity import merge, preview_merge, unmerge
+from hub.app.identity import merge, preview_merge, preview_unmerge, unmerge
 from hub.app.listings import count_entities
 from hub.app.notes import add_note
 from hub.app.past import show
@@ -20,7 +20,6 @@ from hub.app.search import search
 from hub.app.timeline import timeline
 from hub.app.titles import cards_of
 from hub.app.why import why
-from hub.errors import NotFound
 from hub.web.confirm import SURE, unsure
 from hub.web.site import Ask, Routes
 
@@ -162,21 +161,11 @@ def join(ask: Ask) -> Response:
 
 @ROUTES.post("/records/{target}/unmerge", Right.DECIDE)
 def part(ask: Ask) -> Response:
+    """Shows what both would be; said once more, it is done."""
     target = ask.path("target")
-    it = record(ask.hub, target)
-    if not it["merges"]:
-        raise NotFound("it was never merged with another", where=target)
-    alias = it["merges"][0]["alias"]
-    asked = unsure(
-        ask, title=f"Split {alias} off again?", back=f"/records/{it['entity']}", button="Split them",
-        texts=(
-            f"{it['entity']} and {alias} are two again, each with its old values and what its systems said since.",
-            "Every system gets back what is its own.",
-            "No machine joins the two again.",
-        ),
-    )  # fmt: skip
-    if asked is not None:
-        return asked
-    unmerge(ask.hub, it["entity"], by=ask.by)
+    if ask.said(SURE) != "yes":
+        it = preview_unmerge(ask.hub, target)
+        return ask.page("split.html", it=it, target=target, titles=_titles(ask, [it["first"]]))
+    done = unmerge(ask.hub, target, by=ask.by)
     ask.service.poke()
-    return ask.go(f"/records/{it['entity']}", "split")
+    return ask.go(f"/records/{done['first']}", "split")

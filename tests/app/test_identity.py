@@ -21,6 +21,7 @@ from hub.app.identity import (
     merge_pair,
     never,
     preview_merge,
+    preview_unmerge,
     show_pair,
     unmerge,
 )
@@ -290,6 +291,24 @@ def test_a_preview_shows_what_a_merge_would_do_and_changes_nothing(make: Any) ->
     done = merge(world.hub, named(ann), named(bob), by="kim")
     assert value(world, ann, "name") == next(row["joint"] for row in told["fields"] if row["field"] == "name")
     assert done["survivor"] == told["survivor"]
+
+
+def test_a_preview_shows_what_a_split_would_do_and_changes_nothing(make: Any) -> None:
+    world, ann, bob = two_people(make)
+    merge(world.hub, named(ann), named(bob), by="kim")
+    rows, joint = world.entities(), value(world, ann, "name")
+    told = preview_unmerge(world.hub, named(ann))
+    assert (world.entities(), len(list_merges(world.hub))) == (rows, 1)
+    by_field = {row["field"]: row for row in told["fields"]}
+    assert by_field["name"]["joint"] == joint
+    assert {(row["connection"], row["goes_to"]) for row in told["systems"]} == {
+        (system, named(each)) for system in "AB" for each in (ann, bob)
+    }
+    unmerge(world.hub, named(ann), by="kim")
+    for name, row in by_field.items():
+        assert (row["first"], row["second"]) == (value(world, ann, name), value(world, bob, name))
+    with pytest.raises(NotFound):
+        preview_unmerge(world.hub, named(ann))
 
 
 # Seen at a system

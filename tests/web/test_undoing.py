@@ -58,6 +58,7 @@ def test_two_records_become_one_after_a_look_and_are_split_again(console: Consol
     assert f"{bob} was merged into it" in page
     asked = agent.post(f"/records/{ann}/unmerge")
     assert (asked.status, 'name="sure" value="yes"' in asked.text) == (200, True)
+    assert "bob@example.org" in asked.text  # what he gets back
     assert f"{bob} was merged into it" in agent.get(f"/records/{ann}").text  # a question splits nothing
     assert agent.post(f"/records/{ann}/unmerge", sure="yes").to == f"/records/{ann}?done=split"
     assert f"{bob} was merged into it" not in agent.get(f"/records/{ann}").text
