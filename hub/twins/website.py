@@ -51,16 +51,17 @@ def sketch(pen: Sketch) -> None:
     """One in nine people signed in on the site, looked at something, and told where they work."""
     rng = pen.rng
     for number, (person, view) in enumerate(pen.chosen(0.11)):
-        user, at = f"U{number + 1:05}", seconds(view.created)
+        user, at, home = f"U{number + 1:05}", seconds(view.created), view.address
         product, title, price = rng.choice(PRODUCTS)
         page = {"url": f"https://www.example.com/{product.lower()}", "title": title}
         context: Fields = {"locale": "de-DE", "campaign": {"name": "spring", "source": "mail"}, "page": page}
         who: Fields = {"userId": user, "anonymousId": f"a-{user}", "timestamp": at, "context": context}
         traits: Fields = {
             "email": view.email.strip(), "firstName": view.first_name, "lastName": view.last_name,
-            "phone": person.mobile, "title": "Buyer", "birthday": "1980-05-17", "company": {"name": view.company_name},
-            "address": {"street": "Weg 1", "city": "Berlin", "state": "BE", "postalCode": "10115",
-                        "country": view.country},
+            "phone": person.mobile, "title": view.job_title, "company": {"name": view.company_name},
+            **({"birthday": view.birthday} if view.birthday else {}),
+            "address": {"street": home.street, "city": home.city, "state": home.state,
+                        "postalCode": home.postal_code, "country": view.country} if home else {},
         }  # fmt: skip
         firm = {"name": view.company_name, "website": f"https://firm{number}.example.com", "industry": "Tea",
                 "employees": 12, "phone": "+49301234567", "description": "Teas"}  # fmt: skip
