@@ -61,6 +61,7 @@ from hub.store.links import LinkHead
 Release = Mapping[str, frozenset[tuple[int, str]]]  # "released" or "dropped" -> (link, field)
 
 LISTING = "listing"  # deletes of a stream: what a complete listing lacks
+NEWS_ANYWAY = frozenset({LinkState.GONE, LinkState.WANTED})
 GONE = LinkState.GONE  # asked for each record, and an enum is slow to ask
 HOPES = 2  # tries of a part's page that keep no keys from others meanwhile: its people are seldom in another part
 STORE_TRIES = 6  # a busy or serialising store gets the whole page again, from its inputs
@@ -240,7 +241,7 @@ def _is_news(page: PageContext, record: SourceRecord, link: LinkHead) -> bool:
     """False for a record that is, to the byte, what we accepted last, when no write of ours waits on it."""
     if (record.stamp is not None and record.stamp != link.stamp) or link.id in page.intents:
         return True
-    if link.state in (LinkState.GONE, LinkState.WANTED) or page.released or page.dropped:
+    if link.state in NEWS_ANYWAY or page.released or page.dropped:
         return True
     body = canonical_json(record)
     if link.hash == content_hash(record, body):

@@ -69,25 +69,31 @@ def _health(connection: Connection, row: Dict, runs: Sequence[RunRow], resting: 
     rhythm = rhythm_of(connection.name, connection.every_s, connection.crons)
     last = ended[0] if ended else None
     late = last is not None and len(rhythm.between(last.started_at, now - LATE_S, limit=LATE_SLOTS)) == LATE_SLOTS
+    told = next((run for run in ended if _tried(run)), last)
     state, said = "good", "works"
     if connection.fault is not None:
         state, said = "bad", connection.fault.message
     elif connection.name in resting:
         state, said = "rest", f"paused by {resting[connection.name]['by']}"
-    elif last is None:
+    elif last is None or told is None:
         state, said = "rest", "has not run yet"
-    elif last.status == "failed":
-        state, said = "bad", last.error.partition("\n")[0]
+    elif told.status == "failed":
+        state, said = "bad", told.error.partition("\n")[0]
     elif late:
         state, said = "warn", "has not run for longer than its schedule says"
-    elif last.status != "success":
-        state, said = "warn", f"last run: {last.status}"
+    elif told.status != "success":
+        state, said = "warn", f"last run: {told.status}"
     return {
         **row, "health": state, "said": said, "lag_s": now - last.started_at if last else None,
         "failures": sum(run.status == "failed" for run in own), "running": any(run.ended_at is None for run in own[:1]),
         "webhooks": takes_webhooks(connection), "calls": _calls(connection, runs, now),
         "took_s": [(run.ended_at or now) - run.started_at for run in ended[::-1]],
     }  # fmt: skip
+
+
+def _tried(run: RunRow) -> bool:
+    """Whether it asked the system anything; one that found nothing due proves nothing of the connection's health."""
+    return run.status != "success" or any(run.counts.get(name) for name in ("calls", "pages", "rows"))
 
 
 def _calls(connection: Connection, runs: Sequence[RunRow], now: float) -> Dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Float, Integer, Text, bindparam, func, select, update
@@ -32,6 +33,9 @@ class LinkHead(NamedTuple):
     stamp: float | None
     read_at: float | None
     hash: str | None
+
+
+AS_HEAD = partial(tuple.__new__, LinkHead)  # a row of just these; `_make` would count its columns each time
 
 
 def _both(build: Callable[[Dialect, Select[Any]], Executable]) -> dict[bool, Statement]:
@@ -175,7 +179,7 @@ class Links(Entities):
     def link_heads(self, connection: str, stream: str, external_ids: Iterable[str]) -> dict[str, LinkHead]:
         """External id -> what is needed to see that a record did not change; a fraction of the link's cost."""
         rows = self._rows(HEADS, connection=connection, stream=stream, external_ids=texts_of(external_ids))
-        return {row[0]: LinkHead._make(row) for row in rows}
+        return {row[0]: AS_HEAD(row) for row in rows}
 
     def heads_page(self, connection: str, stream: str, after: str = "", limit: int = 1000) -> list[LinkHead]:
         """A stream's links that have a record, in the order of external ids, whatever their state."""
