@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -45,8 +45,13 @@ class Shelf:
     def put(self, rows: Iterable[Row]) -> None:
         """Add records, or put them in the place of what they were."""
         news = {row.id: row for row in rows}
-        kept = self.keys if not self.rows else [key for key in self.keys if key[1] not in news]
-        self.keys = sorted([*kept, *((row.stamp, row.id) for row in news.values())])
+        for record_id in news.keys() & self.rows.keys():
+            del self.keys[bisect_left(self.keys, (self.rows[record_id].stamp, record_id))]
+        if self.rows:
+            for row in news.values():  # one by one: to sort them all again takes longer than what is measured
+                insort(self.keys, (row.stamp, row.id))
+        else:
+            self.keys = sorted((row.stamp, row.id) for row in news.values())
         self.rows |= news
         self.encoded |= {record_id: orjson.dumps(row.data) for record_id, row in news.items()}
 

@@ -116,9 +116,8 @@ def issue_rewards(hub: Hub, runs: Mapping[str, ConnectionRun]) -> None:
 
 def count_waiting(tx: Tx) -> Waiting:
     """What waits for a person in the whole hub."""
-    conflicts = sum(n for (_, state), n in tx.count_conflicts().items() if state == "open")
     asking = sum(n for (code, _), n in tx.count_codes().items() if code not in MENDS_ITSELF)
-    return Waiting(conflicts, len(tx.open_holds()), asking, len(tx.plans(state="waiting")))
+    return Waiting(tx.count_open_conflicts(), len(tx.open_holds()), asking, len(tx.plans(state="waiting")))
 
 
 def row_of(run: ConnectionRun) -> dict[str, Json]:

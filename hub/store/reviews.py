@@ -43,6 +43,7 @@ CLOSE = Statement(
         )
     )
 )
+COUNT_OPEN = Statement(lambda d: select(func.count()).select_from(CONFLICT).where(CONFLICT.c.state == word("open")))
 COUNTS = Statement(
     lambda d: select(CONFLICT.c.kind, CONFLICT.c.state, func.count()).group_by(CONFLICT.c.kind, CONFLICT.c.state)
 )
@@ -140,6 +141,10 @@ class Reviews(Session):
     def count_conflicts(self) -> dict[tuple[str, str], int]:
         """(kind, state) -> how many."""
         return {(row[0], row[1]): row[2] for row in self._rows(COUNTS)}
+
+    def count_open_conflicts(self) -> int:
+        """How many wait for a person; counted from their own index, however many were decided."""
+        return int(self._rows(COUNT_OPEN)[0][0])
 
     # Rulings
 

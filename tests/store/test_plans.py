@@ -37,7 +37,8 @@ from tests.store.conftest import AddRecords
 WHOLE = {
     "entities.PAGES", "entities.COUNT", "entities.NEWEST", "links.COUNT_BEHIND",
     "links.PAGE", "intents.OPEN_ONES", "reading.PRUNE",
-    "reviews.COUNTS", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS", "runs.RUNS", "runs.SLOTS",
+    "reviews.COUNTS", "reviews.COUNT_OPEN", "identities.COUNTS", "waiting.QUARANTINE_COUNTS", "ledger.BUDGETS",
+    "runs.RUNS", "runs.SLOTS",
     "runs.INTERRUPT", "inbox.CODES", "inbox.WAITING_BY", "people.TOKENS", "people.DRAFTS", "people.DROP_LINKS",
     "segments.COUNTS", "people.OLD_SESSIONS", "people.OLD_LINKS", "people.OLD_FAILURES", "firings.TALLY",
     "firings.NEWEST_OF", "ledger.GRANT_TALLY", "notes.NOTES",

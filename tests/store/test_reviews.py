@@ -74,6 +74,7 @@ def test_one_settled_by_rule_stands_beside_the_open_one(store: Store, add_entiti
         (one,) = add_entities(tx, 1)
         tx.add_conflicts([waiting(one), conflict(one, digest="d2")])
         assert tx.count_conflicts() == {("concurrent", "open"): 1, ("concurrent", "closed"): 1}
+        assert tx.count_open_conflicts() == 1
 
 
 def test_an_open_one_that_comes_back_decided_is_closed(store: Store, add_entities: Add) -> None:
