@@ -166,7 +166,7 @@ class LedgerTx:
     def skip_numbers(self, n: int) -> None:
         """Grants of these histories are numbered by their orders."""
 
-    def settings(self) -> dict[str, Json]:
+    def settings(self, prefix: str = "") -> dict[str, Json]:
         return {}
 
     def setting(self, name: str) -> Json:
