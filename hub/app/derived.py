@@ -50,7 +50,12 @@ def compute_hook(derived: Derived | None, canonical: Canonical) -> Compute | Non
         return None
     subjects, own = _subjects(derived, canonical)
     looked_at = _uses(derived) | own
-    return lambda scene: recompute(scene, derived, _touched(scene, subjects, looked_at))
+
+    def compute(scene: Scene) -> tuple[dict[int, list[str]], bool]:
+        changed = recompute(scene, derived, _touched(scene, subjects, looked_at))
+        return changed, not changed or _is_caught_up(scene.hub, scene.tx, derived)
+
+    return compute
 
 
 def _subjects(derived: Derived, canonical: Canonical) -> tuple[dict[str, set[str]], frozenset[str]]:
@@ -177,16 +182,21 @@ def compute_for_today(hub: Hub, *, owner: str) -> Counter[str]:
 
 def _standing(hub: Hub, tx: Tx, derived: Derived) -> Dict:
     """What the values hang on besides facts: the day, the rules, the models, which streams have been read whole."""
-    loaded = [
-        f"{each.name}/{source}"
-        for each in hub.connections.values()
-        for source in each.in_order()
-        if (tx.cursor(each.name, source) or {}).get("first_done")
-    ]
     day = today_of(tx, derived, hub.clock.now()).day
     return {
-        "day": day.isoformat(), "rules": derived.digest, "loaded": sorted(loaded), "fit": _fitted(tx, derived)
+        "day": day.isoformat(), "rules": derived.digest, "loaded": _loaded(hub, tx), "fit": _fitted(tx, derived)
     }  # fmt: skip
+
+
+def _loaded(hub: Hub, tx: Tx) -> list[str]:
+    """Streams that have been read whole."""
+    sources = [(each.name, source) for each in hub.connections.values() for source in each.in_order()]
+    return sorted(f"{name}/{source}" for name, source in sources if (tx.cursor(name, source) or {}).get("first_done"))
+
+
+def _is_caught_up(hub: Hub, tx: Tx, derived: Derived) -> bool:
+    """Whether everybody was computed by these rules and these loads; before that a change may bring them in as well."""
+    return _is_news(tx.setting(DONE), {"rules": derived.digest, "loaded": _loaded(hub, tx)})
 
 
 def _is_news(done: Json, wanted: Dict) -> bool:

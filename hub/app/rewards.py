@@ -52,7 +52,8 @@ LOADED = "loaded"  # mark of a change in the history that a first load brought
 PLACED = (GrantState.ISSUED, GrantState.UNDELIVERED)
 
 Hook = Callable[..., Mapping[str, int]]  # (scene, *, first_load) -> counts
-Compute = Callable[[Scene], Mapping[int, Sequence[str]]]  # entity -> which of its computed fields are others now
+# (entity -> which of its computed fields are others now, whether by this change alone)
+Compute = Callable[[Scene], tuple[Mapping[int, Sequence[str]], bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,8 +259,8 @@ def _compute(work: Work, compute: Compute, happened: Sequence[EventRow]) -> None
     silent = any(event.silent for event in happened) or any(
         LOADED in change for changes in scene.history.values() for change in changes.values()
     )
-    changed = compute(scene)
-    if silent:
+    changed, news = compute(scene)
+    if silent or not news:
         mark_loaded(scene, changed)
     work.load(())  # whoever was brought in has aliases, too
 

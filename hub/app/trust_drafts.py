@@ -36,7 +36,7 @@ def propose_order(hub: Hub, kind: str, name: str, *, by: str, rows: Sequence[Dic
     if not order:
         raise NeedsReview(
             f"the figures of {kind}.{name} speak for no other order", code="TRUST-NONE", where=f"{kind}.{name}",
-            fix="hub trust shows them",
+            fix="hub trust measures and shows them; the console and the API have those of the last audit of the data",
         )  # fmt: skip
 
     def put(data: Json) -> None:

@@ -126,6 +126,18 @@ def test_what_new_rules_make_of_everybody_and_what_was_loaded_is_silent(make: Ma
     assert predicted(world, "hot") == (0, 1)
 
 
+def test_a_change_before_everybody_is_computed_by_new_rules_or_after_a_load_is_silent(make: Make) -> None:
+    """It brings in what stood before, too: nobody can tell that apart."""
+    world = make(CROSSES)
+    world.customer("ann")
+    with world.store.transaction() as tx:
+        tx.set_setting("derived.done", {**tx.setting("derived.done"), "loaded": []})
+    world.order("o1", "ann", "10", first_load=True)
+    world.order("o2", "ann", "10")
+    assert (score(world), world.firings()) == (60, [])
+    assert predicted(world, "hot") == (0, 1)
+
+
 def test_what_a_webhook_tells_of_a_stream_that_was_not_read_whole_is_silent(make: Make) -> None:
     world = make(CROSSES)
     world.customer("ann")
